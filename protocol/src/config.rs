@@ -1,0 +1,225 @@
+//! What a server is set up with: [`Config`] (behaviour, the names and defaults of Socket.IO) and [`Limits`] (what a
+//! peer may cost).
+
+use alloc::{string::String, vec::Vec};
+use core::time::Duration;
+
+/// The options of an Engine.IO or Socket.IO server. Times and sizes default to those of Socket.IO 4.8.
+///
+/// ```
+/// use core::time::Duration;
+/// use sockeye_protocol::{Config, Cors, Origins};
+///
+/// let config = Config {
+///     ping_interval: Duration::from_secs(10),
+///     cors: Some(Cors { origins: Origins::Any, ..Cors::default() }),
+///     ..Config::default()
+/// };
+/// assert_eq!(config.path, "/socket.io/");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The path of the requests that are ours, with its final slash. Any path below it is ours too; the same path
+    /// without the slash is not (as in Socket.IO). Default `/socket.io/`; an Engine.IO server alone: `/engine.io/`.
+    pub path: String,
+    /// The transports that are served. Default: polling and WebSocket.
+    pub transports: Transports,
+    /// Whether a polling session is offered WebSocket in its handshake, and an upgrade is accepted. Default `true`.
+    pub allow_upgrades: bool,
+    /// The time from the handshake, or from a pong, to the next ping. Sent to the client. Default 25 s.
+    pub ping_interval: Duration,
+    /// The time in which a ping must be answered. Sent to the client. Default 20 s.
+    pub ping_timeout: Duration,
+    /// The time in which a WebSocket must finish its upgrade of a polling session. Default 10 s.
+    pub upgrade_timeout: Duration,
+    /// The time in which a client must have joined a namespace. Default 45 s.
+    pub connect_timeout: Duration,
+    /// The time in which a client must acknowledge, for emits that do not say another one. Default 30 s.
+    pub ack_timeout: Duration,
+    /// Cross-origin rules, enforced on both transports. Default `None`: no CORS headers, any origin may open a
+    /// WebSocket (as in Socket.IO).
+    pub cors: Option<Cors>,
+    /// Whether room operations (a room made, joined, left, gone) are reported as outputs. Default `true`.
+    pub room_events: bool,
+    /// What a full send queue does. Default [`QueuePolicy::Error`].
+    pub queue_policy: QueuePolicy,
+    /// What a peer may cost.
+    pub limits: Limits,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            path: String::from("/socket.io/"),
+            transports: Transports::default(),
+            allow_upgrades: true,
+            ping_interval: Duration::from_millis(25_000),
+            ping_timeout: Duration::from_millis(20_000),
+            upgrade_timeout: Duration::from_millis(10_000),
+            connect_timeout: Duration::from_millis(45_000),
+            ack_timeout: Duration::from_millis(30_000),
+            cors: None,
+            room_events: true,
+            queue_policy: QueuePolicy::Error,
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// The transports that a server serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transports {
+    /// HTTP long-polling.
+    pub polling: bool,
+    /// WebSocket.
+    pub websocket: bool,
+}
+
+impl Default for Transports {
+    fn default() -> Self {
+        Self {
+            polling: true,
+            websocket: true,
+        }
+    }
+}
+
+/// Cross-origin rules: the options of the `cors` package of npm that Socket.IO documents.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cors {
+    /// The origins that may send requests. Default: none but those without an `Origin` header.
+    pub origins: Origins,
+    /// Whether cookies and HTTP authentication are allowed (`Access-Control-Allow-Credentials`). Default `false`.
+    pub credentials: bool,
+    /// `Access-Control-Allow-Methods`. Default `GET,HEAD,PUT,PATCH,POST,DELETE`.
+    pub methods: String,
+    /// `Access-Control-Allow-Headers`. Default `None`: those that the preflight asks for.
+    pub allowed_headers: Option<String>,
+    /// `Access-Control-Expose-Headers`. Default `None`: not sent.
+    pub exposed_headers: Option<String>,
+    /// `Access-Control-Max-Age` in seconds. Default `None`: not sent.
+    pub max_age: Option<u32>,
+}
+
+impl Default for Cors {
+    fn default() -> Self {
+        Self {
+            origins: Origins::List(Vec::new()),
+            credentials: false,
+            methods: String::from("GET,HEAD,PUT,PATCH,POST,DELETE"),
+            allowed_headers: None,
+            exposed_headers: None,
+            max_age: None,
+        }
+    }
+}
+
+/// A set of origins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origins {
+    /// Every origin. With [`Cors::credentials`] the request's origin is echoed, never `*` (Fetch standard, "CORS
+    /// protocol and credentials").
+    Any,
+    /// Those origins, each as browsers send it: `https://example.com`, without a final slash.
+    List(Vec<String>),
+}
+
+/// What happens when a message does not fit a socket's send queue any more.
+///
+/// A broadcast never fails for one full recipient: there, [`QueuePolicy::Error`] disconnects that recipient.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum QueuePolicy {
+    /// The emit returns an error and sends nothing; a broadcast's recipient is disconnected.
+    #[default]
+    Error,
+    /// The new message is dropped silently.
+    DropNewest,
+    /// The oldest messages that are not on their way yet are dropped until the new one fits.
+    DropOldest,
+    /// The connection is closed with the reason `slow consumer`.
+    Disconnect,
+}
+
+/// What a peer may cost, each bound with its unit and default. Exceeding one closes or refuses with an error that
+/// names the limit and the value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of a POST body and of a WebSocket message. Sent to the client as `maxPayload`; polling answers are
+    /// chunked at it too. Default 1,000,000.
+    pub max_payload: usize,
+    /// Binary attachments of one packet, in both directions. Default 10, as in every current JavaScript peer.
+    pub max_attachments: usize,
+    /// Bytes of one packet, its attachments included. Default 10,000,000.
+    pub max_packet_bytes: usize,
+    /// The time in which the attachments of a packet must have arrived. Default 30 s.
+    pub packet_timeout: Duration,
+    /// *Empty* fragments of one WebSocket message; others are bounded by `max_payload`. Default 65,536.
+    pub max_empty_fragments: u32,
+    /// Bytes that may wait to be sent to one connection; one message of any size always fits an empty queue.
+    /// Default 4 MiB.
+    pub send_queue_bytes: usize,
+    /// Packets that may wait to be sent to one connection. Default 65,536.
+    pub send_queue_packets: usize,
+    /// Bytes waiting to be sent above which a driver should stop reading from the peer. Default 256 KiB.
+    pub high_water: usize,
+    /// The time in which the peer must take the last bytes of a closing transport, or answer a close frame.
+    /// Default 5 s.
+    pub close_timeout: Duration,
+    /// The time in which a polling client must fetch the last packets of a session that this side closed.
+    /// Default 30 s.
+    pub drain_timeout: Duration,
+    /// Bytes of an HTTP request's head (enforced by the driver that parses it). Default 16 KiB.
+    pub header_bytes: usize,
+    /// Headers of an HTTP request (enforced by the driver that parses them). Default 100.
+    pub header_count: usize,
+    /// The time in which an HTTP request's head must arrive (enforced by the driver). Default 10 s.
+    pub header_timeout: Duration,
+    /// The time in which a request's body must arrive. Default 30 s.
+    pub body_timeout: Duration,
+    /// The time that an HTTP connection may stay idle between requests (enforced by the driver). Default 60 s.
+    pub keep_alive: Duration,
+    /// Namespaces that one connection may have joined at a time. Default 100.
+    pub namespaces: usize,
+    /// Namespaces that one connection may wait to join at a time. Default 8.
+    pub pending_namespaces: usize,
+    /// Refused joins after which a connection is closed. Default 100.
+    pub failed_namespaces: usize,
+    /// Bytes of a namespace's name. Default 512.
+    pub namespace_name: usize,
+    /// Rooms that one socket may be in, its own one not counted. Default `usize::MAX`: an application that lets
+    /// clients choose rooms should set it (1,000 is ample).
+    pub rooms_per_socket: usize,
+    /// Acknowledgements that one socket may owe. Default 1,000.
+    pub outstanding_acks: usize,
+    /// Handlers of one socket that may be in flight (enforced by async drivers). Default 64.
+    pub handlers: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_payload: 1_000_000,
+            max_attachments: 10,
+            max_packet_bytes: 10_000_000,
+            packet_timeout: Duration::from_secs(30),
+            max_empty_fragments: 65_536,
+            send_queue_bytes: 4 * 1024 * 1024,
+            send_queue_packets: 65_536,
+            high_water: 256 * 1024,
+            close_timeout: Duration::from_secs(5),
+            drain_timeout: Duration::from_secs(30),
+            header_bytes: 16 * 1024,
+            header_count: 100,
+            header_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(30),
+            keep_alive: Duration::from_secs(60),
+            namespaces: 100,
+            pending_namespaces: 8,
+            failed_namespaces: 100,
+            namespace_name: 512,
+            rooms_per_socket: usize::MAX,
+            outstanding_acks: 1_000,
+            handlers: 64,
+        }
+    }
+}

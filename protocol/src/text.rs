@@ -1,0 +1,144 @@
+//! UTF-8 text that shares its bytes.
+
+use alloc::string::String;
+use core::{
+    borrow::Borrow,
+    fmt,
+    ops::Deref,
+    str::{self, Utf8Error},
+};
+
+use bytes::Bytes;
+use bytestring::ByteString;
+
+/// Text whose bytes are shared: cloning and slicing copy nothing.
+///
+/// ```
+/// use sockeye_protocol::Text;
+///
+/// let text = Text::from("2[\"hello\"]");
+/// let name = text.slice_ref(&text[3..8]);
+/// assert_eq!(name, "hello");
+/// ```
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Text(ByteString);
+
+impl Text {
+    /// Text without characters.
+    pub const EMPTY: Self = Self(ByteString::from_static(""));
+
+    /// Text from a literal, without a copy.
+    pub const fn from_static(text: &'static str) -> Self {
+        Self(ByteString::from_static(text))
+    }
+
+    /// The text as a string slice.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The part of this text that `part` is, sharing its bytes. A `part` from elsewhere is copied.
+    pub fn slice_ref(&self, part: &str) -> Self {
+        let (own, other) = (
+            self.0.as_bytes().as_ptr_range(),
+            part.as_bytes().as_ptr_range(),
+        );
+        if part.is_empty() {
+            Self::EMPTY
+        } else if own.start <= other.start && other.end <= own.end {
+            Self(self.0.slice_ref(part))
+        } else {
+            Self::from(part)
+        }
+    }
+
+    /// The bytes, shared.
+    pub fn into_bytes(self) -> Bytes {
+        self.0.into_bytes()
+    }
+
+    /// The bytes, borrowed.
+    pub fn as_shared(&self) -> &Bytes {
+        self.0.as_bytes()
+    }
+}
+
+impl Deref for Text {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl AsRef<str> for Text {
+    fn as_ref(&self) -> &str {
+        self
+    }
+}
+
+impl Borrow<str> for Text {
+    fn borrow(&self) -> &str {
+        self
+    }
+}
+
+impl From<&str> for Text {
+    fn from(text: &str) -> Self {
+        Self(ByteString::from(text))
+    }
+}
+
+impl From<String> for Text {
+    fn from(text: String) -> Self {
+        Self(ByteString::from(text))
+    }
+}
+
+/// Checks that the bytes are UTF-8, without a copy.
+impl TryFrom<Bytes> for Text {
+    type Error = Utf8Error;
+
+    fn try_from(bytes: Bytes) -> Result<Self, Utf8Error> {
+        ByteString::try_from(bytes).map(Self)
+    }
+}
+
+impl PartialEq<str> for Text {
+    fn eq(&self, other: &str) -> bool {
+        self.as_str() == other
+    }
+}
+
+impl PartialEq<&str> for Text {
+    fn eq(&self, other: &&str) -> bool {
+        self.as_str() == *other
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slice_shares_and_a_stranger_is_copied() {
+        let text = Text::from("abcdef");
+        let part = text.slice_ref(&text[1..3]);
+        assert_eq!(part.as_ptr(), text[1..].as_ptr());
+        assert_eq!(text.slice_ref("xyz"), "xyz");
+        assert_eq!(text.slice_ref(&text[6..]), Text::EMPTY);
+        assert!(Text::try_from(Bytes::from_static(b"\xff")).is_err());
+    }
+}
