@@ -230,7 +230,12 @@ mod tests {
     #[test]
     fn e25_payloads_are_chunked_between_packets_with_at_least_one_each() {
         let mut buffer = SendBuffer::default();
-        for unit in [text("a"), packet(), Unit::Control("2"), text("longer than the limit")] {
+        for unit in [
+            text("a"),
+            packet(),
+            Unit::Control("2"),
+            text("longer than the limit"),
+        ] {
             buffer.push(unit);
         }
         assert_eq!((buffer.packets(), buffer.bytes()), (3, 2 + 10 + 22));

@@ -1,22 +1,21 @@
 //! The open packet (Engine.IO protocol v4, "Handshake").
 
+use alloc::string::String;
 use core::time::Duration;
-
-use bytes::Bytes;
 
 use crate::{Config, Sid};
 
 /// The open packet of a session as text. `upgradable` says whether the session begins with a transport that can be
 /// upgraded.
-pub(crate) fn open_packet(config: &Config, sid: Sid, upgradable: bool) -> Bytes {
+pub(crate) fn open_packet(config: &Config, sid: Sid, upgradable: bool) -> String {
     let upgrade = upgradable && config.allow_upgrades && config.transports.websocket;
     let upgrades = if upgrade { "\"websocket\"" } else { "" };
-    Bytes::from(alloc::format!(
+    alloc::format!(
         "0{{\"sid\":\"{sid}\",\"upgrades\":[{upgrades}],\"pingInterval\":{},\"pingTimeout\":{},\"maxPayload\":{}}}",
         millis(config.ping_interval),
         millis(config.ping_timeout),
         config.limits.max_payload,
-    ))
+    )
 }
 
 fn millis(duration: Duration) -> u64 {
@@ -26,7 +25,10 @@ fn millis(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Transports, rng::{Rng, Seed}};
+    use crate::{
+        Transports,
+        rng::{Rng, Seed},
+    };
 
     #[test]
     fn upgrades_are_offered_where_they_are_served() {
@@ -39,7 +41,10 @@ mod tests {
         ] {
             let config = Config {
                 allow_upgrades: allow,
-                transports: Transports { websocket, ..Transports::default() },
+                transports: Transports {
+                    websocket,
+                    ..Transports::default()
+                },
                 ..Config::default()
             };
             let text = alloc::format!(

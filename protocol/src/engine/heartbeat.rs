@@ -71,11 +71,21 @@ mod tests {
         assert_eq!(heartbeat.packet(now, SECOND), None);
         assert_eq!(heartbeat.pong(now, SECOND), None, "unsolicited");
         assert_eq!(heartbeat.expire(), Beat::Ping);
-        assert_eq!(heartbeat.packet(now, SECOND), Some(Instant::from_millis(1_500)));
+        assert_eq!(
+            heartbeat.packet(now, SECOND),
+            Some(Instant::from_millis(1_500))
+        );
         assert_eq!(heartbeat.packet(now, SECOND), None, "only once");
-        assert_eq!(heartbeat.pong(now, SECOND), Some(Instant::from_millis(1_500)));
+        assert_eq!(
+            heartbeat.pong(now, SECOND),
+            Some(Instant::from_millis(1_500))
+        );
         assert_eq!(heartbeat.expire(), Beat::Ping);
-        assert_eq!(heartbeat.packet(now, SECOND), Some(Instant::from_millis(1_500)), "again");
+        assert_eq!(
+            heartbeat.packet(now, SECOND),
+            Some(Instant::from_millis(1_500)),
+            "again"
+        );
         assert_eq!(heartbeat.expire(), Beat::TimedOut);
     }
 }

@@ -99,13 +99,25 @@ mod tests {
     fn reads_up_to_the_first_bad_packet() {
         for (body, expected) in [
             (&b"4a"[..], vec![Ok(text("a"))]),
-            (b"4a\x1e3\x1e4b", vec![Ok(text("a")), Ok(Packet::Pong(Text::EMPTY)), Ok(text("b"))]),
+            (
+                b"4a\x1e3\x1e4b",
+                vec![Ok(text("a")), Ok(Packet::Pong(Text::EMPTY)), Ok(text("b"))],
+            ),
             (b"", vec![Err(PacketError::Empty)]),
             (b"\x1e", vec![Err(PacketError::Empty)]),
             (b"4a\x1e", vec![Ok(text("a")), Err(PacketError::Empty)]),
-            (b"4a\x1e8\x1e4b", vec![Ok(text("a")), Err(PacketError::Type('8'))]),
-            (b"4a\x1ebA\x1e4b", vec![Ok(text("a")), Err(PacketError::Base64)]),
-            (b"4a\x1e4\xff\x1e4b", vec![Ok(text("a")), Err(PacketError::Utf8)]),
+            (
+                b"4a\x1e8\x1e4b",
+                vec![Ok(text("a")), Err(PacketError::Type('8'))],
+            ),
+            (
+                b"4a\x1ebA\x1e4b",
+                vec![Ok(text("a")), Err(PacketError::Base64)],
+            ),
+            (
+                b"4a\x1e4\xff\x1e4b",
+                vec![Ok(text("a")), Err(PacketError::Utf8)],
+            ),
             (b"4\xe2\x1e\x82\xac", vec![Err(PacketError::Utf8)]),
         ] {
             assert_eq!(read(body), expected, "{body:?}");

@@ -1,19 +1,19 @@
 //! HTTP long-polling: one GET that waits for packets, one POST that brings some (Engine.IO protocol v4, "HTTP
 //! long-polling").
 
-use alloc::boxed::Box;
+use alloc::{boxed::Box, vec::Vec};
 
 use bytes::Bytes;
 
 use super::{
-    buffer::Unit,
     error::{CloseReason, Error},
     handshake::open_packet,
     inbox::{Ask, Kind},
     packet::{Packet, PacketError},
-    payload::PayloadReader,
+    payload::{PayloadReader, SEPARATOR},
     session::{Current, Event, Output, Phase, Session},
     timers::Timer,
+    websocket::NOOP_INTERVAL,
 };
 use crate::{
     RequestId,
@@ -67,19 +67,29 @@ impl Session {
                 Response::refuse(RefuseCode::BadRequest)
             }
             (_, Kind::Poll) => return self.on_poll(id, grant),
-            (_, Kind::Data { unreadable, declared }) => {
+            (
+                _,
+                Kind::Data {
+                    unreadable,
+                    declared,
+                },
+            ) => {
                 return self.on_data(id, grant, unreadable, declared, body);
             }
             (_, Kind::Method) => Response::status(405).with("Allow", "GET, POST"),
         };
-        let refusal = if head { refusal.for_method("HEAD") } else { refusal };
+        let refusal = if head {
+            refusal.for_method("HEAD")
+        } else {
+            refusal
+        };
         self.answer(id, &grant, refusal, unread);
     }
 
     /// The handshake by GET: its answer is the open packet alone.
     fn open_polling(&mut self, id: RequestId, grant: &Grant) {
         let packet = open_packet(&self.config, self.sid, true);
-        self.answer_poll(id, grant, packet);
+        self.answer_poll(id, grant, Bytes::from(packet));
         self.open();
     }
 
@@ -123,7 +133,11 @@ impl Session {
             let unread = unread || status == 413;
             return self.answer(id, &grant, Response::status(status), unread);
         }
-        self.post = Some(Box::new(Post { id, grant, pending: true }));
+        self.post = Some(Box::new(Post {
+            id,
+            grant,
+            pending: true,
+        }));
         match body {
             Body::Whole(bytes) => self.start_reading(bytes),
             Body::TooLarge | Body::Pending => {
@@ -134,7 +148,11 @@ impl Session {
     }
 
     pub(super) fn on_body(&mut self, id: RequestId, body: Body) {
-        if !self.post.as_ref().is_some_and(|post| post.pending && post.id == id) {
+        if !self
+            .post
+            .as_ref()
+            .is_some_and(|post| post.pending && post.id == id)
+        {
             return;
         }
         let limit = self.config.limits.max_payload;
@@ -239,13 +257,11 @@ impl Session {
                 self.finish_poll(payload);
             }
             Phase::Draining(reason) => {
-                self.buffer.push(Unit::Control("1"));
                 let payload = self.buffer.take_payload(limit);
                 if self.buffer.is_empty() {
-                    self.finish_poll(payload);
+                    self.finish_poll(with_last(payload, b'1'));
                     self.end(reason, None);
                 } else {
-                    self.buffer.pop_last_control();
                     self.finish_poll(payload);
                 }
             }
@@ -258,7 +274,7 @@ impl Session {
         if self.poll.is_some() && self.buffer.is_empty() {
             self.finish_poll(Bytes::from_static(b"6"));
         }
-        self.timers.set(Timer::Noop, self.clock + super::websocket::NOOP_INTERVAL);
+        self.timers.set(Timer::Noop, self.clock + NOOP_INTERVAL);
     }
 
     /// The session has moved to WebSocket: whatever still waits on polling is released.
@@ -273,12 +289,11 @@ impl Session {
         if self.poll.is_some() {
             // A client that has closed the session itself gets a noop (as in JavaScript), else it is told.
             let last = match reason {
-                CloseReason::TransportClose => "6",
-                _ => "1",
+                CloseReason::TransportClose => b'6',
+                _ => b'1',
             };
-            self.buffer.push(Unit::Control(last));
             let payload = self.buffer.take_payload(usize::MAX);
-            self.finish_poll(payload);
+            self.finish_poll(with_last(payload, last));
         }
         self.buffer.clear();
         let reading = matches!(self.current, Current::Payload(_));
@@ -322,6 +337,16 @@ impl Session {
         grant.apply(self.config.cors.as_ref(), &mut response);
         self.output(Output::Respond { id, response });
     }
+}
+
+/// A payload with one more packet at its end.
+fn with_last(payload: Bytes, last: u8) -> Bytes {
+    let mut payload = Vec::from(payload);
+    if !payload.is_empty() {
+        payload.push(SEPARATOR);
+    }
+    payload.push(last);
+    Bytes::from(payload)
 }
 
 fn no_store(content_type: &'static str, body: Bytes) -> Response {

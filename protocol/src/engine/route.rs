@@ -5,8 +5,7 @@ use crate::{
     http::{
         RefuseCode, Request, Response,
         cors::{self, Grant},
-        is_field_value,
-        upgrade,
+        is_field_value, upgrade,
     },
 };
 
@@ -86,7 +85,10 @@ fn check<K>(
         Some("websocket") if config.transports.websocket => true,
         _ => return refuse(RefuseCode::UnknownTransport),
     };
-    if head.header("origin").is_some_and(|value| !is_field_value(value)) {
+    if head
+        .header("origin")
+        .is_some_and(|value| !is_field_value(value))
+    {
         return refuse(RefuseCode::BadRequest);
     }
     // An empty id is none, as in JavaScript.

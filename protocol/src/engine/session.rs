@@ -272,9 +272,11 @@ impl Session {
             transports: self.sockets.len(),
             inputs: self.inbox.len(),
             received_bytes: sum(&mut stored.chain(parsed).chain([reading])),
-            queued_packets: sum(&mut queues().map(TransmitQueue::packets)
+            queued_packets: sum(&mut queues()
+                .map(TransmitQueue::packets)
                 .chain([self.buffer.packets()])),
-            queued_bytes: sum(&mut queues().map(|queue| queue.remaining())
+            queued_bytes: sum(&mut queues()
+                .map(|queue| queue.remaining())
                 .chain([self.buffer.bytes()])),
         }
     }
@@ -323,7 +325,13 @@ impl Session {
             self.current = Current::Stream(now, transport);
             return;
         }
-        if let Some((time, Input::Bytes { transport: last, bytes })) = self.inbox.back_mut()
+        if let Some((
+            time,
+            Input::Bytes {
+                transport: last,
+                bytes,
+            },
+        )) = self.inbox.back_mut()
             && (*time, *last) == (now, transport)
         {
             bytes.unsplit(buffer.split());
@@ -410,9 +418,8 @@ impl Session {
 
     /// When to call [`handle_timeout`](Self::handle_timeout) at the latest. A pure getter.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let handled = |(now, input): &(Instant, Input)| {
-            matches!(input, Input::Timeout).then_some(*now)
-        };
+        let handled =
+            |(now, input): &(Instant, Input)| matches!(input, Input::Timeout).then_some(*now);
         let handled = self.inbox.iter().filter_map(handled).max();
         let sockets = self.sockets.iter().map(|socket| socket.deadline);
         self.timers
@@ -449,11 +456,17 @@ impl Session {
         self.clock = self.clock.max(now);
         match self.phase {
             Phase::New => {
-                self.emit(Event::Close { reason, error: None });
+                self.emit(Event::Close {
+                    reason,
+                    error: None,
+                });
                 self.phase = Phase::Closed;
             }
             Phase::Open if self.upgrade.is_polling() => {
-                self.emit(Event::Close { reason, error: None });
+                self.emit(Event::Close {
+                    reason,
+                    error: None,
+                });
                 self.phase = Phase::Draining(reason);
                 self.timers.clear(Timer::Heartbeat);
                 let drained_at = self.clock + self.config.limits.drain_timeout;
@@ -498,9 +511,10 @@ impl Session {
 
     /// Drops the oldest message that is not on its way yet. `false` if there is none.
     pub(crate) fn drop_oldest(&mut self) -> bool {
-        match self.main_mut() {
-            Some(socket) => socket.stream.transmit().drop_oldest_packet(),
-            None => self.buffer.drop_oldest(),
+        if self.main().is_some() {
+            self.drop_oldest_frame()
+        } else {
+            self.buffer.drop_oldest()
         }
     }
 
@@ -532,7 +546,10 @@ impl Session {
             Input::Request { id, ask, body } => self.on_request(id, *ask, body),
             Input::Body { id, body } => self.on_body(id, body),
             Input::Abort(id) => self.on_abort(id),
-            Input::Bytes { transport, mut bytes } => {
+            Input::Bytes {
+                transport,
+                mut bytes,
+            } => {
                 if let Some(socket) = self.socket(transport) {
                     socket.stream.handle_bytes(&mut bytes);
                     self.current = Current::Stream(self.clock, transport);
@@ -609,7 +626,10 @@ impl Session {
             Packet::Ping(_) => '2',
             Packet::Upgrade => '5',
         };
-        self.end(CloseReason::TransportError, Some(Error::Direction(direction)));
+        self.end(
+            CloseReason::TransportError,
+            Some(Error::Direction(direction)),
+        );
         None
     }
 

@@ -59,7 +59,10 @@ impl Timers {
 
     /// Takes the timer whose deadline is the earliest and not later than `now`.
     pub(crate) fn take_due(&mut self, now: Instant) -> Option<Timer> {
-        let (timer, slot) = ALL.into_iter().zip(&mut self.0).min_by_key(|(_, at)| **at)?;
+        let (timer, slot) = ALL
+            .into_iter()
+            .zip(&mut self.0)
+            .min_by_key(|(_, at)| **at)?;
         if *slot > now || *slot == NEVER {
             return None;
         }

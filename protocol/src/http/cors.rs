@@ -5,10 +5,7 @@
 
 use alloc::string::String;
 
-use super::{
-    Request, Response,
-    is_field_value,
-};
+use super::{Request, Response, is_field_value};
 use crate::{
     Text,
     config::{Cors, Origins},
@@ -73,7 +70,11 @@ impl Grant {
     }
 
     fn apply_exposed(&self, cors: &Cors, response: &mut Response) {
-        if let Some(exposed) = cors.exposed_headers.as_deref().filter(|text| !text.is_empty()) {
+        if let Some(exposed) = cors
+            .exposed_headers
+            .as_deref()
+            .filter(|text| !text.is_empty())
+        {
             response.push("Access-Control-Expose-Headers", String::from(exposed));
         }
     }
@@ -116,11 +117,7 @@ pub(crate) fn preflight(cors: &Cors, head: &Request<'_>) -> Response {
 
 #[cfg(test)]
 mod tests {
-    use alloc::{
-        string::ToString as _,
-        vec::Vec,
-        vec,
-    };
+    use alloc::{string::ToString as _, vec, vec::Vec};
 
     use super::*;
 
@@ -176,14 +173,44 @@ mod tests {
         let rows: Vec<(&str, Cors, &[(&str, &[u8])], bool, Vec<(&str, &str)>)> = vec![
             ("any", any(false), a, false, vec![star]),
             ("any without origin", any(false), &[], false, vec![star]),
-            ("any, credentials", any(true), a, false, vec![credentials, allow_a, vary]),
-            ("any, credentials, no origin", any(true), &[], false, vec![credentials, vary]),
+            (
+                "any, credentials",
+                any(true),
+                a,
+                false,
+                vec![credentials, allow_a, vary],
+            ),
+            (
+                "any, credentials, no origin",
+                any(true),
+                &[],
+                false,
+                vec![credentials, vary],
+            ),
             ("listed", list(false), a, false, vec![allow_a, vary]),
-            ("listed, credentials", list(true), a, false, vec![credentials, allow_a, vary]),
+            (
+                "listed, credentials",
+                list(true),
+                a,
+                false,
+                vec![credentials, allow_a, vary],
+            ),
             ("not listed", list(false), other, true, vec![vary]),
             ("list without origin", list(false), &[], false, vec![vary]),
-            ("not UTF-8", list(false), &[("Origin", b"\xff")], true, vec![vary]),
-            ("splitting", any(true), &[("Origin", b"a\r\nb")], true, vec![credentials, vary]),
+            (
+                "not UTF-8",
+                list(false),
+                &[("Origin", b"\xff")],
+                true,
+                vec![vary],
+            ),
+            (
+                "splitting",
+                any(true),
+                &[("Origin", b"a\r\nb")],
+                true,
+                vec![credentials, vary],
+            ),
         ];
         for (name, cors, sent, denied, expected) in rows {
             let (grant, response) = get(sent, &cors);

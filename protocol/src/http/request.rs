@@ -191,14 +191,21 @@ mod tests {
             ("&&a=1&&", Some("1")),
         ] {
             let target = alloc::format!("/?{query}");
-            assert_eq!(request(&target, &[]).query("a").as_deref(), value, "{query}");
+            assert_eq!(
+                request(&target, &[]).query("a").as_deref(),
+                value,
+                "{query}"
+            );
         }
     }
 
     #[test]
     fn an_upgrade_is_found_among_other_tokens() {
         let rows: [(&[(&str, &[u8])], bool); 6] = [
-            (&[("Connection", b"Upgrade"), ("Upgrade", b"websocket")], true),
+            (
+                &[("Connection", b"Upgrade"), ("Upgrade", b"websocket")],
+                true,
+            ),
             (
                 &[
                     ("connection", b"keep-alive"),
@@ -208,7 +215,10 @@ mod tests {
                 true,
             ),
             (&[("Connection", b"Upgrade"), ("Upgrade", b"h2c")], false),
-            (&[("Connection", b"close"), ("Upgrade", b"websocket")], false),
+            (
+                &[("Connection", b"close"), ("Upgrade", b"websocket")],
+                false,
+            ),
             (&[("Upgrade", b"websocket")], false),
             (&[], false),
         ];

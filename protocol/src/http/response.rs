@@ -82,7 +82,11 @@ impl Response {
     /// assert_eq!(response.body, r#"{"code":1,"message":"Session ID unknown"}"#);
     /// ```
     pub fn refuse(code: RefuseCode) -> Self {
-        let status = if code == RefuseCode::Forbidden { 403 } else { 400 };
+        let status = if code == RefuseCode::Forbidden {
+            403
+        } else {
+            400
+        };
         Self::status(status)
             .with("Content-Type", "application/json")
             .with_body(Bytes::from_static(code.body().as_bytes()))

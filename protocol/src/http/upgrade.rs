@@ -111,8 +111,14 @@ mod tests {
 
     #[test]
     fn the_first_protocol_is_named() {
-        let response = run("GET", &[KEY, VERSION, ("sec-websocket-protocol", b"a.b , c")]);
-        assert_eq!(response.unwrap().header("Sec-WebSocket-Protocol"), Some("a.b"));
+        let response = run(
+            "GET",
+            &[KEY, VERSION, ("sec-websocket-protocol", b"a.b , c")],
+        );
+        assert_eq!(
+            response.unwrap().header("Sec-WebSocket-Protocol"),
+            Some("a.b")
+        );
         let empty = run("GET", &[KEY, VERSION, ("sec-websocket-protocol", b", c")]);
         assert_eq!(empty.unwrap_err().status, 400);
     }
@@ -122,9 +128,24 @@ mod tests {
         let rows: [(&str, &str, &[(&str, &[u8])], u16); 9] = [
             ("no key", "GET", &[VERSION], 400),
             ("two keys", "GET", &[KEY, VERSION, KEY], 400),
-            ("short key", "GET", &[VERSION, (KEY.0, b"dGhlIHNhbXBsZQ==")], 400),
-            ("unpadded", "GET", &[VERSION, (KEY.0, b"dGhlIHNhbXBsZSBub25jZQAA")], 400),
-            ("not base64", "GET", &[VERSION, (KEY.0, b"dGhlIHNhbXBsZSBub25j\xff*==")], 400),
+            (
+                "short key",
+                "GET",
+                &[VERSION, (KEY.0, b"dGhlIHNhbXBsZQ==")],
+                400,
+            ),
+            (
+                "unpadded",
+                "GET",
+                &[VERSION, (KEY.0, b"dGhlIHNhbXBsZSBub25jZQAA")],
+                400,
+            ),
+            (
+                "not base64",
+                "GET",
+                &[VERSION, (KEY.0, b"dGhlIHNhbXBsZSBub25j\xff*==")],
+                400,
+            ),
             ("no version", "GET", &[KEY], 426),
             ("version 8", "GET", &[KEY, (VERSION.0, b"8")], 426),
             ("version 130", "GET", &[KEY, (VERSION.0, b"130")], 426),
@@ -134,7 +155,10 @@ mod tests {
             let response = run(method, headers).unwrap_err();
             assert_eq!(response.status, status, "{name}");
             assert_eq!(response.header("connection"), Some("close"), "{name}");
-            assert_eq!(response.body, r#"{"code":3,"message":"Bad request"}"#, "{name}");
+            assert_eq!(
+                response.body, r#"{"code":3,"message":"Bad request"}"#,
+                "{name}"
+            );
             let version = (status == 426).then_some("13");
             assert_eq!(response.header("sec-websocket-version"), version, "{name}");
         }
