@@ -12,3 +12,7 @@
 // --- serde_args ---
 
 // --- server_ops ---
+
+mod server_ops;
+
+pub use server_ops::server_ops;

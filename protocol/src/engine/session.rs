@@ -21,7 +21,7 @@ use crate::{
     encoded::Encoded,
     http::{Body, Request, Response},
     rng::Rng,
-    ws::{self, Message, TransmitQueue},
+    ws::{Message, TransmitQueue},
 };
 
 /// One Engine.IO session of a server: its polling requests, its WebSocket, the upgrade from one to the other, and its
@@ -62,6 +62,9 @@ pub struct Session {
     /// What is being read, one packet per poll.
     pub(super) current: Current,
     inbox: VecDeque<(Instant, Input)>,
+    /// Inputs that were handed over so far, and those that were begun to be worked on.
+    stored: u64,
+    begun: u64,
     out: VecDeque<Step>,
 }
 
@@ -196,6 +199,8 @@ impl Session {
             next_transport: 0,
             current: Current::Nothing,
             inbox: VecDeque::new(),
+            stored: 0,
+            begun: 0,
             out: VecDeque::new(),
         }
     }
@@ -281,6 +286,22 @@ impl Session {
         }
     }
 
+    /// The WebSockets that have something to write.
+    pub fn unsent(&self) -> impl Iterator<Item = TransportId> {
+        let unsent = self.sockets.iter().filter(|socket| !socket.stream.queue().is_empty());
+        unsent.map(|socket| socket.id)
+    }
+
+    /// The number of inputs that were handed over so far.
+    pub(crate) const fn stored(&self) -> u64 {
+        self.stored
+    }
+
+    /// The number of inputs that were begun to be worked on.
+    pub(crate) const fn begun(&self) -> u64 {
+        self.begun
+    }
+
     /// The time of the input that is being worked on.
     pub(crate) fn clock(&self) -> Instant {
         self.clock
@@ -323,6 +344,8 @@ impl Session {
         if idle && socket.stage == Stage::Main {
             socket.stream.handle_bytes(buffer);
             self.current = Current::Stream(now, transport);
+            self.stored = self.stored.saturating_add(1);
+            self.begun = self.begun.saturating_add(1);
             return;
         }
         if let Some((
@@ -344,7 +367,7 @@ impl Session {
     /// A message of a WebSocket has arrived, from a framework that reads the frames itself. Such a driver takes
     /// [`TransmitQueue::pop_message`] instead of bytes, and reports the end of the WebSocket with
     /// [`handle_eof`](Self::handle_eof).
-    pub fn handle_message(&mut self, now: Instant, transport: TransportId, message: ws::Message) {
+    pub fn handle_message(&mut self, now: Instant, transport: TransportId, message: Message) {
         self.store(now, Input::Message { transport, message });
     }
 
@@ -362,6 +385,7 @@ impl Session {
 
     fn store(&mut self, now: Instant, input: Input) {
         self.inbox.push_back((now, input));
+        self.stored = self.stored.saturating_add(1);
     }
 
     // Outputs.
@@ -369,8 +393,13 @@ impl Session {
     /// What to do next, until there is nothing: `None`. At most one packet is read per call, so a driver slows a peer
     /// down by not polling.
     pub fn poll_output(&mut self) -> Option<Output> {
+        self.poll_output_until(u64::MAX)
+    }
+
+    /// The same, up to a number of inputs.
+    pub(crate) fn poll_output_until(&mut self, until: u64) -> Option<Output> {
         loop {
-            match self.poll_step()? {
+            match self.poll_step(until)? {
                 Step::Output(output) => return Some(output),
                 Step::Tick(_) => {}
             }
@@ -378,7 +407,7 @@ impl Session {
     }
 
     /// The same with the places of `handle_timeout` among the outputs, for a layer above that has timers of its own.
-    pub(crate) fn poll_step(&mut self) -> Option<Step> {
+    pub(crate) fn poll_step(&mut self, until: u64) -> Option<Step> {
         loop {
             if let Some(step) = self.out.pop_front() {
                 if self.out.is_empty() {
@@ -387,6 +416,7 @@ impl Session {
                 return Some(step);
             }
             let event = match &mut self.current {
+                Current::Stream(..) | Current::Payload(_) if self.begun > until => return None,
                 Current::Stream(now, transport) => {
                     self.clock = self.clock.max(*now);
                     let transport = *transport;
@@ -400,7 +430,11 @@ impl Session {
                     // A waiting GET is answered after each input, so that answers do not depend on batching.
                     self.flush();
                     if self.out.is_empty() {
+                        if self.begun >= until {
+                            return None;
+                        }
                         let (now, input) = self.inbox.pop_front()?;
+                        self.begun = self.begun.saturating_add(1);
                         if self.inbox.is_empty() {
                             self.inbox = VecDeque::new();
                         }

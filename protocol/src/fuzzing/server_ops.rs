@@ -77,6 +77,8 @@ struct Simulation {
     next_request: u64,
     /// Requests that wait for their one answer, and whose they are.
     requests: BTreeMap<RequestId, (ConnKey, usize)>,
+    /// Requests that the peer dropped: they may still be answered.
+    aborted: BTreeSet<RequestId>,
     clients: Vec<Client>,
     /// Connections that were not reported as closed.
     connections: BTreeSet<ConnKey>,
@@ -129,6 +131,7 @@ impl Simulation {
             now: Instant::from_millis(1),
             next_request: 0,
             requests: BTreeMap::new(),
+            aborted: BTreeSet::new(),
             clients: Vec::new(),
             connections: BTreeSet::new(),
             undecided: Vec::new(),
@@ -183,6 +186,8 @@ impl Simulation {
                 if let Some((id, key)) = oldest {
                     // An answer may be on its way already; the driver has nobody to give it to any more.
                     self.server.handle_abort(self.now, key, id);
+                    self.requests.remove(&id);
+                    self.aborted.insert(id);
                 }
             }
             17 => self.tick(None),
@@ -377,7 +382,8 @@ impl Simulation {
                 match output {
                     Output::Respond { id, response } => self.on_response(id, &response),
                     Output::Upgrade { id, connection, transport, .. } => {
-                        assert!(self.requests.remove(&id).is_some(), "one answer per request");
+                        let answered = self.requests.remove(&id).is_some() || self.aborted.remove(&id);
+                        assert!(answered, "one answer per request");
                         let mut websockets = self.clients.iter_mut().flat_map(|client| &mut client.websockets);
                         let websocket = websockets.find(|ws| ws.request == id).expect("an upgrade was asked for");
                         websocket.place = Some((connection, transport));
@@ -415,6 +421,9 @@ impl Simulation {
     }
 
     fn on_response(&mut self, id: RequestId, response: &Response) {
+        if self.aborted.remove(&id) {
+            return;
+        }
         let (_, client) = self.requests.remove(&id).expect("one answer per request");
         let body = core::str::from_utf8(&response.body).expect("answers are text");
         if let Some((_, rest)) = body.strip_prefix("0{").and_then(|body| body.split_once("\"sid\":\"")) {
@@ -546,4 +555,20 @@ impl Simulation {
 
 fn names(server: &Server, socket: SocketKey) -> BTreeSet<String> {
     server.rooms(socket).map(ToString::to_string).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn the_server_agrees_with_the_model(script in prop::collection::vec(any::<u8>(), 0..900)) {
+            server_ops(&script);
+        }
+    }
 }

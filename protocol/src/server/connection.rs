@@ -23,7 +23,7 @@ use crate::{
     http::{Body, Request, Response},
     key::{ConnKey, RequestId, Sid, SocketKey, TransportId},
     machines::Machine,
-    socket::{Args, Data, Decoder, Packet, PacketType, Payload, write_head},
+    socket::{Data, Decoder, Packet, PacketType, Payload, write_head},
     ws,
 };
 
@@ -82,7 +82,7 @@ enum State {
     /// The hub was asked whether there is such a namespace; with what the client gave as `auth`.
     Asked(Option<Data>),
     /// The application was asked.
-    Pending { socket: SocketKey, sid: Sid },
+    Pending { socket: SocketKey },
     Joined(Joined),
     /// This side disconnected the socket. What the client sent before it knew is ignored until its next CONNECT.
     Left,
@@ -185,7 +185,7 @@ impl Connection {
             received_bytes: session.received_bytes.saturating_add(self.decoder.pending_bytes()),
             queued_bytes: session.queued_bytes,
             queued_packets: session.queued_packets,
-            waiting: session.waiting.saturating_add(self.outputs.len()).saturating_add(self.hub_events.len()),
+            waiting: session.inputs.saturating_add(self.outputs.len()).saturating_add(self.hub_events.len()),
             ..Stats::default()
         };
         for slot in &self.slots {
@@ -219,7 +219,7 @@ impl Connection {
     }
 
     /// A message of a WebSocket that a framework owns, instead of [`handle_bytes`](Self::handle_bytes).
-    pub fn handle_message(&mut self, now: Instant, transport: TransportId, message: ws::Message) {
+    pub fn handle_message(&mut self, now: Instant, transport: TransportId, message: Message) {
         self.session.handle_message(now, transport, message);
     }
 
@@ -460,7 +460,7 @@ impl Connection {
             }
             Ok(None) => {
                 // Attachments are not buffered for a namespace that was not joined (CVE-2026-48804).
-                let name = self.decoder.pending_namespace().cloned().unwrap_or_default();
+                let name = self.decoder.pending().map(|packet| packet.namespace().clone()).unwrap_or_default();
                 if !self.slots.iter().any(|slot| slot.name == name && matches!(slot.state, State::Joined(_) | State::Left)) {
                     self.fail(now, Error::NotJoined(name));
                 } else if self.packet_deadline.is_none() {
@@ -533,7 +533,7 @@ impl Connection {
             self.hub_events.push_back(ConnectionEvent(ToHub::Leave(socket)));
             return;
         };
-        let asked = core::mem::replace(&mut slot.state, State::Pending { socket, sid });
+        let asked = core::mem::replace(&mut slot.state, State::Pending { socket });
         let auth = if let State::Asked(auth) = asked { auth } else { None };
         self.outputs.push_back(Output::Event(Event::Connect(ConnectRequest {
             connection: self.key,
@@ -582,7 +582,6 @@ impl Connection {
     fn on_close(&mut self, reason: CloseReason, error: Option<engine::Error>) {
         let error = error.map(Error::Engine);
         self.end(reason.into(), error.as_ref());
-        self.hub_events.push_back(ConnectionEvent(ToHub::Close));
         let error = self.closing.take().or(error);
         self.outputs.push_back(Output::Event(Event::Close { connection: self.key, reason, error }));
     }
@@ -635,7 +634,7 @@ impl Connection {
                 let error = error.cloned();
                 self.outputs.push_back(Output::Event(Event::Disconnect { socket, reason, error }));
             }
-            State::Pending { socket, .. } => self.hub_events.push_back(ConnectionEvent(ToHub::Leave(socket))),
+            State::Pending { socket } => self.hub_events.push_back(ConnectionEvent(ToHub::Leave(socket))),
             State::Asked(_) | State::Left => {}
         }
     }
@@ -689,7 +688,7 @@ impl Connection {
         if let Some(slot) = self.slots.get(index) {
             write_head(&mut self.head, kind, payload.attachments().len(), &slot.name, id);
         }
-        while let Err(error) = self.session.send_packet(&self.head, Some(payload)) {
+        while let Err(error) = self.session.send_parts(&self.head, payload.json(), payload.attachments()) {
             match (policy, error) {
                 (_, SendError::Closed) => return Err(EmitError::NotConnected),
                 (QueuePolicy::Error, full) => return Err(EmitError::Full(full)),
@@ -708,7 +707,8 @@ impl Connection {
     fn send(&mut self, now: Instant, kind: PacketType, namespace: &str, payload: Option<&Payload>) {
         self.head.clear();
         write_head(&mut self.head, kind, 0, namespace, None);
-        if let Err(full @ SendError::Full { .. }) = self.session.send_packet(&self.head, payload) {
+        let json = payload.map(|payload| payload.json().clone()).unwrap_or_default();
+        if let Err(full @ SendError::Full { .. }) = self.session.send_parts(&self.head, &json, &[]) {
             self.fail(now, Error::SlowConsumer(full));
         }
     }
@@ -742,7 +742,7 @@ impl Connection {
     }
 
     fn pending(&self, socket: SocketKey) -> Option<usize> {
-        self.slots.iter().position(|slot| matches!(&slot.state, State::Pending { socket: own, .. } if *own == socket))
+        self.slots.iter().position(|slot| matches!(&slot.state, State::Pending { socket: own } if *own == socket))
     }
 
     fn joined(&mut self, socket: SocketKey) -> Option<(usize, &mut Joined)> {

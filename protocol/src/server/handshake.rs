@@ -1,6 +1,6 @@
 //! The HTTP request that opened a connection, kept for as long as the connection lives.
 
-use alloc::{borrow::Cow, boxed::Box, string::String};
+use alloc::{borrow::Cow, boxed::Box, string::String, vec::Vec};
 use core::net::SocketAddr;
 
 use crate::{Instant, http::Request};
@@ -23,7 +23,7 @@ impl Handshake {
     pub(crate) fn new(now: Instant, request: &Request<'_>) -> Self {
         let size = |(name, value): &(&str, &[u8])| name.len().saturating_add(value.len()).saturating_add(2);
         let len = request.headers.iter().map(size).fold(request.target.len(), usize::saturating_add);
-        let mut head = alloc::vec::Vec::with_capacity(len);
+        let mut head = Vec::with_capacity(len);
         head.extend_from_slice(request.target.as_bytes());
         for (name, value) in request.headers {
             for part in [name.as_bytes(), b":", value, b"\n"] {
@@ -65,8 +65,9 @@ impl Handshake {
     }
 
     /// A parameter of the query, percent-decoded; the last one of that name.
-    pub fn query(&self, name: &str) -> Option<Cow<'_, str>> {
-        crate::http::query(self.url(), name)
+    pub fn query(&self, name: &str) -> Option<String> {
+        let request = Request { method: "GET", target: self.url(), headers: &[], peer: None, secure: false };
+        request.query(name).map(Cow::into_owned)
     }
 
     /// The headers in order, names as they came.

@@ -86,9 +86,7 @@ pub(super) enum ToHub {
     Accept(SocketKey),
     /// A socket is gone, or was refused.
     Leave(SocketKey),
-    /// The session id is unknown from here on.
-    Close,
-    /// Nothing is left of the connection: its key can be used again.
+    /// Nothing is left of the connection: its session id is unknown from here on, and its key can be used again.
     Drain,
 }
 
@@ -271,9 +269,6 @@ impl Hub {
                 }
             }
             ToHub::Leave(socket) => self.remove(socket),
-            ToHub::Close => {
-                self.sids.remove(&entry.sid);
-            }
             ToHub::Drain => {
                 self.sids.remove(&entry.sid);
                 self.connections.remove(from.index as usize);
