@@ -204,11 +204,14 @@ impl Driver {
                     let head =
                         Request { method, target, headers: &headers, peer: stream.peer_addr().ok(), secure: false };
                     let body = Framing::of(&head)?;
-                    let (id, key, limit, answer) = match self.route(&head, body.is_some())? {
+                    let routed = self.route(&head, body.is_some())?;
+                    buffer.advance(len);
+                    let (id, key, limit, answer) = match routed {
                         Ok(started) => started,
+                        // The body of a refused request is not read.
+                        Err(response) if body.is_some() => return Ok(Some((response.closing(), None))),
                         Err(response) => return Ok(Some((response, None))),
                     };
-                    buffer.advance(len);
                     if let Some(framing) = body
                         && let Ok(body) = framing.read(stream, buffer, limit, Clock::now() + self.limits.body_timeout)
                     {
