@@ -43,10 +43,6 @@ impl Encoded {
 
     /// Bytes of the text and of the attachments.
     pub fn size(&self) -> usize {
-        self.0
-            .attachments
-            .iter()
-            .map(Bytes::len)
-            .fold(self.0.text.len(), usize::saturating_add)
+        self.0.attachments.iter().map(Bytes::len).fold(self.0.text.len(), usize::saturating_add)
     }
 }

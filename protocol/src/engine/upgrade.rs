@@ -80,10 +80,9 @@ impl State {
 
             (Self::Opened, Event::Probe) => (Self::Probed, Action::Answer),
             (Self::Probed, Event::Upgrade) => (Self::Upgraded, Action::Switch),
-            (
-                Self::Opened | Self::Probed,
-                Event::Probe | Event::Upgrade | Event::Other | Event::Timeout,
-            ) => (Self::Polling, Action::Close),
+            (Self::Opened | Self::Probed, Event::Probe | Event::Upgrade | Event::Other | Event::Timeout) => {
+                (Self::Polling, Action::Close)
+            }
             (Self::Opened | Self::Probed, Event::Lost) => (Self::Polling, Action::None),
             (Self::Opened | Self::Probed, Event::End) => (Self::Over, Action::Close),
 
@@ -104,15 +103,8 @@ mod tests {
     fn the_whole_table() {
         use Action as A;
         use State as S;
-        let events = [
-            Event::Request,
-            Event::Probe,
-            Event::Upgrade,
-            Event::Other,
-            Event::Lost,
-            Event::Timeout,
-            Event::End,
-        ];
+        let events =
+            [Event::Request, Event::Probe, Event::Upgrade, Event::Other, Event::Lost, Event::Timeout, Event::End];
         let back = (S::Polling, A::Close);
         let rows = [
             (

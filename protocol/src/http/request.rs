@@ -83,10 +83,7 @@ impl Request<'_> {
 
     /// The values of all headers with this name.
     pub(crate) fn header_lines(&self, name: &str) -> impl Iterator<Item = &[u8]> {
-        self.headers
-            .iter()
-            .filter(move |(key, _)| key.eq_ignore_ascii_case(name))
-            .map(|(_, value)| *value)
+        self.headers.iter().filter(move |(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| *value)
     }
 
     fn has_token(&self, name: &str, token: &str) -> bool {
@@ -99,10 +96,9 @@ impl Request<'_> {
         let target = self.target.split('#').next().unwrap_or_default();
         let target = match target.split_once("://") {
             // Only in front of the path is this a scheme: "/a?u=http://b" is a plain target.
-            Some((scheme, rest)) if !scheme.contains(['/', '?']) => rest
-                .find(['/', '?'])
-                .and_then(|start| rest.get(start..))
-                .unwrap_or("/"),
+            Some((scheme, rest)) if !scheme.contains(['/', '?']) => {
+                rest.find(['/', '?']).and_then(|start| rest.get(start..)).unwrap_or("/")
+            }
             _ => target,
         };
         target.split_once('?').unwrap_or((target, ""))
@@ -137,9 +133,7 @@ fn decode(text: &str) -> Cow<'_, str> {
 }
 
 fn hex(digit: u8) -> Option<u8> {
-    char::from(digit)
-        .to_digit(16)
-        .and_then(|value| u8::try_from(value).ok())
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
 #[cfg(test)]
@@ -147,13 +141,7 @@ mod tests {
     use super::*;
 
     fn request<'a>(target: &'a str, headers: &'a [(&'a str, &'a [u8])]) -> Request<'a> {
-        Request {
-            method: "GET",
-            target,
-            headers,
-            peer: None,
-            secure: false,
-        }
+        Request { method: "GET", target, headers, peer: None, secure: false }
     }
 
     #[test]
@@ -191,34 +179,20 @@ mod tests {
             ("&&a=1&&", Some("1")),
         ] {
             let target = alloc::format!("/?{query}");
-            assert_eq!(
-                request(&target, &[]).query("a").as_deref(),
-                value,
-                "{query}"
-            );
+            assert_eq!(request(&target, &[]).query("a").as_deref(), value, "{query}");
         }
     }
 
     #[test]
     fn an_upgrade_is_found_among_other_tokens() {
         let rows: [(&[(&str, &[u8])], bool); 6] = [
+            (&[("Connection", b"Upgrade"), ("Upgrade", b"websocket")], true),
             (
-                &[("Connection", b"Upgrade"), ("Upgrade", b"websocket")],
-                true,
-            ),
-            (
-                &[
-                    ("connection", b"keep-alive"),
-                    ("connection", b"close , UPGRADE"),
-                    ("upgrade", b"h2c, WebSocket"),
-                ],
+                &[("connection", b"keep-alive"), ("connection", b"close , UPGRADE"), ("upgrade", b"h2c, WebSocket")],
                 true,
             ),
             (&[("Connection", b"Upgrade"), ("Upgrade", b"h2c")], false),
-            (
-                &[("Connection", b"close"), ("Upgrade", b"websocket")],
-                false,
-            ),
+            (&[("Connection", b"close"), ("Upgrade", b"websocket")], false),
             (&[("Upgrade", b"websocket")], false),
             (&[], false),
         ];
