@@ -77,7 +77,10 @@ pub struct Transports {
 
 impl Default for Transports {
     fn default() -> Self {
-        Self { polling: true, websocket: true }
+        Self {
+            polling: true,
+            websocket: true,
+        }
     }
 }
 

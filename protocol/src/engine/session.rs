@@ -21,6 +21,7 @@ use crate::{
     encoded::Encoded,
     http::{Body, Request, Response},
     rng::Rng,
+    socket::Payload,
     ws::{Message, TransmitQueue},
 };
 
@@ -64,6 +65,9 @@ pub struct Session {
     inbox: Inbox,
     out: VecDeque<Step>,
 }
+
+/// The JSON of a packet without a payload.
+static NOTHING: Bytes = Bytes::new();
 
 /// What has become of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -448,8 +452,10 @@ impl Session {
         }
     }
 
-    /// Sends a Socket.IO packet: `4`, `head` and `json` as text, then the attachments, with nothing in between.
-    pub(crate) fn send_parts(&mut self, head: &[u8], json: &Bytes, attachments: &[Bytes]) -> Result<(), SendError> {
+    /// Sends a Socket.IO packet: `4`, `head` and the payload's JSON as text, then its attachments, with nothing in between.
+    pub(crate) fn send_packet(&mut self, head: &[u8], payload: Option<&Payload>) -> Result<(), SendError> {
+        let json = payload.map_or(&NOTHING, Payload::json);
+        let attachments = payload.map_or(&[][..], Payload::attachments);
         let text = head.len().saturating_add(json.len()).saturating_add(1);
         self.check_room(packet_size(text, attachments))?;
         if let Some(socket) = self.main_mut() {

@@ -73,7 +73,10 @@ impl Stream {
         // No buffer is larger, and so the sums below cannot overflow.
         let max_message = settings.max_message.min(isize::MAX.unsigned_abs());
         Self {
-            settings: Settings { max_message, ..settings },
+            settings: Settings {
+                max_message,
+                ..settings
+            },
             rng,
             inbound: Inbound::default(),
             frame: None,
@@ -137,7 +140,8 @@ impl Stream {
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called: the end of [`Settings::close_timeout`], when a
     /// peer that has not answered our close frame, or not taken what is queued, is given up and the queue is dropped.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.deadline.filter(|_| !self.is_finished() || !self.queue.is_empty())
+        self.deadline
+            .filter(|_| !self.is_finished() || !self.queue.is_empty())
     }
 
     /// Queues a message. Ignored once the connection is closing.
@@ -247,7 +251,9 @@ impl Stream {
         let whole = available == frame.len;
         // A message is checked as a whole when it is whole; until then, since 8.1 and 7.1.7 want a bad byte found as soon
         // as it arrives, what is new is.
-        let check = !(whole && frame.fin) && !frame.opcode.is_control() && self.kind(frame.opcode) == Kind::Text;
+        let check = !(whole && frame.fin)
+            && !frame.opcode.is_control()
+            && self.kind(frame.opcode) == Kind::Text;
         let fresh = self.inbound.range_mut(frame.scanned, available);
         if let Some(mask) = frame.mask {
             mask::apply(mask, frame.scanned, fresh);
@@ -260,7 +266,11 @@ impl Stream {
             self.frame = Some(frame);
             return Ok(Step::Wait);
         }
-        if frame.opcode.is_control() { self.control(frame) } else { self.data(frame) }
+        if frame.opcode.is_control() {
+            self.control(frame)
+        } else {
+            self.data(frame)
+        }
     }
 
     /// The frame that is being read, else a new one.
@@ -273,7 +283,8 @@ impl Stream {
 
     /// Reads a frame header and checks it against what came before.
     fn header(&mut self) -> Result<Option<Frame>, Error> {
-        let Some((header, header_len)) = Header::decode(self.inbound.bytes(), self.settings.role)? else {
+        let Some((header, header_len)) = Header::decode(self.inbound.bytes(), self.settings.role)?
+        else {
             return Ok(None);
         };
         if !header.opcode.is_control() {
@@ -304,7 +315,9 @@ impl Stream {
     fn control(&mut self, frame: Frame) -> Result<Step, Error> {
         let payload = self.inbound.take(frame.len);
         Ok(match frame.opcode {
-            Opcode::Close => Step::Event(Event::Closing(Closing::Peer(CloseFrame::decode(&payload)?))),
+            Opcode::Close => {
+                Step::Event(Event::Closing(Closing::Peer(CloseFrame::decode(&payload)?)))
+            }
             Opcode::Pong => Step::Event(Event::Pong(payload)),
             // 5.5.2: "Upon receipt of a Ping frame, an endpoint MUST send a Pong frame in response". Behind our close
             // frame there is no place for one.
@@ -384,7 +397,8 @@ impl Stream {
 
     fn start_deadline(&mut self, now: Instant) {
         if !self.expired {
-            self.deadline.get_or_insert(now + self.settings.close_timeout);
+            self.deadline
+                .get_or_insert(now + self.settings.close_timeout);
         }
     }
 

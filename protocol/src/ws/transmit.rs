@@ -146,7 +146,13 @@ impl TransmitQueue {
 
     /// Queues a frame: `parts` are copied, `payload` follows them and is shared if it is large and not to be masked.
     /// Outside of a packet, a frame is a packet of its own.
-    pub(crate) fn push(&mut self, opcode: Opcode, mask: Option<[u8; 4]>, parts: &[&[u8]], payload: Option<&Bytes>) {
+    pub(crate) fn push(
+        &mut self,
+        opcode: Opcode,
+        mask: Option<[u8; 4]>,
+        parts: &[&[u8]],
+        payload: Option<&Bytes>,
+    ) {
         let single = !self.open;
         if single {
             self.begin_packet();
@@ -183,9 +189,18 @@ impl TransmitQueue {
     /// Queues a pong, or replaces the one that waits.
     pub(crate) fn push_pong(&mut self, mask: Option<[u8; 4]>, payload: &[u8]) {
         let before = self.data;
-        let pong = self.pong.get_or_insert_with(|| Box::new(Pong { before, ..Pong::default() }));
+        let pong = self.pong.get_or_insert_with(|| {
+            Box::new(Pong {
+                before,
+                ..Pong::default()
+            })
+        });
         // What has been begun must be finished; the rest gives way.
-        let keep = if pong.read > pong.older { pong.frame.len() } else { pong.older };
+        let keep = if pong.read > pong.older {
+            pong.frame.len()
+        } else {
+            pong.older
+        };
         pong.frame.truncate(keep);
         pong.frame.drain(..pong.read.min(keep));
         pong.older = pong.frame.len();
@@ -223,7 +238,13 @@ impl TransmitQueue {
         *self = Self::default();
     }
 
-    fn push_uncounted(&mut self, opcode: Opcode, mask: Option<[u8; 4]>, parts: &[&[u8]], payload: Option<&Bytes>) {
+    fn push_uncounted(
+        &mut self,
+        opcode: Opcode,
+        mask: Option<[u8; 4]>,
+        parts: &[&[u8]],
+        payload: Option<&Bytes>,
+    ) {
         let size = payload.map_or(0, Bytes::len);
         let shared = payload.filter(|_| size >= SHARE_FROM && mask.is_none());
         let copied = if shared.is_some() { 0 } else { size };
@@ -231,7 +252,12 @@ impl TransmitQueue {
         let before = out.len();
         match shared {
             Some(payload) => {
-                put_header(out, opcode, total(parts).saturating_add(payload.len()), None);
+                put_header(
+                    out,
+                    opcode,
+                    total(parts).saturating_add(payload.len()),
+                    None,
+                );
                 for part in parts {
                     out.extend_from_slice(part);
                 }
@@ -479,9 +505,20 @@ impl Buf for TransmitQueue {
     }
 }
 
-fn put_frame(out: &mut Vec<u8>, opcode: Opcode, mask: Option<[u8; 4]>, parts: &[&[u8]], payload: Option<&Bytes>) {
+fn put_frame(
+    out: &mut Vec<u8>,
+    opcode: Opcode,
+    mask: Option<[u8; 4]>,
+    parts: &[&[u8]],
+    payload: Option<&Bytes>,
+) {
     let payload = payload.map_or(&[][..], |payload| payload);
-    put_header(out, opcode, total(parts).saturating_add(payload.len()), mask);
+    put_header(
+        out,
+        opcode,
+        total(parts).saturating_add(payload.len()),
+        mask,
+    );
     let body = out.len();
     for part in parts.iter().chain(Some(&payload)) {
         out.extend_from_slice(part);
@@ -493,5 +530,6 @@ fn put_frame(out: &mut Vec<u8>, opcode: Opcode, mask: Option<[u8; 4]>, parts: &[
 
 /// Text that was queued as such. It is checked again, since only a check makes text of bytes without unsafe code.
 fn text(payload: Bytes) -> Text {
-    Text::try_from(payload.clone()).unwrap_or_else(|_error| String::from_utf8_lossy(&payload).into_owned().into())
+    Text::try_from(payload.clone())
+        .unwrap_or_else(|_error| String::from_utf8_lossy(&payload).into_owned().into())
 }
