@@ -48,6 +48,7 @@ mod packet;
 mod payload;
 mod polling;
 mod route;
+mod server;
 mod session;
 mod timers;
 mod upgrade;
@@ -57,6 +58,7 @@ pub use error::{CloseReason, Error, QueueUnit, SendError};
 pub use packet::{Packet, PacketError};
 pub use payload::PayloadReader;
 pub use route::{Routed, route};
+pub use server::Server;
 pub(crate) use session::Step;
 pub use session::{Event, Output, Session, SessionStats, SidSource};
 

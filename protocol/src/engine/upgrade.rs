@@ -9,7 +9,7 @@
 //! | `Polling`     | accept → `Opened` | –          | –              | –             | –      | –             | → `Over`     |
 //! | `Opened`      | refuse        | answer → `Probed` | close → `Polling` | close → `Polling` | → `Polling` | close → `Polling` | close → `Over` |
 //! | `Probed`      | refuse        | close → `Polling` | switch → `Upgraded` | close → `Polling` | → `Polling` | close → `Polling` | close → `Over` |
-//! | `Upgraded`    | refuse        | –              | –              | –             | –      | –             | → `Over`     |
+//! | `Upgraded`    | refuse        | –              | –              | –             | –      | –             | –            |
 //! | `Over`        | refuse        | –              | –              | –             | –      | –             | –            |
 //!
 //! "close" closes the candidate only. JavaScript accepts `5` without a probe and answers any number of probes; here the
@@ -26,7 +26,7 @@ pub(crate) enum State {
     Probed,
     /// On WebSocket.
     Upgraded,
-    /// The session has ended.
+    /// The session has ended on polling.
     Over,
 }
 
@@ -86,7 +86,7 @@ impl State {
             (Self::Opened | Self::Probed, Event::Lost) => (Self::Polling, Action::None),
             (Self::Opened | Self::Probed, Event::End) => (Self::Over, Action::Close),
 
-            (_, Event::End) => (Self::Over, Action::None),
+            (Self::Polling, Event::End) => (Self::Over, Action::None),
             (state, _) => (state, Action::None),
         };
         *self = next;
@@ -152,7 +152,7 @@ mod tests {
                     (S::Upgraded, A::None),
                     (S::Upgraded, A::None),
                     (S::Upgraded, A::None),
-                    (S::Over, A::None),
+                    (S::Upgraded, A::None),
                 ],
             ),
             (
