@@ -19,10 +19,7 @@ pub(crate) enum Unit {
     /// An Engine.IO message.
     Message(Message),
     /// A text packet, its type in front, and what must follow it directly.
-    Packet {
-        text: Bytes,
-        attachments: Vec<Bytes>,
-    },
+    Packet { text: Bytes, attachments: Vec<Bytes> },
     /// A packet that is shared with other sessions.
     Encoded(Encoded),
 }
@@ -58,10 +55,7 @@ impl Unit {
     /// Bytes of a part in a payload.
     fn part_len(&self, part: usize) -> usize {
         match part.checked_sub(1) {
-            Some(index) => self
-                .attachments()
-                .get(index)
-                .map_or(0, |bytes| binary_len(bytes.len())),
+            Some(index) => self.attachments().get(index).map_or(0, |bytes| binary_len(bytes.len())),
             None => match self {
                 Self::Control(text) => text.len(),
                 Self::Message(Message::Text(text)) => text.len().saturating_add(1),
@@ -108,10 +102,7 @@ impl Unit {
 
 /// Bytes of a text packet and its attachments.
 pub(crate) fn packet_size(text: usize, attachments: &[Bytes]) -> usize {
-    attachments
-        .iter()
-        .map(Bytes::len)
-        .fold(text, usize::saturating_add)
+    attachments.iter().map(Bytes::len).fold(text, usize::saturating_add)
 }
 
 /// The units that wait for a GET, oldest first.
@@ -162,11 +153,7 @@ impl SendBuffer {
     /// Drops the oldest message of which nothing is sent yet.
     pub(crate) fn drop_oldest(&mut self) -> bool {
         let begun = usize::from(self.sent > 0);
-        let index = self
-            .units
-            .iter()
-            .enumerate()
-            .position(|(index, unit)| index >= begun && !unit.is_control());
+        let index = self.units.iter().enumerate().position(|(index, unit)| index >= begun && !unit.is_control());
         let Some(unit) = index.and_then(|index| self.units.remove(index)) else {
             return false;
         };
@@ -230,12 +217,7 @@ mod tests {
     #[test]
     fn e25_payloads_are_chunked_between_packets_with_at_least_one_each() {
         let mut buffer = SendBuffer::default();
-        for unit in [
-            text("a"),
-            packet(),
-            Unit::Control("2"),
-            text("longer than the limit"),
-        ] {
+        for unit in [text("a"), packet(), Unit::Control("2"), text("longer than the limit")] {
             buffer.push(unit);
         }
         assert_eq!((buffer.packets(), buffer.bytes()), (3, 2 + 10 + 22));

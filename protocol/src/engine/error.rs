@@ -182,42 +182,15 @@ mod tests {
     #[test]
     fn errors_name_limit_and_value_and_are_small() {
         for (error, text) in [
-            (
-                Error::BodyTooLarge {
-                    limit: 5,
-                    size: Some(6),
-                },
-                "a request body of 6 bytes is over max_payload of 5",
-            ),
-            (
-                Error::BodyTooLarge {
-                    limit: 5,
-                    size: None,
-                },
-                "a request body is over max_payload of 5",
-            ),
-            (
-                Error::PingTimeout {
-                    limit: Duration::from_secs(20),
-                },
-                "no pong within ping_timeout of 20s",
-            ),
-            (
-                Error::MessageTooLarge { limit: 1, size: 2 },
-                "a message of 2 bytes is over max_payload of 1",
-            ),
+            (Error::BodyTooLarge { limit: 5, size: Some(6) }, "a request body of 6 bytes is over max_payload of 5"),
+            (Error::BodyTooLarge { limit: 5, size: None }, "a request body is over max_payload of 5"),
+            (Error::PingTimeout { limit: Duration::from_secs(20) }, "no pong within ping_timeout of 20s"),
+            (Error::MessageTooLarge { limit: 1, size: 2 }, "a message of 2 bytes is over max_payload of 1"),
         ] {
             assert_eq!(error.to_string(), text);
         }
-        let full = SendError::Full {
-            unit: QueueUnit::Packets,
-            limit: 1,
-            value: 2,
-        };
-        assert_eq!(
-            full.to_string(),
-            "the send queue is full: 2 packets would be over the limit of 1"
-        );
+        let full = SendError::Full { unit: QueueUnit::Packets, limit: 1, value: 2 };
+        assert_eq!(full.to_string(), "the send queue is full: 2 packets would be over the limit of 1");
         assert!(size_of::<Error>() <= 32, "{}", size_of::<Error>());
         assert!(size_of::<SendError>() <= 24);
     }

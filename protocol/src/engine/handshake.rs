@@ -41,10 +41,7 @@ mod tests {
         ] {
             let config = Config {
                 allow_upgrades: allow,
-                transports: Transports {
-                    websocket,
-                    ..Transports::default()
-                },
+                transports: Transports { websocket, ..Transports::default() },
                 ..Config::default()
             };
             let text = alloc::format!(

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use super::timers::after;
 use crate::Instant;
 
 /// Decides when to ping and when to give up. The caller keeps the deadlines in its timer table.
@@ -41,20 +42,17 @@ impl Heartbeat {
             return None;
         };
         *self = Self::Idle;
-        Some(now + interval)
+        Some(after(now, interval))
     }
 
     /// Another packet has arrived. Gives the new deadline if it is moved: once per ping, so that a peer that is busy
     /// sending is not cut off, and one that never pongs is (engine.io since 6.6.12).
     pub(crate) fn packet(&mut self, now: Instant, timeout: Duration) -> Option<Instant> {
-        let Self::Waiting {
-            extended: extended @ false,
-        } = self
-        else {
+        let Self::Waiting { extended: extended @ false } = self else {
             return None;
         };
         *extended = true;
-        Some(now + timeout)
+        Some(after(now, timeout))
     }
 }
 
@@ -71,21 +69,11 @@ mod tests {
         assert_eq!(heartbeat.packet(now, SECOND), None);
         assert_eq!(heartbeat.pong(now, SECOND), None, "unsolicited");
         assert_eq!(heartbeat.expire(), Beat::Ping);
-        assert_eq!(
-            heartbeat.packet(now, SECOND),
-            Some(Instant::from_millis(1_500))
-        );
+        assert_eq!(heartbeat.packet(now, SECOND), Some(Instant::from_millis(1_500)));
         assert_eq!(heartbeat.packet(now, SECOND), None, "only once");
-        assert_eq!(
-            heartbeat.pong(now, SECOND),
-            Some(Instant::from_millis(1_500))
-        );
+        assert_eq!(heartbeat.pong(now, SECOND), Some(Instant::from_millis(1_500)));
         assert_eq!(heartbeat.expire(), Beat::Ping);
-        assert_eq!(
-            heartbeat.packet(now, SECOND),
-            Some(Instant::from_millis(1_500)),
-            "again"
-        );
+        assert_eq!(heartbeat.packet(now, SECOND), Some(Instant::from_millis(1_500)), "again");
         assert_eq!(heartbeat.expire(), Beat::TimedOut);
     }
 }

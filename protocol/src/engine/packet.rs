@@ -157,20 +157,9 @@ mod tests {
             ("4\u{20ac}", Ok(Packet::Message(text("\u{20ac}")))),
             ("5", Ok(Packet::Upgrade)),
             ("6", Ok(Packet::Noop)),
-            (
-                "bAQID",
-                Ok(Packet::Message(Message::Binary(Bytes::from_static(&[
-                    1, 2, 3,
-                ])))),
-            ),
-            (
-                "bAQ==",
-                Ok(Packet::Message(Message::Binary(Bytes::from_static(&[1])))),
-            ),
-            (
-                "bAQ",
-                Ok(Packet::Message(Message::Binary(Bytes::from_static(&[1])))),
-            ),
+            ("bAQID", Ok(Packet::Message(Message::Binary(Bytes::from_static(&[1, 2, 3]))))),
+            ("bAQ==", Ok(Packet::Message(Message::Binary(Bytes::from_static(&[1]))))),
+            ("bAQ", Ok(Packet::Message(Message::Binary(Bytes::from_static(&[1]))))),
             ("b", Ok(Packet::Message(Message::Binary(Bytes::new())))),
             ("", Err(PacketError::Empty)),
             ("8x", Err(PacketError::Type('8'))),

@@ -33,10 +33,7 @@ impl PayloadReader {
     /// Starts at the beginning of a body.
     pub fn new(body: Bytes) -> Self {
         let size = body.len();
-        Self {
-            rest: Some(body),
-            size,
-        }
+        Self { rest: Some(body), size }
     }
 
     /// Bytes that are not read yet.
@@ -46,11 +43,7 @@ impl PayloadReader {
 
     fn decode(&self, packet: Bytes) -> Result<Packet, PacketError> {
         let small = packet.len() < COPY_BELOW || packet.len() < self.size / 2;
-        let packet = if small && packet.len() < self.size {
-            Bytes::copy_from_slice(&packet)
-        } else {
-            packet
-        };
+        let packet = if small && packet.len() < self.size { Bytes::copy_from_slice(&packet) } else { packet };
         // Never lossy: JavaScript would deliver U+FFFD here.
         let text = Text::try_from(packet).map_err(|_| PacketError::Utf8)?;
         Packet::decode(Message::Text(text))
@@ -99,25 +92,13 @@ mod tests {
     fn reads_up_to_the_first_bad_packet() {
         for (body, expected) in [
             (&b"4a"[..], vec![Ok(text("a"))]),
-            (
-                b"4a\x1e3\x1e4b",
-                vec![Ok(text("a")), Ok(Packet::Pong(Text::EMPTY)), Ok(text("b"))],
-            ),
+            (b"4a\x1e3\x1e4b", vec![Ok(text("a")), Ok(Packet::Pong(Text::EMPTY)), Ok(text("b"))]),
             (b"", vec![Err(PacketError::Empty)]),
             (b"\x1e", vec![Err(PacketError::Empty)]),
             (b"4a\x1e", vec![Ok(text("a")), Err(PacketError::Empty)]),
-            (
-                b"4a\x1e8\x1e4b",
-                vec![Ok(text("a")), Err(PacketError::Type('8'))],
-            ),
-            (
-                b"4a\x1ebA\x1e4b",
-                vec![Ok(text("a")), Err(PacketError::Base64)],
-            ),
-            (
-                b"4a\x1e4\xff\x1e4b",
-                vec![Ok(text("a")), Err(PacketError::Utf8)],
-            ),
+            (b"4a\x1e8\x1e4b", vec![Ok(text("a")), Err(PacketError::Type('8'))]),
+            (b"4a\x1ebA\x1e4b", vec![Ok(text("a")), Err(PacketError::Base64)]),
+            (b"4a\x1e4\xff\x1e4b", vec![Ok(text("a")), Err(PacketError::Utf8)]),
             (b"4\xe2\x1e\x82\xac", vec![Err(PacketError::Utf8)]),
         ] {
             assert_eq!(read(body), expected, "{body:?}");

@@ -12,7 +12,7 @@ use super::{
     packet::{Packet, PacketError},
     payload::{PayloadReader, SEPARATOR},
     session::{Current, Event, Output, Phase, Session},
-    timers::Timer,
+    timers::{Timer, after},
     websocket::NOOP_INTERVAL,
 };
 use crate::{
@@ -51,38 +51,22 @@ impl Session {
                 self.end(CloseReason::TransportError, None);
                 Response::refuse(RefuseCode::BadRequest)
             }
-            (Phase::Closed, Kind::Upgrade { .. } | Kind::BadUpgrade(_)) => {
-                upgrade::refuse(RefuseCode::UnknownSid)
-            }
+            (Phase::Closed, Kind::Upgrade { .. } | Kind::BadUpgrade(_)) => upgrade::refuse(RefuseCode::UnknownSid),
             (Phase::Closed, _) => Response::refuse(RefuseCode::UnknownSid),
-            (_, Kind::Upgrade { accept, base64 }) => {
-                match self.on_upgrade_request(id, accept, base64) {
-                    Ok(()) => return,
-                    Err(refusal) => refusal,
-                }
-            }
+            (_, Kind::Upgrade { accept, base64 }) => match self.on_upgrade_request(id, accept, base64) {
+                Ok(()) => return,
+                Err(refusal) => refusal,
+            },
             (_, Kind::BadUpgrade(refusal)) => refusal,
             (_, Kind::Contradiction) => Response::refuse(RefuseCode::BadRequest),
-            (_, Kind::Poll | Kind::Data { .. } | Kind::Method) if !polling => {
-                Response::refuse(RefuseCode::BadRequest)
-            }
+            (_, Kind::Poll | Kind::Data { .. } | Kind::Method) if !polling => Response::refuse(RefuseCode::BadRequest),
             (_, Kind::Poll) => return self.on_poll(id, grant),
-            (
-                _,
-                Kind::Data {
-                    unreadable,
-                    declared,
-                },
-            ) => {
+            (_, Kind::Data { unreadable, declared }) => {
                 return self.on_data(id, grant, unreadable, declared, body);
             }
             (_, Kind::Method) => Response::status(405).with("Allow", "GET, POST"),
         };
-        let refusal = if head {
-            refusal.for_method("HEAD")
-        } else {
-            refusal
-        };
+        let refusal = if head { refusal.for_method("HEAD") } else { refusal };
         self.answer(id, &grant, refusal, unread);
     }
 
@@ -133,26 +117,18 @@ impl Session {
             let unread = unread || status == 413;
             return self.answer(id, &grant, Response::status(status), unread);
         }
-        self.post = Some(Box::new(Post {
-            id,
-            grant,
-            pending: true,
-        }));
+        self.post = Some(Box::new(Post { id, grant, pending: true }));
         match body {
             Body::Whole(bytes) => self.start_reading(bytes),
             Body::TooLarge | Body::Pending => {
-                let deadline = self.clock + self.config.limits.body_timeout;
+                let deadline = after(self.clock, self.config.limits.body_timeout);
                 self.timers.set(Timer::Body, deadline);
             }
         }
     }
 
     pub(super) fn on_body(&mut self, id: RequestId, body: Body) {
-        if !self
-            .post
-            .as_ref()
-            .is_some_and(|post| post.pending && post.id == id)
-        {
+        if !self.post.as_ref().is_some_and(|post| post.pending && post.id == id) {
             return;
         }
         let limit = self.config.limits.max_payload;
@@ -211,10 +187,7 @@ impl Session {
     }
 
     /// The next packet of the POST, or its end.
-    pub(super) fn read_payload(
-        &mut self,
-        packet: Option<Result<Packet, PacketError>>,
-    ) -> Option<Event> {
+    pub(super) fn read_payload(&mut self, packet: Option<Result<Packet, PacketError>>) -> Option<Event> {
         match packet {
             Some(Ok(packet)) => self.on_packet(packet),
             Some(Err(error)) => {
@@ -274,7 +247,7 @@ impl Session {
         if self.poll.is_some() && self.buffer.is_empty() {
             self.finish_poll(Bytes::from_static(b"6"));
         }
-        self.timers.set(Timer::Noop, self.clock + NOOP_INTERVAL);
+        self.timers.set(Timer::Noop, after(self.clock, NOOP_INTERVAL));
     }
 
     /// The session has moved to WebSocket: whatever still waits on polling is released.
@@ -324,13 +297,7 @@ impl Session {
     }
 
     /// Answers a request. `unread` says that its body was not read to its end, so its connection cannot be used again.
-    pub(super) fn answer(
-        &mut self,
-        id: RequestId,
-        grant: &Grant,
-        mut response: Response,
-        unread: bool,
-    ) {
+    pub(super) fn answer(&mut self, id: RequestId, grant: &Grant, mut response: Response, unread: bool) {
         if unread && response.header("connection").is_none() {
             response = response.closing();
         }
@@ -350,8 +317,5 @@ fn with_last(payload: Bytes, last: u8) -> Bytes {
 }
 
 fn no_store(content_type: &'static str, body: Bytes) -> Response {
-    Response::status(200)
-        .with("Content-Type", content_type)
-        .with("Cache-Control", "no-store")
-        .with_body(body)
+    Response::status(200).with("Content-Type", content_type).with("Cache-Control", "no-store").with_body(body)
 }

@@ -46,11 +46,7 @@ pub enum Routed<K> {
 /// let Routed::Respond(response) = route::<()>(&config, &head, |_| None) else { unreachable!() };
 /// assert_eq!(response.body, r#"{"code":1,"message":"Session ID unknown"}"#);
 /// ```
-pub fn route<K>(
-    config: &Config,
-    head: &Request<'_>,
-    lookup: impl FnOnce(Sid) -> Option<K>,
-) -> Routed<K> {
+pub fn route<K>(config: &Config, head: &Request<'_>, lookup: impl FnOnce(Sid) -> Option<K>) -> Routed<K> {
     if !head.path().starts_with(config.path.as_str()) {
         return Routed::NotFound;
     }
@@ -85,10 +81,7 @@ fn check<K>(
         Some("websocket") if config.transports.websocket => true,
         _ => return refuse(RefuseCode::UnknownTransport),
     };
-    if head
-        .header("origin")
-        .is_some_and(|value| !is_field_value(value))
-    {
+    if head.header("origin").is_some_and(|value| !is_field_value(value)) {
         return refuse(RefuseCode::BadRequest);
     }
     // An empty id is none, as in JavaScript.

@@ -8,11 +8,11 @@ use super::{
     buffer::{SendBuffer, Unit, packet_size},
     error::{CloseReason, Error, QueueUnit, SendError},
     heartbeat::{Beat, Heartbeat},
-    inbox::{Ask, Input},
+    inbox::{Ask, Inbox, Input},
     packet::Packet,
     payload::PayloadReader,
     polling::{Poll, Post},
-    timers::{NEVER, Timer, Timers},
+    timers::{NEVER, Timer, Timers, after},
     upgrade,
     websocket::{Stage, WebSocket},
 };
@@ -21,6 +21,7 @@ use crate::{
     encoded::Encoded,
     http::{Body, Request, Response},
     rng::Rng,
+    socket::Payload,
     ws::{Message, TransmitQueue},
 };
 
@@ -61,12 +62,12 @@ pub struct Session {
     pub(super) next_transport: u32,
     /// What is being read, one packet per poll.
     pub(super) current: Current,
-    inbox: VecDeque<(Instant, Input)>,
-    /// Inputs that were handed over so far, and those that were begun to be worked on.
-    stored: u64,
-    begun: u64,
+    inbox: Inbox,
     out: VecDeque<Step>,
 }
+
+/// The JSON of a packet without a payload.
+static NOTHING: Bytes = Bytes::new();
 
 /// What has become of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,8 +83,8 @@ pub(super) enum Phase {
 #[derive(Debug)]
 pub(super) enum Current {
     Nothing,
-    /// Bytes of a WebSocket, handed over at that time.
-    Stream(Instant, TransportId),
+    /// Bytes of a WebSocket.
+    Stream(TransportId),
     /// The body of the POST.
     Payload(Box<PayloadReader>),
 }
@@ -154,8 +155,8 @@ pub struct SessionStats {
     pub requests: usize,
     /// WebSockets, closing ones included.
     pub transports: usize,
-    /// Inputs that are not looked at yet.
-    pub inputs: usize,
+    /// Inputs that are not looked at yet, and outputs that are not polled yet.
+    pub waiting: usize,
     /// Bytes of the peer that are not delivered yet.
     pub received_bytes: usize,
     /// Packets waiting to be sent.
@@ -198,9 +199,7 @@ impl Session {
             sockets: Vec::new(),
             next_transport: 0,
             current: Current::Nothing,
-            inbox: VecDeque::new(),
-            stored: 0,
-            begun: 0,
+            inbox: Inbox::default(),
             out: VecDeque::new(),
         }
     }
@@ -214,11 +213,7 @@ impl Session {
 
     /// `polling` or `websocket`.
     pub fn transport_name(&self) -> &'static str {
-        if self.main().is_some() {
-            "websocket"
-        } else {
-            "polling"
-        }
+        if self.main().is_some() { "websocket" } else { "polling" }
     }
 
     /// Whether the session is closed for the application: [`Event::Close`] was put out or is next.
@@ -267,39 +262,18 @@ impl Session {
         let queues = || self.sockets.iter().map(|socket| socket.stream.queue());
         let reading = match &self.current {
             Current::Payload(reader) => reader.remaining(),
-            Current::Nothing | Current::Stream(..) => 0,
+            Current::Nothing | Current::Stream(_) => 0,
         };
         let stored = self.inbox.iter().map(|(_, input)| input.bytes());
         let parsed = self.sockets.iter().map(|socket| socket.stream.buffered());
         SessionStats {
-            requests: usize::from(self.poll.is_some())
-                .saturating_add(usize::from(self.post.is_some())),
+            requests: usize::from(self.poll.is_some()).saturating_add(usize::from(self.post.is_some())),
             transports: self.sockets.len(),
-            inputs: self.inbox.len(),
+            waiting: self.inbox.len().saturating_add(self.out.len()),
             received_bytes: sum(&mut stored.chain(parsed).chain([reading])),
-            queued_packets: sum(&mut queues()
-                .map(TransmitQueue::packets)
-                .chain([self.buffer.packets()])),
-            queued_bytes: sum(&mut queues()
-                .map(|queue| queue.remaining())
-                .chain([self.buffer.bytes()])),
+            queued_packets: sum(&mut queues().map(TransmitQueue::packets).chain([self.buffer.packets()])),
+            queued_bytes: sum(&mut queues().map(|queue| queue.remaining()).chain([self.buffer.bytes()])),
         }
-    }
-
-    /// The WebSockets that have something to write.
-    pub fn unsent(&self) -> impl Iterator<Item = TransportId> {
-        let unsent = self.sockets.iter().filter(|socket| !socket.stream.queue().is_empty());
-        unsent.map(|socket| socket.id)
-    }
-
-    /// The number of inputs that were handed over so far.
-    pub(crate) const fn stored(&self) -> u64 {
-        self.stored
-    }
-
-    /// The number of inputs that were begun to be worked on.
-    pub(crate) const fn begun(&self) -> u64 {
-        self.begun
     }
 
     /// The time of the input that is being worked on.
@@ -308,9 +282,7 @@ impl Session {
     }
 
     pub(super) fn main(&self) -> Option<&WebSocket> {
-        self.sockets
-            .iter()
-            .find(|socket| socket.stage == Stage::Main)
+        self.sockets.iter().find(|socket| socket.stage == Stage::Main)
     }
 
     // Inputs.
@@ -320,72 +292,45 @@ impl Session {
     /// is not answered yet.
     pub fn handle_request(&mut self, now: Instant, id: RequestId, head: &Request<'_>, body: Body) {
         let ask = Box::new(Ask::read(&self.config, head));
-        self.store(now, Input::Request { id, ask, body });
+        self.inbox.push(now, Input::Request { id, ask, body });
     }
 
     /// The body of a request has arrived, after [`Body::Pending`]. Ignored if the request is answered already.
     pub fn handle_body(&mut self, now: Instant, id: RequestId, body: Body) {
-        self.store(now, Input::Body { id, body });
+        self.inbox.push(now, Input::Body { id, body });
     }
 
     /// The peer has dropped a request that is not answered yet. Ignored if it is.
     pub fn handle_abort(&mut self, now: Instant, id: RequestId) {
-        self.store(now, Input::Abort(id));
+        self.inbox.push(now, Input::Abort(id));
     }
 
     /// Bytes of a WebSocket have arrived. The buffer is left empty. Bytes of one that has ended are discarded.
     pub fn handle_bytes(&mut self, now: Instant, transport: TransportId, buffer: &mut BytesMut) {
-        let idle = self.inbox.is_empty() && matches!(self.current, Current::Nothing);
-        let Some(socket) = self.socket(transport) else {
+        // An id is known from the moment on when its 101 was polled until its WebSocket has ended.
+        if self.socket(transport).is_some() {
+            let bytes = buffer.split();
+            self.inbox.push(now, Input::Bytes { transport, bytes });
+        } else {
             buffer.clear();
-            return;
-        };
-        // The usual case: nothing else is stored, and no GET can be waiting for its answer.
-        if idle && socket.stage == Stage::Main {
-            socket.stream.handle_bytes(buffer);
-            self.current = Current::Stream(now, transport);
-            self.stored = self.stored.saturating_add(1);
-            self.begun = self.begun.saturating_add(1);
-            return;
         }
-        if let Some((
-            time,
-            Input::Bytes {
-                transport: last,
-                bytes,
-            },
-        )) = self.inbox.back_mut()
-            && (*time, *last) == (now, transport)
-        {
-            bytes.unsplit(buffer.split());
-            return;
-        }
-        let bytes = buffer.split();
-        self.store(now, Input::Bytes { transport, bytes });
     }
 
     /// A message of a WebSocket has arrived, from a framework that reads the frames itself. Such a driver takes
     /// [`TransmitQueue::pop_message`] instead of bytes, and reports the end of the WebSocket with
     /// [`handle_eof`](Self::handle_eof).
     pub fn handle_message(&mut self, now: Instant, transport: TransportId, message: Message) {
-        self.store(now, Input::Message { transport, message });
+        self.inbox.push(now, Input::Message { transport, message });
     }
 
     /// The byte stream of a WebSocket has ended or failed, or was closed as asked.
     pub fn handle_eof(&mut self, now: Instant, transport: TransportId) {
-        self.store(now, Input::Eof(transport));
+        self.inbox.push(now, Input::Eof(transport));
     }
 
     /// Time has passed. Too early or once too often is harmless.
     pub fn handle_timeout(&mut self, now: Instant) {
-        if !matches!(self.inbox.back(), Some((time, Input::Timeout)) if *time == now) {
-            self.store(now, Input::Timeout);
-        }
-    }
-
-    fn store(&mut self, now: Instant, input: Input) {
-        self.inbox.push_back((now, input));
-        self.stored = self.stored.saturating_add(1);
+        self.inbox.push(now, Input::Timeout);
     }
 
     // Outputs.
@@ -396,7 +341,7 @@ impl Session {
         self.poll_output_until(u64::MAX)
     }
 
-    /// The same, up to a number of inputs.
+    /// The same, but works on the first `until` inputs only.
     pub(crate) fn poll_output_until(&mut self, until: u64) -> Option<Output> {
         loop {
             match self.poll_step(until)? {
@@ -416,9 +361,7 @@ impl Session {
                 return Some(step);
             }
             let event = match &mut self.current {
-                Current::Stream(..) | Current::Payload(_) if self.begun > until => return None,
-                Current::Stream(now, transport) => {
-                    self.clock = self.clock.max(*now);
+                Current::Stream(transport) => {
                     let transport = *transport;
                     self.read_stream(transport)
                 }
@@ -430,14 +373,7 @@ impl Session {
                     // A waiting GET is answered after each input, so that answers do not depend on batching.
                     self.flush();
                     if self.out.is_empty() {
-                        if self.begun >= until {
-                            return None;
-                        }
-                        let (now, input) = self.inbox.pop_front()?;
-                        self.begun = self.begun.saturating_add(1);
-                        if self.inbox.is_empty() {
-                            self.inbox = VecDeque::new();
-                        }
+                        let (now, input) = self.inbox.pop(until)?;
                         self.clock = self.clock.max(now);
                         self.take(input);
                     }
@@ -452,21 +388,31 @@ impl Session {
 
     /// When to call [`handle_timeout`](Self::handle_timeout) at the latest. A pure getter.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let handled =
-            |(now, input): &(Instant, Input)| matches!(input, Input::Timeout).then_some(*now);
+        let handled = |(now, input): &(Instant, Input)| matches!(input, Input::Timeout).then_some(*now);
         let handled = self.inbox.iter().filter_map(handled).max();
         let sockets = self.sockets.iter().map(|socket| socket.deadline);
-        self.timers
-            .iter()
-            .chain(sockets)
-            .filter(|at| *at != NEVER && handled.is_none_or(|handled| *at > handled))
-            .min()
+        self.timers.iter().chain(sockets).filter(|at| *at != NEVER && handled.is_none_or(|handled| *at > handled)).min()
     }
 
     /// The bytes that wait to be written to a WebSocket; `None` for one that has ended.
     pub fn transmit(&mut self, transport: TransportId) -> Option<&mut TransmitQueue> {
         let socket = self.socket(transport)?;
         Some(socket.stream.transmit())
+    }
+
+    /// The WebSockets that have something to write.
+    pub(crate) fn unsent(&self) -> impl Iterator<Item = TransportId> {
+        self.sockets.iter().filter(|socket| !socket.stream.queue().is_empty()).map(|socket| socket.id)
+    }
+
+    /// The number of inputs that were handed over so far.
+    pub(crate) fn stored(&self) -> u64 {
+        self.inbox.stored()
+    }
+
+    /// The number of inputs that were looked at so far.
+    pub(crate) fn begun(&self) -> u64 {
+        self.inbox.begun()
     }
 
     // Verbs.
@@ -490,20 +436,14 @@ impl Session {
         self.clock = self.clock.max(now);
         match self.phase {
             Phase::New => {
-                self.emit(Event::Close {
-                    reason,
-                    error: None,
-                });
+                self.emit(Event::Close { reason, error: None });
                 self.phase = Phase::Closed;
             }
             Phase::Open if self.upgrade.is_polling() => {
-                self.emit(Event::Close {
-                    reason,
-                    error: None,
-                });
+                self.emit(Event::Close { reason, error: None });
                 self.phase = Phase::Draining(reason);
                 self.timers.clear(Timer::Heartbeat);
-                let drained_at = self.clock + self.config.limits.drain_timeout;
+                let drained_at = after(self.clock, self.config.limits.drain_timeout);
                 self.timers.set(Timer::Drain, drained_at);
                 self.stop_reading();
             }
@@ -512,13 +452,10 @@ impl Session {
         }
     }
 
-    /// Sends a Socket.IO packet: `4`, `head` and `json` as text, then the attachments, with nothing in between.
-    pub(crate) fn send_parts(
-        &mut self,
-        head: &[u8],
-        json: &Bytes,
-        attachments: &[Bytes],
-    ) -> Result<(), SendError> {
+    /// Sends a Socket.IO packet: `4`, `head` and the payload's JSON as text, then its attachments, with nothing in between.
+    pub(crate) fn send_packet(&mut self, head: &[u8], payload: Option<&Payload>) -> Result<(), SendError> {
+        let json = payload.map_or(&NOTHING, Payload::json);
+        let attachments = payload.map_or(&[][..], Payload::attachments);
         let text = head.len().saturating_add(json.len()).saturating_add(1);
         self.check_room(packet_size(text, attachments))?;
         if let Some(socket) = self.main_mut() {
@@ -528,10 +465,7 @@ impl Session {
             bytes.push(b'4');
             bytes.extend_from_slice(head);
             bytes.extend_from_slice(json);
-            self.buffer.push(Unit::Packet {
-                text: Bytes::from(bytes),
-                attachments: attachments.to_vec(),
-            });
+            self.buffer.push(Unit::Packet { text: Bytes::from(bytes), attachments: attachments.to_vec() });
         }
         Ok(())
     }
@@ -545,11 +479,7 @@ impl Session {
 
     /// Drops the oldest message that is not on its way yet. `false` if there is none.
     pub(crate) fn drop_oldest(&mut self) -> bool {
-        if self.main().is_some() {
-            self.drop_oldest_frame()
-        } else {
-            self.buffer.drop_oldest()
-        }
+        if self.main().is_some() { self.drop_oldest_frame() } else { self.buffer.drop_oldest() }
     }
 
     /// Whether a message of this size may be queued. Any size fits an empty queue.
@@ -562,9 +492,7 @@ impl Session {
         let full = |unit, limit, value| Err(SendError::Full { unit, limit, value });
         match (bytes.saturating_add(size), packets.saturating_add(1)) {
             _ if packets == 0 => Ok(()),
-            (value, _) if value > limits.send_queue_bytes => {
-                full(QueueUnit::Bytes, limits.send_queue_bytes, value)
-            }
+            (value, _) if value > limits.send_queue_bytes => full(QueueUnit::Bytes, limits.send_queue_bytes, value),
             (_, value) if value > limits.send_queue_packets => {
                 full(QueueUnit::Packets, limits.send_queue_packets, value)
             }
@@ -580,13 +508,10 @@ impl Session {
             Input::Request { id, ask, body } => self.on_request(id, *ask, body),
             Input::Body { id, body } => self.on_body(id, body),
             Input::Abort(id) => self.on_abort(id),
-            Input::Bytes {
-                transport,
-                mut bytes,
-            } => {
+            Input::Bytes { transport, mut bytes } => {
                 if let Some(socket) = self.socket(transport) {
                     socket.stream.handle_bytes(&mut bytes);
-                    self.current = Current::Stream(self.clock, transport);
+                    self.current = Current::Stream(transport);
                 }
             }
             Input::Message { transport, message } => {
@@ -620,7 +545,7 @@ impl Session {
         match self.heartbeat.expire() {
             Beat::Ping => {
                 self.push(Unit::Control("2"));
-                self.timers.set(Timer::Heartbeat, self.clock + limit);
+                self.timers.set(Timer::Heartbeat, after(self.clock, limit));
             }
             Beat::TimedOut => {
                 self.end(CloseReason::PingTimeout, Some(Error::PingTimeout { limit }));
@@ -631,7 +556,7 @@ impl Session {
     /// The handshake is done: the first ping comes after an interval.
     pub(super) fn open(&mut self) {
         self.phase = Phase::Open;
-        let ping_at = self.clock + self.config.ping_interval;
+        let ping_at = after(self.clock, self.config.ping_interval);
         self.timers.set(Timer::Heartbeat, ping_at);
         self.emit(Event::Open);
     }
@@ -660,10 +585,7 @@ impl Session {
             Packet::Ping(_) => '2',
             Packet::Upgrade => '5',
         };
-        self.end(
-            CloseReason::TransportError,
-            Some(Error::Direction(direction)),
-        );
+        self.end(CloseReason::TransportError, Some(Error::Direction(direction)));
         None
     }
 

@@ -1,5 +1,7 @@
 //! The deadlines of a session: a fixed table, so that arming one allocates nothing and none is forgotten.
 
+use core::time::Duration;
+
 use crate::Instant;
 
 /// The timers of a session. Each closing or candidate WebSocket keeps the one of its own end beside it.
@@ -17,16 +19,16 @@ pub(crate) enum Timer {
     Drain,
 }
 
-const ALL: [Timer; 5] = [
-    Timer::Heartbeat,
-    Timer::Noop,
-    Timer::Upgrade,
-    Timer::Body,
-    Timer::Drain,
-];
+const ALL: [Timer; 5] = [Timer::Heartbeat, Timer::Noop, Timer::Upgrade, Timer::Body, Timer::Drain];
 
 /// No instant that a driver reaches: 584,000 years after its epoch.
 pub(crate) const NEVER: Instant = Instant::from_micros(u64::MAX);
+
+/// A deadline.
+#[allow(clippy::arithmetic_side_effects, reason = "instants saturate")]
+pub(crate) fn after(now: Instant, duration: Duration) -> Instant {
+    now + duration
+}
 
 /// The deadline of each [`Timer`], [`NEVER`] if it is not armed.
 #[derive(Clone, Debug)]
@@ -59,10 +61,7 @@ impl Timers {
 
     /// Takes the timer whose deadline is the earliest and not later than `now`.
     pub(crate) fn take_due(&mut self, now: Instant) -> Option<Timer> {
-        let (timer, slot) = ALL
-            .into_iter()
-            .zip(&mut self.0)
-            .min_by_key(|(_, at)| **at)?;
+        let (timer, slot) = ALL.into_iter().zip(&mut self.0).min_by_key(|(_, at)| **at)?;
         if *slot > now || *slot == NEVER {
             return None;
         }

@@ -9,7 +9,7 @@
 //! | `Polling`     | accept → `Opened` | –          | –              | –             | –      | –             | → `Over`     |
 //! | `Opened`      | refuse        | answer → `Probed` | close → `Polling` | close → `Polling` | → `Polling` | close → `Polling` | close → `Over` |
 //! | `Probed`      | refuse        | close → `Polling` | switch → `Upgraded` | close → `Polling` | → `Polling` | close → `Polling` | close → `Over` |
-//! | `Upgraded`    | refuse        | –              | –              | –             | –      | –             | → `Over`     |
+//! | `Upgraded`    | refuse        | –              | –              | –             | –      | –             | –            |
 //! | `Over`        | refuse        | –              | –              | –             | –      | –             | –            |
 //!
 //! "close" closes the candidate only. JavaScript accepts `5` without a probe and answers any number of probes; here the
@@ -26,7 +26,7 @@ pub(crate) enum State {
     Probed,
     /// On WebSocket.
     Upgraded,
-    /// The session has ended.
+    /// The session has ended on polling.
     Over,
 }
 
@@ -80,14 +80,13 @@ impl State {
 
             (Self::Opened, Event::Probe) => (Self::Probed, Action::Answer),
             (Self::Probed, Event::Upgrade) => (Self::Upgraded, Action::Switch),
-            (
-                Self::Opened | Self::Probed,
-                Event::Probe | Event::Upgrade | Event::Other | Event::Timeout,
-            ) => (Self::Polling, Action::Close),
+            (Self::Opened | Self::Probed, Event::Probe | Event::Upgrade | Event::Other | Event::Timeout) => {
+                (Self::Polling, Action::Close)
+            }
             (Self::Opened | Self::Probed, Event::Lost) => (Self::Polling, Action::None),
             (Self::Opened | Self::Probed, Event::End) => (Self::Over, Action::Close),
 
-            (_, Event::End) => (Self::Over, Action::None),
+            (Self::Polling, Event::End) => (Self::Over, Action::None),
             (state, _) => (state, Action::None),
         };
         *self = next;
@@ -104,15 +103,8 @@ mod tests {
     fn the_whole_table() {
         use Action as A;
         use State as S;
-        let events = [
-            Event::Request,
-            Event::Probe,
-            Event::Upgrade,
-            Event::Other,
-            Event::Lost,
-            Event::Timeout,
-            Event::End,
-        ];
+        let events =
+            [Event::Request, Event::Probe, Event::Upgrade, Event::Other, Event::Lost, Event::Timeout, Event::End];
         let back = (S::Polling, A::Close);
         let rows = [
             (
@@ -160,7 +152,7 @@ mod tests {
                     (S::Upgraded, A::None),
                     (S::Upgraded, A::None),
                     (S::Upgraded, A::None),
-                    (S::Over, A::None),
+                    (S::Upgraded, A::None),
                 ],
             ),
             (

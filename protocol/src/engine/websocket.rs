@@ -13,7 +13,7 @@ use super::{
     inbox::message_len,
     packet::{Packet, encode_binary},
     session::{Current, Event, Output, Phase, Session},
-    timers::{NEVER, Timer},
+    timers::{NEVER, Timer, after},
     upgrade::{self, Action},
 };
 use crate::{
@@ -54,13 +54,7 @@ impl WebSocket {
             max_empty_fragments: limits.max_empty_fragments,
             close_timeout: limits.close_timeout,
         };
-        Self {
-            id,
-            stage,
-            deadline: NEVER,
-            stream: ws::Stream::new(settings, None),
-            base64,
-        }
+        Self { id, stage, deadline: NEVER, stream: ws::Stream::new(settings, None), base64 }
     }
 
     /// Queues a packet of the protocol.
@@ -99,13 +93,7 @@ impl WebSocket {
     }
 
     /// Queues a text packet (`head`, then `text`) and its attachments as one, without its first `sent` parts.
-    pub(crate) fn send_parts(
-        &mut self,
-        head: &[&[u8]],
-        text: &Bytes,
-        attachments: &[Bytes],
-        sent: usize,
-    ) {
+    pub(crate) fn send_parts(&mut self, head: &[&[u8]], text: &Bytes, attachments: &[Bytes], sent: usize) {
         self.stream.begin_packet();
         if sent == 0 {
             self.stream.send_text_parts(head, Some(text));
@@ -118,8 +106,7 @@ impl WebSocket {
 
     fn send_binary(&mut self, bytes: &Bytes) {
         if self.base64 {
-            self.stream
-                .send_text_parts(&[], Some(&Bytes::from(encode_binary(bytes))));
+            self.stream.send_text_parts(&[], Some(&Bytes::from(encode_binary(bytes))));
         } else {
             self.stream.send_binary(bytes);
         }
@@ -135,7 +122,7 @@ impl WebSocket {
     pub(crate) fn closing(&mut self, now: Instant, timeout: Duration) {
         if matches!(self.stage, Stage::Candidate | Stage::Main) {
             self.stage = Stage::Closing;
-            self.deadline = now + timeout;
+            self.deadline = after(now, timeout);
         }
     }
 }
@@ -163,20 +150,13 @@ impl Session {
     }
 
     /// A request for a WebSocket beside polling. An error is its refusal.
-    pub(super) fn on_upgrade_request(
-        &mut self,
-        id: RequestId,
-        accept: Accept,
-        base64: bool,
-    ) -> Result<(), Response> {
-        let possible = self.phase == Phase::Open
-            && self.config.allow_upgrades
-            && self.sockets.len() < MAX_SOCKETS;
+    pub(super) fn on_upgrade_request(&mut self, id: RequestId, accept: Accept, base64: bool) -> Result<(), Response> {
+        let possible = self.phase == Phase::Open && self.config.allow_upgrades && self.sockets.len() < MAX_SOCKETS;
         if !possible || self.upgrade.step(upgrade::Event::Request) != Action::Accept {
             return Err(http::upgrade::refuse(RefuseCode::BadRequest));
         }
         self.add_socket(id, accept, Stage::Candidate, base64);
-        let deadline = self.clock + self.config.upgrade_timeout;
+        let deadline = after(self.clock, self.config.upgrade_timeout);
         self.timers.set(Timer::Upgrade, deadline);
         Ok(())
     }
@@ -184,26 +164,18 @@ impl Session {
     fn add_socket(&mut self, id: RequestId, accept: Accept, stage: Stage, base64: bool) {
         let transport = TransportId(self.next_transport);
         self.next_transport = self.next_transport.wrapping_add(1);
-        self.output(Output::Upgrade {
-            id,
-            response: accept.into_response(),
-            transport,
-        });
+        self.output(Output::Upgrade { id, response: accept.into_response(), transport });
         let socket = WebSocket::new(transport, stage, &self.config.limits, base64);
         self.sockets.reserve_exact(1);
         self.sockets.push(socket);
     }
 
     pub(super) fn socket(&mut self, transport: TransportId) -> Option<&mut WebSocket> {
-        self.sockets
-            .iter_mut()
-            .find(|socket| socket.id == transport)
+        self.sockets.iter_mut().find(|socket| socket.id == transport)
     }
 
     pub(super) fn main_mut(&mut self) -> Option<&mut WebSocket> {
-        self.sockets
-            .iter_mut()
-            .find(|socket| socket.stage == Stage::Main)
+        self.sockets.iter_mut().find(|socket| socket.stage == Stage::Main)
     }
 
     /// Reads the next message of a WebSocket's bytes.
@@ -265,7 +237,7 @@ impl Session {
         match self.upgrade.step(event) {
             Action::Answer => {
                 self.socket(transport)?.send_control("3probe");
-                self.timers.set(Timer::Noop, self.clock + NOOP_INTERVAL);
+                self.timers.set(Timer::Noop, after(self.clock, NOOP_INTERVAL));
                 None
             }
             Action::Switch => self.switch(transport),
@@ -286,10 +258,7 @@ impl Session {
     }
 
     pub(super) fn on_upgrade_timeout(&mut self) {
-        let candidate = self
-            .sockets
-            .iter()
-            .find(|socket| socket.stage == Stage::Candidate);
+        let candidate = self.sockets.iter().find(|socket| socket.stage == Stage::Candidate);
         if let Some(transport) = candidate.map(|socket| socket.id) {
             self.on_candidate(transport, upgrade::Event::Timeout);
         }
@@ -300,10 +269,7 @@ impl Session {
         self.timers.clear(Timer::Upgrade);
         self.timers.clear(Timer::Noop);
         self.leave_polling();
-        let socket = self
-            .sockets
-            .iter_mut()
-            .find(|socket| socket.id == transport)?;
+        let socket = self.sockets.iter_mut().find(|socket| socket.id == transport)?;
         socket.stage = Stage::Main;
         while let Some((unit, sent)) = self.buffer.pop() {
             socket.send_unit(&unit, sent);
@@ -343,18 +309,12 @@ impl Session {
         {
             // RFC 6455, 7.1.1: the server closes the connection first.
             socket.stage = Stage::Shutdown;
-            socket.deadline = clock + timeout;
+            socket.deadline = after(clock, timeout);
             self.output(Output::Shutdown { transport });
         }
     }
 
-    fn fail_socket(
-        &mut self,
-        transport: TransportId,
-        frame: (u16, &str),
-        reason: CloseReason,
-        error: Error,
-    ) {
+    fn fail_socket(&mut self, transport: TransportId, frame: (u16, &str), reason: CloseReason, error: Error) {
         let (clock, timeout) = (self.clock, self.config.limits.close_timeout);
         let Some(socket) = self.socket(transport) else {
             return;
@@ -375,10 +335,7 @@ impl Session {
     }
 
     pub(super) fn on_eof(&mut self, transport: TransportId) {
-        let index = self
-            .sockets
-            .iter()
-            .position(|socket| socket.id == transport);
+        let index = self.sockets.iter().position(|socket| socket.id == transport);
         let Some(index) = index else { return };
         let stage = self.sockets.remove(index).stage;
         if self.sockets.is_empty() {
@@ -414,11 +371,7 @@ impl Session {
     /// Gives up the WebSockets whose end has taken too long.
     pub(super) fn abort_overdue(&mut self) {
         let clock = self.clock;
-        while let Some(index) = self
-            .sockets
-            .iter()
-            .position(|socket| socket.deadline <= clock)
-        {
+        while let Some(index) = self.sockets.iter().position(|socket| socket.deadline <= clock) {
             let transport = self.sockets.remove(index).id;
             self.output(Output::Abort { transport });
         }
@@ -434,10 +387,7 @@ impl Session {
             return false;
         };
         // The open packet is the only one that begins with `0`.
-        if matches!(
-            socket.stream.queue().chunk(),
-            [0x81, 0..=125, b'0', ..] | [0x81, 126, _, _, b'0', ..]
-        ) {
+        if matches!(socket.stream.queue().chunk(), [0x81, 0..=125, b'0', ..] | [0x81, 126, _, _, b'0', ..]) {
             return false;
         }
         let mut ping = false;

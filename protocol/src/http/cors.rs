@@ -36,9 +36,7 @@ impl Grant {
             (Origins::Any, ..) if !cors.credentials => Self::Any,
             (_, None, _) => Self::Absent,
             // "*" is not allowed together with credentials (Fetch, "CORS protocol and credentials").
-            (Origins::Any, _, Some(text)) if is_field_value(text.as_bytes()) => {
-                Self::Echo(Text::from(text))
-            }
+            (Origins::Any, _, Some(text)) if is_field_value(text.as_bytes()) => Self::Echo(Text::from(text)),
             (Origins::List(list), _, Some(text)) if list.iter().any(|entry| entry == text) => {
                 Self::Echo(Text::from(text))
             }
@@ -70,11 +68,7 @@ impl Grant {
     }
 
     fn apply_exposed(&self, cors: &Cors, response: &mut Response) {
-        if let Some(exposed) = cors
-            .exposed_headers
-            .as_deref()
-            .filter(|text| !text.is_empty())
-        {
+        if let Some(exposed) = cors.exposed_headers.as_deref().filter(|text| !text.is_empty()) {
             response.push("Access-Control-Expose-Headers", String::from(exposed));
         }
     }
@@ -123,21 +117,14 @@ mod tests {
 
     fn list(credentials: bool) -> Cors {
         Cors {
-            origins: Origins::List(vec![
-                "https://a.example".to_string(),
-                "https://b.example".to_string(),
-            ]),
+            origins: Origins::List(vec!["https://a.example".to_string(), "https://b.example".to_string()]),
             credentials,
             ..Cors::default()
         }
     }
 
     fn any(credentials: bool) -> Cors {
-        Cors {
-            origins: Origins::Any,
-            credentials,
-            ..Cors::default()
-        }
+        Cors { origins: Origins::Any, credentials, ..Cors::default() }
     }
 
     fn headers(response: &Response) -> Vec<(&str, &str)> {
@@ -147,13 +134,7 @@ mod tests {
     }
 
     fn get(headers: &[(&str, &[u8])], cors: &Cors) -> (Grant, Response) {
-        let head = Request {
-            method: "GET",
-            target: "/",
-            headers,
-            peer: None,
-            secure: false,
-        };
+        let head = Request { method: "GET", target: "/", headers, peer: None, secure: false };
         let grant = Grant::of(Some(cors), &head);
         let mut response = Response::status(200);
         grant.apply(Some(cors), &mut response);
@@ -173,44 +154,14 @@ mod tests {
         let rows: Vec<(&str, Cors, &[(&str, &[u8])], bool, Vec<(&str, &str)>)> = vec![
             ("any", any(false), a, false, vec![star]),
             ("any without origin", any(false), &[], false, vec![star]),
-            (
-                "any, credentials",
-                any(true),
-                a,
-                false,
-                vec![credentials, allow_a, vary],
-            ),
-            (
-                "any, credentials, no origin",
-                any(true),
-                &[],
-                false,
-                vec![credentials, vary],
-            ),
+            ("any, credentials", any(true), a, false, vec![credentials, allow_a, vary]),
+            ("any, credentials, no origin", any(true), &[], false, vec![credentials, vary]),
             ("listed", list(false), a, false, vec![allow_a, vary]),
-            (
-                "listed, credentials",
-                list(true),
-                a,
-                false,
-                vec![credentials, allow_a, vary],
-            ),
+            ("listed, credentials", list(true), a, false, vec![credentials, allow_a, vary]),
             ("not listed", list(false), other, true, vec![vary]),
             ("list without origin", list(false), &[], false, vec![vary]),
-            (
-                "not UTF-8",
-                list(false),
-                &[("Origin", b"\xff")],
-                true,
-                vec![vary],
-            ),
-            (
-                "splitting",
-                any(true),
-                &[("Origin", b"a\r\nb")],
-                true,
-                vec![credentials, vary],
-            ),
+            ("not UTF-8", list(false), &[("Origin", b"\xff")], true, vec![vary]),
+            ("splitting", any(true), &[("Origin", b"a\r\nb")], true, vec![credentials, vary]),
         ];
         for (name, cors, sent, denied, expected) in rows {
             let (grant, response) = get(sent, &cors);
@@ -228,29 +179,19 @@ mod tests {
             max_age: Some(5),
             ..list(true)
         };
-        let methods = (
-            "Access-Control-Allow-Methods",
-            "GET,HEAD,PUT,PATCH,POST,DELETE",
-        );
+        let methods = ("Access-Control-Allow-Methods", "GET,HEAD,PUT,PATCH,POST,DELETE");
         let allow_a = ("Access-Control-Allow-Origin", "https://a.example");
         let rows: Vec<(&str, Cors, &[(&str, &[u8])], Vec<(&str, &str)>)> = vec![
             (
                 "any",
                 any(false),
                 &[("origin", b"https://x")],
-                vec![
-                    methods,
-                    ("Access-Control-Allow-Origin", "*"),
-                    ("Vary", "Access-Control-Request-Headers"),
-                ],
+                vec![methods, ("Access-Control-Allow-Origin", "*"), ("Vary", "Access-Control-Request-Headers")],
             ),
             (
                 "all options",
                 full,
-                &[
-                    ("origin", b"https://a.example"),
-                    ("access-control-request-headers", b"q"),
-                ],
+                &[("origin", b"https://a.example"), ("access-control-request-headers", b"q")],
                 vec![
                     ("Access-Control-Allow-Credentials", "true"),
                     ("Access-Control-Allow-Headers", "x-a,x-b"),
@@ -264,10 +205,7 @@ mod tests {
             (
                 "asked headers are reflected",
                 list(false),
-                &[
-                    ("origin", b"https://a.example"),
-                    ("access-control-request-headers", b"x-q, x-r"),
-                ],
+                &[("origin", b"https://a.example"), ("access-control-request-headers", b"x-q, x-r")],
                 vec![
                     ("Access-Control-Allow-Headers", "x-q, x-r"),
                     methods,
@@ -278,21 +216,12 @@ mod tests {
             (
                 "not listed",
                 list(false),
-                &[
-                    ("origin", b"https://x"),
-                    ("access-control-request-headers", b"a\r\nb: c"),
-                ],
+                &[("origin", b"https://x"), ("access-control-request-headers", b"a\r\nb: c")],
                 vec![methods, ("Vary", "Origin, Access-Control-Request-Headers")],
             ),
         ];
         for (name, cors, sent, expected) in rows {
-            let head = Request {
-                method: "OPTIONS",
-                target: "/",
-                headers: sent,
-                peer: None,
-                secure: false,
-            };
+            let head = Request { method: "OPTIONS", target: "/", headers: sent, peer: None, secure: false };
             let response = preflight(&cors, &head);
             assert_eq!(response.status, 204, "{name}");
             assert_eq!(headers(&response), expected, "{name}");

@@ -10,6 +10,7 @@ mod request;
 mod response;
 pub(crate) mod upgrade;
 
+pub(crate) use request::query;
 pub(crate) use response::is_field_value;
 
 pub use request::{Body, Request};

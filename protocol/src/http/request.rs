@@ -55,19 +55,14 @@ impl Request<'_> {
     /// The path of the target: without query and fragment, and without scheme and authority if the target is a whole
     /// URL (which a server must accept: RFC 9112, 3.2.2). Not percent-decoded.
     pub fn path(&self) -> &str {
-        let (path, _) = self.split_target();
+        let (path, _) = split_target(self.target);
         path
     }
 
     /// The value of a query parameter, percent-decoded as `application/x-www-form-urlencoded` (WHATWG URL, 5.1). Of
     /// several parameters with the same name the last one counts, as in JavaScript where they become an object.
     pub fn query(&self, name: &str) -> Option<Cow<'_, str>> {
-        let (_, query) = self.split_target();
-        query
-            .rsplit('&')
-            .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-            .find(|(key, _)| decode(key) == name)
-            .map(|(_, value)| decode(value))
+        query(self.target, name)
     }
 
     /// The value of the first header with this name, in any case.
@@ -83,10 +78,7 @@ impl Request<'_> {
 
     /// The values of all headers with this name.
     pub(crate) fn header_lines(&self, name: &str) -> impl Iterator<Item = &[u8]> {
-        self.headers
-            .iter()
-            .filter(move |(key, _)| key.eq_ignore_ascii_case(name))
-            .map(|(_, value)| *value)
+        self.headers.iter().filter(move |(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| *value)
     }
 
     fn has_token(&self, name: &str, token: &str) -> bool {
@@ -94,19 +86,28 @@ impl Request<'_> {
             .flat_map(|line| line.split(|byte| *byte == b','))
             .any(|part| part.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
     }
+}
 
-    fn split_target(&self) -> (&str, &str) {
-        let target = self.target.split('#').next().unwrap_or_default();
-        let target = match target.split_once("://") {
-            // Only in front of the path is this a scheme: "/a?u=http://b" is a plain target.
-            Some((scheme, rest)) if !scheme.contains(['/', '?']) => rest
-                .find(['/', '?'])
-                .and_then(|start| rest.get(start..))
-                .unwrap_or("/"),
-            _ => target,
-        };
-        target.split_once('?').unwrap_or((target, ""))
-    }
+/// The value of a query parameter of a request target: see [`Request::query`].
+pub(crate) fn query<'a>(target: &'a str, name: &str) -> Option<Cow<'a, str>> {
+    let (_, query) = split_target(target);
+    query
+        .rsplit('&')
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        .find(|(key, _)| decode(key) == name)
+        .map(|(_, value)| decode(value))
+}
+
+fn split_target(target: &str) -> (&str, &str) {
+    let target = target.split('#').next().unwrap_or_default();
+    let target = match target.split_once("://") {
+        // Only in front of the path is this a scheme: "/a?u=http://b" is a plain target.
+        Some((scheme, rest)) if !scheme.contains(['/', '?']) => {
+            rest.find(['/', '?']).and_then(|start| rest.get(start..)).unwrap_or("/")
+        }
+        _ => target,
+    };
+    target.split_once('?').unwrap_or((target, ""))
 }
 
 /// Decodes `+` and `%XX`; what is not UTF-8 afterwards becomes U+FFFD, and a bare `%` stays, as URLSearchParams does.
@@ -137,9 +138,7 @@ fn decode(text: &str) -> Cow<'_, str> {
 }
 
 fn hex(digit: u8) -> Option<u8> {
-    char::from(digit)
-        .to_digit(16)
-        .and_then(|value| u8::try_from(value).ok())
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
 #[cfg(test)]
@@ -147,13 +146,7 @@ mod tests {
     use super::*;
 
     fn request<'a>(target: &'a str, headers: &'a [(&'a str, &'a [u8])]) -> Request<'a> {
-        Request {
-            method: "GET",
-            target,
-            headers,
-            peer: None,
-            secure: false,
-        }
+        Request { method: "GET", target, headers, peer: None, secure: false }
     }
 
     #[test]
@@ -191,34 +184,20 @@ mod tests {
             ("&&a=1&&", Some("1")),
         ] {
             let target = alloc::format!("/?{query}");
-            assert_eq!(
-                request(&target, &[]).query("a").as_deref(),
-                value,
-                "{query}"
-            );
+            assert_eq!(request(&target, &[]).query("a").as_deref(), value, "{query}");
         }
     }
 
     #[test]
     fn an_upgrade_is_found_among_other_tokens() {
         let rows: [(&[(&str, &[u8])], bool); 6] = [
+            (&[("Connection", b"Upgrade"), ("Upgrade", b"websocket")], true),
             (
-                &[("Connection", b"Upgrade"), ("Upgrade", b"websocket")],
-                true,
-            ),
-            (
-                &[
-                    ("connection", b"keep-alive"),
-                    ("connection", b"close , UPGRADE"),
-                    ("upgrade", b"h2c, WebSocket"),
-                ],
+                &[("connection", b"keep-alive"), ("connection", b"close , UPGRADE"), ("upgrade", b"h2c, WebSocket")],
                 true,
             ),
             (&[("Connection", b"Upgrade"), ("Upgrade", b"h2c")], false),
-            (
-                &[("Connection", b"close"), ("Upgrade", b"websocket")],
-                false,
-            ),
+            (&[("Connection", b"close"), ("Upgrade", b"websocket")], false),
             (&[("Upgrade", b"websocket")], false),
             (&[], false),
         ];

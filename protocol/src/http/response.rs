@@ -64,9 +64,7 @@ impl RefuseCode {
             Self::BadHandshakeMethod => r#"{"code":2,"message":"Bad handshake method"}"#,
             Self::BadRequest => r#"{"code":3,"message":"Bad request"}"#,
             Self::Forbidden => r#"{"code":4,"message":"Forbidden"}"#,
-            Self::UnsupportedProtocolVersion => {
-                r#"{"code":5,"message":"Unsupported protocol version"}"#
-            }
+            Self::UnsupportedProtocolVersion => r#"{"code":5,"message":"Unsupported protocol version"}"#,
         }
     }
 }
@@ -82,11 +80,7 @@ impl Response {
     /// assert_eq!(response.body, r#"{"code":1,"message":"Session ID unknown"}"#);
     /// ```
     pub fn refuse(code: RefuseCode) -> Self {
-        let status = if code == RefuseCode::Forbidden {
-            403
-        } else {
-            400
-        };
+        let status = if code == RefuseCode::Forbidden { 403 } else { 400 };
         Self::status(status)
             .with("Content-Type", "application/json")
             .with_body(Bytes::from_static(code.body().as_bytes()))
@@ -94,19 +88,12 @@ impl Response {
 
     /// A response without headers and without a body.
     pub fn status(status: u16) -> Self {
-        Self {
-            status,
-            headers: Vec::new(),
-            body: Bytes::new(),
-        }
+        Self { status, headers: Vec::new(), body: Bytes::new() }
     }
 
     /// The value of the first header with this name, in any case.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(key, _)| key.eq_ignore_ascii_case(name))
-            .map(|(_, value)| &**value)
+        self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| &**value)
     }
 
     /// The reason phrase of the status (RFC 9110, 15), empty for one that this crate never sends.
@@ -192,9 +179,7 @@ impl Response {
 
 /// Whether these bytes can stand in a header (RFC 9110, 5.5), so that nothing that a peer sent splits a response.
 pub(crate) fn is_field_value(value: &[u8]) -> bool {
-    value
-        .iter()
-        .all(|byte| matches!(byte, b'\t' | b' '..=b'~' | 0x80..))
+    value.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~' | 0x80..))
 }
 
 #[cfg(test)]
@@ -214,11 +199,7 @@ mod tests {
             RefuseCode::UnsupportedProtocolVersion,
         ] {
             let response = Response::refuse(code);
-            let text = format!(
-                r#"{{"code":{},"message":"{}"}}"#,
-                code.code(),
-                code.message()
-            );
+            let text = format!(r#"{{"code":{},"message":"{}"}}"#, code.code(), code.message());
             assert_eq!(response.body, text);
             assert_eq!(response.header("content-type"), Some("application/json"));
         }
@@ -229,19 +210,14 @@ mod tests {
     fn http1_text() {
         let rows = [
             (
-                Response::status(200)
-                    .with("Content-Type", "text/html")
-                    .with_body(Bytes::from_static(b"ok")),
+                Response::status(200).with("Content-Type", "text/html").with_body(Bytes::from_static(b"ok")),
                 "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 2\r\n\r\nok",
             ),
             (
                 Response::status(101).with("Upgrade", "websocket"),
                 "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n",
             ),
-            (
-                Response::status(204).with_body(Bytes::from_static(b"x")),
-                "HTTP/1.1 204 No Content\r\n\r\n",
-            ),
+            (Response::status(204).with_body(Bytes::from_static(b"x")), "HTTP/1.1 204 No Content\r\n\r\n"),
             (
                 Response::status(400).with("Vary", "a\r\nSet-Cookie: b"),
                 "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n",

@@ -35,10 +35,7 @@ pub(crate) fn check(head: &Request<'_>) -> Result<Accept, Response> {
         Some(value) => Some(first_token(value).ok_or_else(refuse)?),
         None => None,
     };
-    Ok(Accept {
-        key: ws::accept_key(key),
-        protocol,
-    })
+    Ok(Accept { key: ws::accept_key(key), protocol })
 }
 
 /// A refused upgrade: the connection can be used for nothing else afterwards.
@@ -63,19 +60,15 @@ impl Accept {
 fn as_key(key: &[u8]) -> Option<&str> {
     let digits = key.strip_suffix(b"==")?;
     let valid = digits.len() == 22
-        && digits
-            .iter()
-            .all(|byte| matches!(byte, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'+' | b'/'));
+        && digits.iter().all(|byte| matches!(byte, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'+' | b'/'));
     core::str::from_utf8(key).ok().filter(|_| valid)
 }
 
 /// The first element of a list of tokens (RFC 9110, 5.6.2).
 fn first_token(value: &[u8]) -> Option<String> {
     let first = value.split(|byte| *byte == b',').next()?.trim_ascii();
-    let valid = !first.is_empty()
-        && first
-            .iter()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte));
+    let valid =
+        !first.is_empty() && first.iter().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte));
     let text = core::str::from_utf8(first).ok().filter(|_| valid)?;
     Some(String::from(text))
 }
@@ -88,37 +81,21 @@ mod tests {
     const VERSION: (&str, &[u8]) = ("Sec-WebSocket-Version", b"13");
 
     fn run(method: &str, headers: &[(&str, &[u8])]) -> Result<Response, Response> {
-        check(&Request {
-            method,
-            target: "/",
-            headers,
-            peer: None,
-            secure: false,
-        })
-        .map(Accept::into_response)
+        check(&Request { method, target: "/", headers, peer: None, secure: false }).map(Accept::into_response)
     }
 
     #[test]
     fn the_example_of_the_rfc() {
         let response = run("GET", &[KEY, VERSION]).unwrap();
         assert_eq!(response.status, 101);
-        assert_eq!(
-            response.header("Sec-WebSocket-Accept"),
-            Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")
-        );
+        assert_eq!(response.header("Sec-WebSocket-Accept"), Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
         assert_eq!(response.header("Sec-WebSocket-Protocol"), None);
     }
 
     #[test]
     fn the_first_protocol_is_named() {
-        let response = run(
-            "GET",
-            &[KEY, VERSION, ("sec-websocket-protocol", b"a.b , c")],
-        );
-        assert_eq!(
-            response.unwrap().header("Sec-WebSocket-Protocol"),
-            Some("a.b")
-        );
+        let response = run("GET", &[KEY, VERSION, ("sec-websocket-protocol", b"a.b , c")]);
+        assert_eq!(response.unwrap().header("Sec-WebSocket-Protocol"), Some("a.b"));
         let empty = run("GET", &[KEY, VERSION, ("sec-websocket-protocol", b", c")]);
         assert_eq!(empty.unwrap_err().status, 400);
     }
@@ -128,24 +105,9 @@ mod tests {
         let rows: [(&str, &str, &[(&str, &[u8])], u16); 9] = [
             ("no key", "GET", &[VERSION], 400),
             ("two keys", "GET", &[KEY, VERSION, KEY], 400),
-            (
-                "short key",
-                "GET",
-                &[VERSION, (KEY.0, b"dGhlIHNhbXBsZQ==")],
-                400,
-            ),
-            (
-                "unpadded",
-                "GET",
-                &[VERSION, (KEY.0, b"dGhlIHNhbXBsZSBub25jZQAA")],
-                400,
-            ),
-            (
-                "not base64",
-                "GET",
-                &[VERSION, (KEY.0, b"dGhlIHNhbXBsZSBub25j\xff*==")],
-                400,
-            ),
+            ("short key", "GET", &[VERSION, (KEY.0, b"dGhlIHNhbXBsZQ==")], 400),
+            ("unpadded", "GET", &[VERSION, (KEY.0, b"dGhlIHNhbXBsZSBub25jZQAA")], 400),
+            ("not base64", "GET", &[VERSION, (KEY.0, b"dGhlIHNhbXBsZSBub25j\xff*==")], 400),
             ("no version", "GET", &[KEY], 426),
             ("version 8", "GET", &[KEY, (VERSION.0, b"8")], 426),
             ("version 130", "GET", &[KEY, (VERSION.0, b"130")], 426),
@@ -155,10 +117,7 @@ mod tests {
             let response = run(method, headers).unwrap_err();
             assert_eq!(response.status, status, "{name}");
             assert_eq!(response.header("connection"), Some("close"), "{name}");
-            assert_eq!(
-                response.body, r#"{"code":3,"message":"Bad request"}"#,
-                "{name}"
-            );
+            assert_eq!(response.body, r#"{"code":3,"message":"Bad request"}"#, "{name}");
             let version = (status == 426).then_some("13");
             assert_eq!(response.header("sec-websocket-version"), version, "{name}");
         }

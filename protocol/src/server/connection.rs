@@ -185,7 +185,7 @@ impl Connection {
             received_bytes: session.received_bytes.saturating_add(self.decoder.pending_bytes()),
             queued_bytes: session.queued_bytes,
             queued_packets: session.queued_packets,
-            waiting: session.inputs.saturating_add(self.outputs.len()).saturating_add(self.hub_events.len()),
+            waiting: session.waiting.saturating_add(self.outputs.len()).saturating_add(self.hub_events.len()),
             ..Stats::default()
         };
         for slot in &self.slots {
@@ -688,7 +688,7 @@ impl Connection {
         if let Some(slot) = self.slots.get(index) {
             write_head(&mut self.head, kind, payload.attachments().len(), &slot.name, id);
         }
-        while let Err(error) = self.session.send_parts(&self.head, payload.json(), payload.attachments()) {
+        while let Err(error) = self.session.send_packet(&self.head, Some(payload)) {
             match (policy, error) {
                 (_, SendError::Closed) => return Err(EmitError::NotConnected),
                 (QueuePolicy::Error, full) => return Err(EmitError::Full(full)),
@@ -707,8 +707,7 @@ impl Connection {
     fn send(&mut self, now: Instant, kind: PacketType, namespace: &str, payload: Option<&Payload>) {
         self.head.clear();
         write_head(&mut self.head, kind, 0, namespace, None);
-        let json = payload.map(|payload| payload.json().clone()).unwrap_or_default();
-        if let Err(full @ SendError::Full { .. }) = self.session.send_parts(&self.head, &json, &[]) {
+        if let Err(full @ SendError::Full { .. }) = self.session.send_packet(&self.head, payload) {
             self.fail(now, Error::SlowConsumer(full));
         }
     }

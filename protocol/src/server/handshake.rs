@@ -65,9 +65,8 @@ impl Handshake {
     }
 
     /// A parameter of the query, percent-decoded; the last one of that name.
-    pub fn query(&self, name: &str) -> Option<String> {
-        let request = Request { method: "GET", target: self.url(), headers: &[], peer: None, secure: false };
-        request.query(name).map(Cow::into_owned)
+    pub fn query(&self, name: &str) -> Option<Cow<'_, str>> {
+        crate::http::query(self.url(), name)
     }
 
     /// The headers in order, names as they came.

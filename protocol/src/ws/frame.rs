@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::{Error, Role};
+use super::{Error, Role, mask};
 
 /// The largest payload of a control frame (RFC 6455, 5.5).
 pub(crate) const MAX_CONTROL: usize = 125;
@@ -146,6 +146,30 @@ pub(crate) fn put_header(out: &mut Vec<u8>, opcode: Opcode, len: usize, mask: Op
     }
     if let Some(mask) = mask {
         out.extend_from_slice(&mask);
+    }
+}
+
+/// Writes an unfragmented frame whose payload is `parts` and then `payload`.
+pub(crate) fn put_frame(
+    out: &mut Vec<u8>,
+    opcode: Opcode,
+    mask: Option<[u8; 4]>,
+    parts: &[&[u8]],
+    payload: Option<&Bytes>,
+) {
+    let payload = payload.map_or(&[][..], |payload| payload);
+    put_header(
+        out,
+        opcode,
+        total(parts).saturating_add(payload.len()),
+        mask,
+    );
+    let body = out.len();
+    for part in parts.iter().chain(Some(&payload)) {
+        out.extend_from_slice(part);
+    }
+    if let Some(mask) = mask {
+        mask::apply(mask, 0, out.get_mut(body..).unwrap_or_default());
     }
 }
 

@@ -24,6 +24,7 @@ mod close;
 mod frame;
 mod inbound;
 mod mask;
+mod pong;
 mod stream;
 mod transmit;
 mod utf8;

@@ -9,8 +9,9 @@ use bytes::{Buf, Bytes};
 
 use super::{
     CloseFrame, Message, Role,
-    frame::{Header, Opcode, put_header, total},
+    frame::{Header, Opcode, put_frame, put_header, total},
     mask,
+    pong::Pongs,
 };
 use crate::Text;
 
@@ -43,25 +44,7 @@ pub struct TransmitQueue {
     open: bool,
     /// `advance` was called since the queue was empty, so it may be inside a frame.
     by_bytes: bool,
-    pong: Option<Box<Pong>>,
-}
-
-/// A pong has a place in the queue, and a newer one takes that place while it is unwritten (RFC 6455, 5.5.3: an endpoint
-/// "MAY elect to send a Pong frame for only the most recently processed Ping frame"). So a flood of pings costs one.
-#[derive(Debug, Default)]
-struct Pong {
-    /// Bytes of `data` in front of it.
-    before: usize,
-    frame: Vec<u8>,
-    read: usize,
-    /// The first bytes of `frame` are the rest of an older pong that was partly written when a newer one came.
-    older: usize,
-}
-
-impl Pong {
-    fn rest(&self) -> &[u8] {
-        self.frame.get(self.read..).unwrap_or_default()
-    }
+    pongs: Option<Box<Pongs>>,
 }
 
 /// A message to be sent, for embedders whose framework owns the WebSocket.
@@ -91,7 +74,7 @@ impl TransmitQueue {
 
     /// Whether nothing is queued. [`Buf::remaining`] gives the number of bytes.
     pub fn is_empty(&self) -> bool {
-        self.data == 0 && self.pong.is_none()
+        self.data == 0 && self.pongs.is_none()
     }
 
     /// Takes the first message off the queue, for embedders whose framework owns the WebSocket.
@@ -186,26 +169,12 @@ impl TransmitQueue {
         self.push_uncounted(Opcode::Close, mask, &[body], None);
     }
 
-    /// Queues a pong, or replaces the one that waits.
+    /// Queues a pong: behind what is queued, or where other pongs wait already.
     pub(crate) fn push_pong(&mut self, mask: Option<[u8; 4]>, payload: &[u8]) {
         let before = self.data;
-        let pong = self.pong.get_or_insert_with(|| {
-            Box::new(Pong {
-                before,
-                ..Pong::default()
-            })
-        });
-        // What has been begun must be finished; the rest gives way.
-        let keep = if pong.read > pong.older {
-            pong.frame.len()
-        } else {
-            pong.older
-        };
-        pong.frame.truncate(keep);
-        pong.frame.drain(..pong.read.min(keep));
-        pong.older = pong.frame.len();
-        pong.read = 0;
-        put_frame(&mut pong.frame, Opcode::Pong, mask, &[payload], None);
+        self.pongs
+            .get_or_insert_with(|| Box::new(Pongs::new(before)))
+            .push(mask, payload);
     }
 
     /// Drops the oldest packet of which nothing was written yet; `false` if there is none.
@@ -224,7 +193,7 @@ impl TransmitQueue {
         };
         self.cut(skip, len);
         self.data = self.data.saturating_sub(len);
-        if let Some(pong) = &mut self.pong
+        if let Some(pong) = &mut self.pongs
             && pong.before > skip
         {
             pong.before = pong.before.saturating_sub(len).max(skip);
@@ -318,7 +287,7 @@ impl TransmitQueue {
             .iter()
             .map(|segment| &**segment)
             .chain(Some(self.unread_tail()).filter(|tail| !tail.is_empty()));
-        let mut pong = self.pong.as_deref().map(|pong| (pong.before, pong.rest()));
+        let mut pong = self.pongs.as_deref().map(|pong| (pong.before, pong.rest()));
         let mut piece: &[u8] = &[];
         iter::from_fn(move || {
             if let Some((0, frame)) = pong {
@@ -341,18 +310,15 @@ impl TransmitQueue {
     /// Removes bytes from the front, without giving back memory.
     fn consume(&mut self, mut count: usize) {
         while count > 0 {
-            let mut limit = usize::MAX;
-            if let Some(pong) = &mut self.pong {
-                limit = pong.before;
-                if limit == 0 {
-                    let taken = pong.rest().len().min(count);
-                    pong.read = pong.read.saturating_add(taken);
-                    count = count.saturating_sub(taken);
-                    if pong.rest().is_empty() {
-                        self.pong = None;
-                    }
-                    continue;
+            let limit = self.pongs.as_ref().map_or(usize::MAX, |pongs| pongs.before);
+            if limit == 0
+                && let Some(pongs) = &mut self.pongs
+            {
+                count = count.saturating_sub(pongs.consume(count));
+                if pongs.rest().is_empty() {
+                    self.pongs = None;
                 }
+                continue;
             }
             let taken = if let Some(segment) = self.segments.front_mut() {
                 let taken = segment.len().min(count).min(limit);
@@ -377,7 +343,7 @@ impl TransmitQueue {
     /// Accounts for data that left.
     fn consumed(&mut self, mut count: usize) {
         self.data = self.data.saturating_sub(count);
-        if let Some(pong) = &mut self.pong {
+        if let Some(pong) = &mut self.pongs {
             pong.before = pong.before.saturating_sub(count);
         }
         while count > 0 {
@@ -400,7 +366,7 @@ impl TransmitQueue {
     /// Removes `count` bytes from the front as a payload. A large one that is a segment, or the front of one, is not
     /// copied.
     fn take(&mut self, count: usize, mask: Option<[u8; 4]>) -> Bytes {
-        let ahead = self.pong.as_ref().is_some_and(|pong| pong.before == 0);
+        let ahead = self.pongs.as_ref().is_some_and(|pong| pong.before == 0);
         if let Some(segment) = self.segments.front_mut()
             && mask.is_none()
             && !ahead
@@ -477,7 +443,7 @@ impl TransmitQueue {
 
 impl Buf for TransmitQueue {
     fn remaining(&self) -> usize {
-        let pong = self.pong.as_ref().map_or(0, |pong| pong.rest().len());
+        let pong = self.pongs.as_ref().map_or(0, |pong| pong.rest().len());
         self.data.saturating_add(pong)
     }
 
@@ -502,29 +468,6 @@ impl Buf for TransmitQueue {
             self.consume(count);
             self.release();
         }
-    }
-}
-
-fn put_frame(
-    out: &mut Vec<u8>,
-    opcode: Opcode,
-    mask: Option<[u8; 4]>,
-    parts: &[&[u8]],
-    payload: Option<&Bytes>,
-) {
-    let payload = payload.map_or(&[][..], |payload| payload);
-    put_header(
-        out,
-        opcode,
-        total(parts).saturating_add(payload.len()),
-        mask,
-    );
-    let body = out.len();
-    for part in parts.iter().chain(Some(&payload)) {
-        out.extend_from_slice(part);
-    }
-    if let Some(mask) = mask {
-        mask::apply(mask, 0, out.get_mut(body..).unwrap_or_default());
     }
 }
 
