@@ -22,11 +22,7 @@ pub fn ws_stream(data: &[u8]) {
         0 => (Role::Server, Role::Client),
         _ => (Role::Client, Role::Server),
     };
-    let settings = Settings {
-        max_message: 1 << (first >> 1 & 0x0f),
-        max_empty_fragments: 4,
-        ..Settings::new(role)
-    };
+    let settings = Settings { max_message: 1 << (first >> 1 & 0x0f), max_empty_fragments: 4, ..Settings::new(role) };
     let now = Instant::ZERO;
     let poll = |stream: &mut Stream, events: &mut Vec<Event>, echoes: &mut Vec<Message>| {
         while let Some(event) = stream.poll_event(now) {

@@ -1,10 +1,5 @@
 //! `ws::Stream` against tungstenite, in both directions and both roles, and against itself.
-#![allow(
-    clippy::arithmetic_side_effects,
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "tests"
-)]
+#![allow(clippy::arithmetic_side_effects, clippy::indexing_slicing, clippy::unwrap_used, reason = "tests")]
 
 use std::io::{self, ErrorKind, Read, Write};
 
@@ -131,10 +126,7 @@ fn role() -> impl Strategy<Value = Role> {
 }
 
 fn cuts() -> impl Strategy<Value = Vec<usize>> {
-    prop_oneof![
-        prop::collection::vec(1_usize..8, 1..5),
-        prop::collection::vec(1_usize..20_000, 1..5),
-    ]
+    prop_oneof![prop::collection::vec(1_usize..8, 1..5), prop::collection::vec(1_usize..20_000, 1..5),]
 }
 
 fn message() -> impl Strategy<Value = Message> {

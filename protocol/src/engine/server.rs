@@ -182,7 +182,9 @@ impl Server {
             };
             return Some(match output {
                 SessionOutput::Respond { id, response } => Output::Respond { id, response },
-                SessionOutput::Upgrade { id, response, transport } => Output::Upgrade { id, response, connection, transport },
+                SessionOutput::Upgrade { id, response, transport } => {
+                    Output::Upgrade { id, response, connection, transport }
+                }
                 SessionOutput::Shutdown { transport } => Output::Shutdown { connection, transport },
                 SessionOutput::Abort { transport } => Output::Abort { connection, transport },
                 SessionOutput::Event(event) => Output::Event((connection, event)),

@@ -21,11 +21,46 @@ use crate::{
 
 /// What clients say, well-formed and not.
 const PACKETS: [&str; 40] = [
-    "40", "40{\"token\":1}", "40/a,", "40/b,{}", "40/none,", "41", "41/a,", "42[\"e\"]", "42[\"e\",1,{\"x\":[null]}]",
-    "421[\"e\",\"ack\"]", "42/a,2[\"e\"]", "42/a,[\"e\"]", "430[]", "432[1]", "43/a,0[\"y\"]", "43/b,[1]", "44{\"message\":\"x\"}",
-    "451-[\"e\",{\"_placeholder\":true,\"num\":0}]", "452-/a,[\"e\",{\"num\":1,\"_placeholder\":true},{\"_placeholder\":true,\"num\":0}]",
-    "461-0[{\"_placeholder\":true,\"num\":0}]", "450-[\"e\"]", "4", "42", "42{}", "42[]", "42[\"connect\"]", "4abc", "bAAEC", "bAA==",
-    "b!", "3", "3probe", "2", "2probe", "5", "6", "1", "0", "8", "",
+    "40",
+    "40{\"token\":1}",
+    "40/a,",
+    "40/b,{}",
+    "40/none,",
+    "41",
+    "41/a,",
+    "42[\"e\"]",
+    "42[\"e\",1,{\"x\":[null]}]",
+    "421[\"e\",\"ack\"]",
+    "42/a,2[\"e\"]",
+    "42/a,[\"e\"]",
+    "430[]",
+    "432[1]",
+    "43/a,0[\"y\"]",
+    "43/b,[1]",
+    "44{\"message\":\"x\"}",
+    "451-[\"e\",{\"_placeholder\":true,\"num\":0}]",
+    "452-/a,[\"e\",{\"num\":1,\"_placeholder\":true},{\"_placeholder\":true,\"num\":0}]",
+    "461-0[{\"_placeholder\":true,\"num\":0}]",
+    "450-[\"e\"]",
+    "4",
+    "42",
+    "42{}",
+    "42[]",
+    "42[\"connect\"]",
+    "4abc",
+    "bAAEC",
+    "bAA==",
+    "b!",
+    "3",
+    "3probe",
+    "2",
+    "2probe",
+    "5",
+    "6",
+    "1",
+    "0",
+    "8",
+    "",
 ];
 const ROOMS: [&str; 4] = ["r", "s", "t", "__proto__"];
 const EVENTS: [&str; 3] = ["news", "a", ""];
@@ -182,7 +217,8 @@ impl Simulation {
                 }
             }
             16 => {
-                let oldest = self.requests.iter().find(|(_, (_, owner))| *owner == client).map(|(id, (key, _))| (*id, *key));
+                let oldest =
+                    self.requests.iter().find(|(_, (_, owner))| *owner == client).map(|(id, (key, _))| (*id, *key));
                 if let Some((id, key)) = oldest {
                     // An answer may be on its way already; the driver has nobody to give it to any more.
                     self.server.handle_abort(self.now, key, id);
@@ -211,7 +247,8 @@ impl Simulation {
         let namespace = self.namespaces[script.pick(3)];
         let socket = (!self.sockets.is_empty())
             .then(|| *self.sockets.keys().nth(script.pick(self.sockets.len())).expect("within the length"));
-        let payload = Payload::event(EVENTS[script.pick(3)], &alloc::vec!["x"; script.pick(200)], 2).expect("encodable");
+        let payload =
+            Payload::event(EVENTS[script.pick(3)], &alloc::vec!["x"; script.pick(200)], 2).expect("encodable");
         let now = self.now;
         match (operation, socket) {
             (21, Some(socket)) => match self.server.emit(now, socket, &payload) {
@@ -442,7 +479,9 @@ impl Simulation {
                 assert!(self.sockets.contains_key(&socket), "packets of connected sockets only");
                 self.tokens.extend(ack);
             }
-            Event::Ack { socket, id, .. } => assert!(self.acks.remove(&(socket, id)), "one outcome per acknowledgement"),
+            Event::Ack { socket, id, .. } => {
+                assert!(self.acks.remove(&(socket, id)), "one outcome per acknowledgement")
+            }
             Event::Disconnecting { socket, .. } => {
                 assert!(self.sockets.contains_key(&socket));
                 assert_eq!(names(&self.server, socket), self.rooms_of(socket), "rooms are still there");
@@ -531,7 +570,8 @@ impl Simulation {
         self.server.shutdown(self.now);
         self.drain();
         assert!(self.sockets.is_empty() && self.acks.is_empty());
-        let places: Vec<_> = self.clients.iter().flat_map(|client| &client.websockets).filter_map(|ws| ws.place).collect();
+        let places: Vec<_> =
+            self.clients.iter().flat_map(|client| &client.websockets).filter_map(|ws| ws.place).collect();
         for (key, transport) in places {
             self.server.handle_eof(self.now, key, transport);
         }

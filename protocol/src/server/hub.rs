@@ -311,7 +311,12 @@ impl Hub {
     /// Sends an event to every socket of the target, encoded once. Returns the number of recipients.
     ///
     /// `event` is what [`Payload::event`] gave: user code (`Serialize`) ran before, outside of any lock.
-    pub fn broadcast(&mut self, target: &Target<'_>, event: &Payload, out: &mut impl FnMut(ConnKey, HubEvent)) -> usize {
+    pub fn broadcast(
+        &mut self,
+        target: &Target<'_>,
+        event: &Payload,
+        out: &mut impl FnMut(ConnKey, HubEvent),
+    ) -> usize {
         let Some(namespace) = self.namespaces.get_mut(target.namespace.0 as usize) else { return 0 };
         if namespace.is_empty(target) {
             return 0;

@@ -118,12 +118,9 @@ mod tests {
 
     #[test]
     fn a_large_payload_is_shared_and_a_small_one_pins_nothing() {
-        for (len, capacity, shared) in [
-            (4_096, 8_192, true),
-            (4_095, 4_095, false),
-            (4_096, 8_193, false),
-            (60_000, 65_536, true),
-        ] {
+        for (len, capacity, shared) in
+            [(4_096, 8_192, true), (4_095, 4_095, false), (4_096, 8_193, false), (60_000, 65_536, true)]
+        {
             let mut lent = filled(len, capacity);
             let mut inbound = Inbound::default();
             inbound.push(&mut lent);

@@ -73,10 +73,7 @@ impl Stream {
         // No buffer is larger, and so the sums below cannot overflow.
         let max_message = settings.max_message.min(isize::MAX.unsigned_abs());
         Self {
-            settings: Settings {
-                max_message,
-                ..settings
-            },
+            settings: Settings { max_message, ..settings },
             rng,
             inbound: Inbound::default(),
             frame: None,
@@ -140,8 +137,7 @@ impl Stream {
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called: the end of [`Settings::close_timeout`], when a
     /// peer that has not answered our close frame, or not taken what is queued, is given up and the queue is dropped.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.deadline
-            .filter(|_| !self.is_finished() || !self.queue.is_empty())
+        self.deadline.filter(|_| !self.is_finished() || !self.queue.is_empty())
     }
 
     /// Queues a message. Ignored once the connection is closing.
@@ -251,9 +247,7 @@ impl Stream {
         let whole = available == frame.len;
         // A message is checked as a whole when it is whole; until then, since 8.1 and 7.1.7 want a bad byte found as soon
         // as it arrives, what is new is.
-        let check = !(whole && frame.fin)
-            && !frame.opcode.is_control()
-            && self.kind(frame.opcode) == Kind::Text;
+        let check = !(whole && frame.fin) && !frame.opcode.is_control() && self.kind(frame.opcode) == Kind::Text;
         let fresh = self.inbound.range_mut(frame.scanned, available);
         if let Some(mask) = frame.mask {
             mask::apply(mask, frame.scanned, fresh);
@@ -266,11 +260,7 @@ impl Stream {
             self.frame = Some(frame);
             return Ok(Step::Wait);
         }
-        if frame.opcode.is_control() {
-            self.control(frame)
-        } else {
-            self.data(frame)
-        }
+        if frame.opcode.is_control() { self.control(frame) } else { self.data(frame) }
     }
 
     /// The frame that is being read, else a new one.
@@ -283,8 +273,7 @@ impl Stream {
 
     /// Reads a frame header and checks it against what came before.
     fn header(&mut self) -> Result<Option<Frame>, Error> {
-        let Some((header, header_len)) = Header::decode(self.inbound.bytes(), self.settings.role)?
-        else {
+        let Some((header, header_len)) = Header::decode(self.inbound.bytes(), self.settings.role)? else {
             return Ok(None);
         };
         if !header.opcode.is_control() {
@@ -315,9 +304,7 @@ impl Stream {
     fn control(&mut self, frame: Frame) -> Result<Step, Error> {
         let payload = self.inbound.take(frame.len);
         Ok(match frame.opcode {
-            Opcode::Close => {
-                Step::Event(Event::Closing(Closing::Peer(CloseFrame::decode(&payload)?)))
-            }
+            Opcode::Close => Step::Event(Event::Closing(Closing::Peer(CloseFrame::decode(&payload)?))),
             Opcode::Pong => Step::Event(Event::Pong(payload)),
             // 5.5.2: "Upon receipt of a Ping frame, an endpoint MUST send a Pong frame in response". Behind our close
             // frame there is no place for one.
@@ -397,8 +384,7 @@ impl Stream {
 
     fn start_deadline(&mut self, now: Instant) {
         if !self.expired {
-            self.deadline
-                .get_or_insert(now + self.settings.close_timeout);
+            self.deadline.get_or_insert(now + self.settings.close_timeout);
         }
     }
 
@@ -427,11 +413,7 @@ mod tests {
     const NOW: Instant = Instant::from_millis(1_000);
 
     fn server(max_message: usize) -> Stream {
-        let settings = Settings {
-            max_message,
-            max_empty_fragments: 3,
-            ..Settings::new(Role::Server)
-        };
+        let settings = Settings { max_message, max_empty_fragments: 3, ..Settings::new(Role::Server) };
         Stream::new(settings, None)
     }
 
@@ -475,11 +457,7 @@ mod tests {
             (frame(0x83, b""), Error::ReservedOpcode(3), 1002),
             (frame(0x09, b""), Error::FragmentedControl, 1002),
             (frame(0x89, &[0; 126]), Error::ControlTooLong, 1002),
-            (
-                b"\x82\xfe\0\x7d\0\0\0\0".to_vec(),
-                Error::LengthNotMinimal(125),
-                1002,
-            ),
+            (b"\x82\xfe\0\x7d\0\0\0\0".to_vec(), Error::LengthNotMinimal(125), 1002),
             (frame(0x80, b"a"), Error::UnexpectedContinuation, 1002),
             (after(0x01, 0x81), Error::ExpectedContinuation, 1002),
             (after(0x02, 0x02), Error::ExpectedContinuation, 1002),
@@ -492,16 +470,8 @@ mod tests {
             (frame(0x82, &[0; 101]), too_big(101), 1009),
             (huge(1 << 62), too_big(1 << 62), 1009),
             (huge(1 << 63), too_big(1 << 63), 1009),
-            (
-                [frame(0x02, b"a"), [b"\x80", &huge(u64::MAX)[1..]].concat()].concat(),
-                too_big(u64::MAX),
-                1009,
-            ),
-            (
-                [frame(0x02, b""), frame(0x00, b"").repeat(3)].concat(),
-                Error::TooManyEmptyFragments { limit: 3 },
-                1008,
-            ),
+            ([frame(0x02, b"a"), [b"\x80", &huge(u64::MAX)[1..]].concat()].concat(), too_big(u64::MAX), 1009),
+            ([frame(0x02, b""), frame(0x00, b"").repeat(3)].concat(), Error::TooManyEmptyFragments { limit: 3 }, 1008),
         ];
         for (wire, error, code) in cases {
             let mut stream = server(100);
@@ -515,10 +485,7 @@ mod tests {
             assert_eq!(stream.buffered(), 0);
         }
         let mut client = Stream::new(Settings::new(Role::Client), Some(&Seed::for_tests(1)));
-        assert_eq!(
-            feed(&mut client, &frame(0x81, b"a")),
-            [violation(Error::Masked)]
-        );
+        assert_eq!(feed(&mut client, &frame(0x81, b"a")), [violation(Error::Masked)]);
     }
 
     #[test]
@@ -529,43 +496,24 @@ mod tests {
         let message = Message::Binary(Bytes::from(vec![0; 100]));
         assert_eq!(feed(&mut server(100), &parts), [Event::Message(message)]);
         let parts = [frame(0x02, &[0; 60]), frame(0x80, &[0; 41])].concat();
-        let error = Error::MessageTooBig {
-            limit: 100,
-            found: 101,
-        };
+        let error = Error::MessageTooBig { limit: 100, found: 101 };
         assert_eq!(feed(&mut server(100), &parts), [violation(error)]);
         // The limit is known from the header alone, and nothing is stored for it.
-        assert_eq!(
-            feed(&mut server(100), &frame(0x82, &[0; 101])[..6]).len(),
-            1
-        );
+        assert_eq!(feed(&mut server(100), &frame(0x82, &[0; 101])[..6]).len(), 1);
     }
 
     #[test]
     fn empty_fragments_up_to_the_limit_pass() {
-        let wire = [
-            frame(0x01, b""),
-            frame(0x00, b"").repeat(2),
-            frame(0x80, b""),
-        ]
-        .concat();
+        let wire = [frame(0x01, b""), frame(0x00, b"").repeat(2), frame(0x80, b"")].concat();
         assert_eq!(feed(&mut server(100), &wire), [text("")]);
     }
 
     #[test]
     fn control_frames_pass_between_fragments() {
         let mut stream = server(100);
-        let wire = [
-            frame(0x01, b"\xc3"),
-            frame(0x89, b"ping"),
-            frame(0x8a, b"pong"),
-            frame(0x00, b""),
-            frame(0x80, b"\xa9!"),
-        ];
-        assert_eq!(
-            feed(&mut stream, &wire.concat()),
-            [Event::Pong(Bytes::from_static(b"pong")), text("é!")]
-        );
+        let wire =
+            [frame(0x01, b"\xc3"), frame(0x89, b"ping"), frame(0x8a, b"pong"), frame(0x00, b""), frame(0x80, b"\xa9!")];
+        assert_eq!(feed(&mut stream, &wire.concat()), [Event::Pong(Bytes::from_static(b"pong")), text("é!")]);
         assert_eq!(sent(&mut stream), b"\x8a\x04ping");
     }
 
@@ -589,11 +537,9 @@ mod tests {
 
     #[test]
     fn a_close_frame_is_answered_with_its_code() {
-        for (body, answer) in [
-            (&b""[..], &b"\x88\x00"[..]),
-            (b"\x03\xe9going", b"\x88\x02\x03\xe9"),
-            (b"\x0f\xa0", b"\x88\x02\x0f\xa0"),
-        ] {
+        for (body, answer) in
+            [(&b""[..], &b"\x88\x00"[..]), (b"\x03\xe9going", b"\x88\x02\x03\xe9"), (b"\x0f\xa0", b"\x88\x02\x0f\xa0")]
+        {
             let mut stream = server(100);
             let wire = [frame(0x88, body), frame(0x81, b"late")].concat();
             let [Event::Closing(Closing::Peer(close))] = &feed(&mut stream, &wire)[..] else {
@@ -619,10 +565,7 @@ mod tests {
         assert!(stream.is_closing() && !stream.is_finished());
         let wire = [frame(0x81, b"crossed"), frame(0x89, b"ping")].concat();
         assert_eq!(feed(&mut stream, &wire), []);
-        let close = CloseFrame {
-            code: 1001,
-            reason: "".into(),
-        };
+        let close = CloseFrame { code: 1001, reason: "".into() };
         let events = feed(&mut stream, &frame(0x88, b"\x03\xe9"));
         assert_eq!(events, [Event::Closing(Closing::Peer(Some(close)))]);
         assert!(stream.is_finished() && stream.queue().is_empty());
@@ -669,20 +612,14 @@ mod tests {
         let mut closed = server(100);
         closed.handle_bytes(&mut BytesMut::from(&frame(0x88, b"")[..]));
         closed.handle_eof();
-        assert_eq!(
-            closed.poll_event(NOW),
-            Some(Event::Closing(Closing::Peer(None)))
-        );
+        assert_eq!(closed.poll_event(NOW), Some(Event::Closing(Closing::Peer(None))));
         assert_eq!(closed.poll_event(NOW), None);
     }
 
     #[test]
     fn a_flood_of_pings_makes_no_event_and_bounded_output() {
         let mut stream = server(100);
-        assert_eq!(
-            feed(&mut stream, &frame(0x89, b"0123456789").repeat(100_000)),
-            []
-        );
+        assert_eq!(feed(&mut stream, &frame(0x89, b"0123456789").repeat(100_000)), []);
         assert!(stream.queue().remaining() < 2_200);
         assert_eq!(stream.queue().packets(), 0);
     }
@@ -736,11 +673,7 @@ mod tests {
         let mut server = server(100);
         assert_eq!(
             feed(&mut server, &wire),
-            [
-                text("42[]"),
-                Event::Message(Message::Binary(Bytes::from_static(b"bin"))),
-                text("shared"),
-            ]
+            [text("42[]"), Event::Message(Message::Binary(Bytes::from_static(b"bin"))), text("shared"),]
         );
         assert_eq!(sent(&mut server).len(), 2 + 125);
     }

@@ -129,13 +129,7 @@ impl TransmitQueue {
 
     /// Queues a frame: `parts` are copied, `payload` follows them and is shared if it is large and not to be masked.
     /// Outside of a packet, a frame is a packet of its own.
-    pub(crate) fn push(
-        &mut self,
-        opcode: Opcode,
-        mask: Option<[u8; 4]>,
-        parts: &[&[u8]],
-        payload: Option<&Bytes>,
-    ) {
+    pub(crate) fn push(&mut self, opcode: Opcode, mask: Option<[u8; 4]>, parts: &[&[u8]], payload: Option<&Bytes>) {
         let single = !self.open;
         if single {
             self.begin_packet();
@@ -172,9 +166,7 @@ impl TransmitQueue {
     /// Queues a pong: behind what is queued, or where other pongs wait already.
     pub(crate) fn push_pong(&mut self, mask: Option<[u8; 4]>, payload: &[u8]) {
         let before = self.data;
-        self.pongs
-            .get_or_insert_with(|| Box::new(Pongs::new(before)))
-            .push(mask, payload);
+        self.pongs.get_or_insert_with(|| Box::new(Pongs::new(before))).push(mask, payload);
     }
 
     /// Drops the oldest packet of which nothing was written yet; `false` if there is none.
@@ -207,13 +199,7 @@ impl TransmitQueue {
         *self = Self::default();
     }
 
-    fn push_uncounted(
-        &mut self,
-        opcode: Opcode,
-        mask: Option<[u8; 4]>,
-        parts: &[&[u8]],
-        payload: Option<&Bytes>,
-    ) {
+    fn push_uncounted(&mut self, opcode: Opcode, mask: Option<[u8; 4]>, parts: &[&[u8]], payload: Option<&Bytes>) {
         let size = payload.map_or(0, Bytes::len);
         let shared = payload.filter(|_| size >= SHARE_FROM && mask.is_none());
         let copied = if shared.is_some() { 0 } else { size };
@@ -221,12 +207,7 @@ impl TransmitQueue {
         let before = out.len();
         match shared {
             Some(payload) => {
-                put_header(
-                    out,
-                    opcode,
-                    total(parts).saturating_add(payload.len()),
-                    None,
-                );
+                put_header(out, opcode, total(parts).saturating_add(payload.len()), None);
                 for part in parts {
                     out.extend_from_slice(part);
                 }
@@ -473,8 +454,7 @@ impl Buf for TransmitQueue {
 
 /// Text that was queued as such. It is checked again, since only a check makes text of bytes without unsafe code.
 fn text(payload: Bytes) -> Text {
-    Text::try_from(payload.clone())
-        .unwrap_or_else(|_error| String::from_utf8_lossy(&payload).into_owned().into())
+    Text::try_from(payload.clone()).unwrap_or_else(|_error| String::from_utf8_lossy(&payload).into_owned().into())
 }
 
 #[cfg(test)]
@@ -519,21 +499,16 @@ mod tests {
 
     #[test]
     fn payloads_are_shared_from_the_limit_on_unless_masked() {
-        for (len, mask, shared) in [
-            (SHARE_FROM, None, true),
-            (SHARE_FROM - 1, None, false),
-            (SHARE_FROM, Some([1, 2, 3, 4]), false),
-        ] {
+        for (len, mask, shared) in
+            [(SHARE_FROM, None, true), (SHARE_FROM - 1, None, false), (SHARE_FROM, Some([1, 2, 3, 4]), false)]
+        {
             let payload = Bytes::from(vec![7; len]);
             let mut queue = TransmitQueue::default();
             queue.push(Opcode::Binary, mask, &[b"head"], Some(&payload));
             assert_eq!(queue.pieces().count(), if shared { 2 } else { 1 });
             let last = queue.pieces().last().unwrap();
             assert_eq!(last.as_ptr() == payload.as_ptr(), shared);
-            assert_eq!(
-                queue.remaining(),
-                4 + if mask.is_some() { 4 } else { 0 } + 4 + len
-            );
+            assert_eq!(queue.remaining(), 4 + if mask.is_some() { 4 } else { 0 } + 4 + len);
         }
         let frame = encode_frame(Opcode::Binary, &[&[7; SHARE_FROM]]);
         let mut queue = TransmitQueue::default();
@@ -552,10 +527,7 @@ mod tests {
         let mut slices = [IoSlice::new(&[]); 16];
         let count = queue.chunks_vectored(&mut slices);
         assert_eq!(count, 6);
-        let all: Vec<u8> = slices[..count]
-            .iter()
-            .flat_map(|slice| slice.to_vec())
-            .collect();
+        let all: Vec<u8> = slices[..count].iter().flat_map(|slice| slice.to_vec()).collect();
         assert_eq!(queue.chunks_vectored(&mut [IoSlice::new(&[]); 2]), 2);
         assert_eq!(drain(&mut queue), all);
         assert!(holds_no_memory(&queue));
@@ -602,22 +574,14 @@ mod tests {
         let large = Bytes::from(vec![9; 10_000]);
         for mask in [None, Some([1, 2, 3, 4])] {
             let mut queue = TransmitQueue::default();
-            queue.push(
-                Opcode::Text,
-                mask,
-                &[b"4"],
-                Some(&Bytes::from_static("é".as_bytes())),
-            );
+            queue.push(Opcode::Text, mask, &[b"4"], Some(&Bytes::from_static("é".as_bytes())));
             queue.push(Opcode::Binary, mask, &[], Some(&large));
             queue.push_pong(mask, b"one");
             queue.push_pong(mask, b"two");
             queue.push(Opcode::Ping, mask, &[b"ping"], None);
             queue.push_close(mask, b"\x03\xe8bye");
             let out: Vec<_> = std::iter::from_fn(|| queue.pop_message()).collect();
-            let close = CloseFrame {
-                code: 1000,
-                reason: "bye".into(),
-            };
+            let close = CloseFrame { code: 1000, reason: "bye".into() };
             assert_eq!(
                 out,
                 [
