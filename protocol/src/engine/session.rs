@@ -375,8 +375,11 @@ impl Session {
                     None
                 }
             };
-            if let Some(event) = event {
-                return Some(Step::Output(Output::Event(event)));
+            match event {
+                // The usual case needs no queue.
+                Some(event) if self.out.is_empty() => return Some(Step::Output(Output::Event(event))),
+                Some(event) => self.emit(event),
+                None => {}
             }
         }
     }
