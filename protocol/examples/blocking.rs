@@ -17,12 +17,11 @@ use std::{
 };
 
 use bytes::{Buf, Bytes, BytesMut};
-use serde_json::json;
 use sockeye_protocol::http::{Body, Request, Response};
 use sockeye_protocol::server::{Event, Server};
 use sockeye_protocol::{
     Config, ConnKey, Cors, Instant, Limits, Origins, Output, RequestId, Route, Seed, TransportId, engine,
-    socket::Payload,
+    socket::{Object, Payload},
 };
 
 /// What a program of your own does differently: what it makes of each event.
@@ -32,8 +31,8 @@ fn conformance(server: &mut Server, now: Instant, event: Event) {
     // An emit fails when the client has just gone; its disconnect event follows.
     match event {
         Event::Connect(request) => {
-            let auth =
-                request.auth().map_or_else(|| Payload::event("auth", &json!({}), 10), |auth| auth.to_event("auth"));
+            let auth = request.auth().and_then(|auth| auth.to_value().ok());
+            let auth = Payload::event("auth", &auth.unwrap_or_else(|| Object::new().into()), 10);
             if let (Ok(socket), Ok(auth)) = (server.accept(now, request), auth) {
                 let _ = server.emit(now, socket, &auth);
             }
@@ -72,7 +71,9 @@ pub fn serve(config: Config, namespaces: &[&str], app: App) -> io::Result<()> {
         Core::EngineIo(engine::Server::new(config, &seed))
     } else {
         let mut server = Server::new(config, &seed);
-        namespaces.iter().for_each(|name| drop(server.add_namespace(name)));
+        for name in namespaces {
+            server.add_namespace(name);
+        }
         Core::SocketIo(server, app)
     };
     let state = State { core, requests: 0, threads: Threads::default() };
@@ -157,7 +158,7 @@ impl Driver {
 
     fn tick(&self) {
         loop {
-            let state = self.lock();
+            let mut state = self.lock();
             let deadline = core!(state, core => core.poll_timeout());
             let wait = deadline.map_or(Duration::MAX, |deadline| deadline - (Instant::ZERO + self.start.elapsed()));
             drop(self.changed.wait_timeout(state, wait));
@@ -180,7 +181,7 @@ impl Driver {
             if let Some(socket) = socket {
                 return self.serve_websocket(stream, socket, buffer);
             }
-            written.ok().filter(|()| !response.closes_connection())?;
+            written.ok().filter(|()| response.header("connection").is_none())?;
             idle = self.limits.keep_alive;
         }
     }
@@ -203,11 +204,14 @@ impl Driver {
                     let head =
                         Request { method, target, headers: &headers, peer: stream.peer_addr().ok(), secure: false };
                     let body = Framing::of(&head)?;
-                    let (id, key, limit, answer) = match self.route(&head, body.is_some())? {
+                    let routed = self.route(&head, body.is_some())?;
+                    buffer.advance(len);
+                    let (id, key, limit, answer) = match routed {
                         Ok(started) => started,
+                        // The body of a refused request is not read.
+                        Err(response) if body.is_some() => return Ok(Some((response.closing(), None))),
                         Err(response) => return Ok(Some((response, None))),
                     };
-                    buffer.advance(len);
                     if let Some(framing) = body
                         && let Ok(body) = framing.read(stream, buffer, limit, Clock::now() + self.limits.body_timeout)
                     {

@@ -1,10 +1,7 @@
 //! A bare WebSocket echo server on blocking sockets, one thread per connection: `ws::Stream` without any runtime.
 //!
 //! `cargo run --release -p sockeye-protocol --example ws_echo -- --port 9001`
-#![allow(
-    clippy::disallowed_methods,
-    reason = "a driver is where the clock belongs"
-)]
+#![allow(clippy::disallowed_methods, reason = "a driver is where the clock belongs")]
 
 use std::{
     env,
@@ -62,10 +59,7 @@ fn serve(mut socket: &TcpStream) -> io::Result<()> {
 
     let epoch = time::Instant::now();
     let now = || Instant::ZERO + epoch.elapsed();
-    let settings = Settings {
-        max_message: MAX_MESSAGE,
-        ..Settings::new(Role::Server)
-    };
+    let settings = Settings { max_message: MAX_MESSAGE, ..Settings::new(Role::Server) };
     let mut stream = Stream::new(settings, None);
     // What came with the request is handled like all that follows.
     stream.handle_bytes(&mut buffer);
@@ -158,9 +152,7 @@ fn respond(request: &httparse::Request<'_, '_>) -> String {
             .filter_map(|header| str::from_utf8(header.value).ok())
     };
     let lists = |name, token: &str| {
-        values(name)
-            .flat_map(|list| list.split(','))
-            .any(|item| item.trim().eq_ignore_ascii_case(token))
+        values(name).flat_map(|list| list.split(',')).any(|item| item.trim().eq_ignore_ascii_case(token))
     };
     let single = |name| {
         let mut values = values(name);
@@ -177,11 +169,8 @@ fn respond(request: &httparse::Request<'_, '_>) -> String {
     if single("Sec-WebSocket-Version") != Some("13") {
         return refuse("426 Upgrade Required", "Sec-WebSocket-Version: 13\r\n");
     }
-    let key = single("Sec-WebSocket-Key").filter(|key| {
-        BASE64_STANDARD
-            .decode(key)
-            .is_ok_and(|nonce| nonce.len() == 16)
-    });
+    let key =
+        single("Sec-WebSocket-Key").filter(|key| BASE64_STANDARD.decode(key).is_ok_and(|nonce| nonce.len() == 16));
     let Some(key) = key else {
         return refuse("400 Bad Request", "");
     };

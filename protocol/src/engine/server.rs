@@ -1,18 +1,17 @@
 //! A whole Engine.IO server for one thread, without Socket.IO on top.
 
-use alloc::sync::Arc;
+use alloc::{collections::VecDeque, sync::Arc};
 
 use bytes::BytesMut;
 use slab::Slab;
 
-use super::{Event, Message, Output as SessionOutput, Routed, SendError, Session, route};
+use super::{CloseReason, Event, Message, Output as SessionOutput, Routed, SendError, Session, SidSource, route};
 use crate::{
     Config, Instant, Seed,
     hash::FastMap,
     http::{Body, RefuseCode, Request, Response},
     key::{ConnKey, RequestId, Sid, TransportId},
     machines::{Machine, Machines, Output, Route, Transmits},
-    rng::Rng,
     ws,
 };
 
@@ -41,13 +40,13 @@ use crate::{
 #[derive(Debug)]
 pub struct Server {
     config: Arc<Config>,
-    rng: Rng,
+    sid_source: SidSource,
     keys: Slab<u32>,
     generation: u32,
     sids: FastMap<Sid, ConnKey>,
     sessions: Machines<Session>,
     /// Requests whose session was gone when they came.
-    refused: alloc::collections::VecDeque<RequestId>,
+    refused: VecDeque<RequestId>,
     transmits: Transmits,
 }
 
@@ -56,12 +55,12 @@ impl Server {
     pub fn new(config: impl Into<Arc<Config>>, seed: &Seed) -> Self {
         Self {
             config: config.into(),
-            rng: Rng::new(seed),
+            sid_source: SidSource::new(seed),
             keys: Slab::new(),
             generation: 0,
             sids: FastMap::default(),
             sessions: Machines::new(),
-            refused: alloc::collections::VecDeque::new(),
+            refused: VecDeque::new(),
             transmits: Transmits::default(),
         }
     }
@@ -97,7 +96,7 @@ impl Server {
                 self.generation = self.generation.wrapping_add(1);
                 let index = self.keys.insert(self.generation);
                 let key = ConnKey { index: u32::try_from(index).unwrap_or(u32::MAX), generation: self.generation };
-                let sid = Sid::generate(&mut self.rng);
+                let sid = self.sid_source.next_sid();
                 self.sids.insert(sid, key);
                 self.sessions.insert(key, Session::new(now, Arc::clone(&self.config), sid));
                 key
@@ -131,7 +130,7 @@ impl Server {
     }
 
     /// See [`crate::server::Server::handle_message`].
-    pub fn handle_message(&mut self, now: Instant, key: ConnKey, transport: TransportId, message: ws::Message) {
+    pub fn handle_message(&mut self, now: Instant, key: ConnKey, transport: TransportId, message: Message) {
         self.sessions.input(key, |session| session.handle_message(now, transport, message));
     }
 
@@ -155,7 +154,7 @@ impl Server {
     }
 
     /// Closes a session: see [`Session::close`].
-    pub fn close(&mut self, now: Instant, key: ConnKey, reason: super::CloseReason) {
+    pub fn close(&mut self, now: Instant, key: ConnKey, reason: CloseReason) {
         if let Some(session) = self.sessions.touch(key) {
             session.close(now, reason);
         }
@@ -173,6 +172,9 @@ impl Server {
                 let drained = session.is_drained();
                 self.sessions.next();
                 if drained {
+                    if let Some(session) = self.sessions.get(connection) {
+                        self.sids.remove(&session.sid());
+                    }
                     self.sessions.remove(connection);
                     self.keys.try_remove(connection.index as usize);
                 }
@@ -180,16 +182,12 @@ impl Server {
             };
             return Some(match output {
                 SessionOutput::Respond { id, response } => Output::Respond { id, response },
-                SessionOutput::Upgrade { id, response, transport } => Output::Upgrade { id, response, connection, transport },
+                SessionOutput::Upgrade { id, response, transport } => {
+                    Output::Upgrade { id, response, connection, transport }
+                }
                 SessionOutput::Shutdown { transport } => Output::Shutdown { connection, transport },
                 SessionOutput::Abort { transport } => Output::Abort { connection, transport },
-                SessionOutput::Event(event) => {
-                    if let Event::Close { .. } = event {
-                        let sid = session.sid();
-                        self.sids.remove(&sid);
-                    }
-                    Output::Event((connection, event))
-                }
+                SessionOutput::Event(event) => Output::Event((connection, event)),
             });
         }
     }

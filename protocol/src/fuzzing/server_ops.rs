@@ -21,11 +21,46 @@ use crate::{
 
 /// What clients say, well-formed and not.
 const PACKETS: [&str; 40] = [
-    "40", "40{\"token\":1}", "40/a,", "40/b,{}", "40/none,", "41", "41/a,", "42[\"e\"]", "42[\"e\",1,{\"x\":[null]}]",
-    "421[\"e\",\"ack\"]", "42/a,2[\"e\"]", "42/a,[\"e\"]", "430[]", "432[1]", "43/a,0[\"y\"]", "43/b,[1]", "44{\"message\":\"x\"}",
-    "451-[\"e\",{\"_placeholder\":true,\"num\":0}]", "452-/a,[\"e\",{\"num\":1,\"_placeholder\":true},{\"_placeholder\":true,\"num\":0}]",
-    "461-0[{\"_placeholder\":true,\"num\":0}]", "450-[\"e\"]", "4", "42", "42{}", "42[]", "42[\"connect\"]", "4abc", "bAAEC", "bAA==",
-    "b!", "3", "3probe", "2", "2probe", "5", "6", "1", "0", "8", "",
+    "40",
+    "40{\"token\":1}",
+    "40/a,",
+    "40/b,{}",
+    "40/none,",
+    "41",
+    "41/a,",
+    "42[\"e\"]",
+    "42[\"e\",1,{\"x\":[null]}]",
+    "421[\"e\",\"ack\"]",
+    "42/a,2[\"e\"]",
+    "42/a,[\"e\"]",
+    "430[]",
+    "432[1]",
+    "43/a,0[\"y\"]",
+    "43/b,[1]",
+    "44{\"message\":\"x\"}",
+    "451-[\"e\",{\"_placeholder\":true,\"num\":0}]",
+    "452-/a,[\"e\",{\"num\":1,\"_placeholder\":true},{\"_placeholder\":true,\"num\":0}]",
+    "461-0[{\"_placeholder\":true,\"num\":0}]",
+    "450-[\"e\"]",
+    "4",
+    "42",
+    "42{}",
+    "42[]",
+    "42[\"connect\"]",
+    "4abc",
+    "bAAEC",
+    "bAA==",
+    "b!",
+    "3",
+    "3probe",
+    "2",
+    "2probe",
+    "5",
+    "6",
+    "1",
+    "0",
+    "8",
+    "",
 ];
 const ROOMS: [&str; 4] = ["r", "s", "t", "__proto__"];
 const EVENTS: [&str; 3] = ["news", "a", ""];
@@ -77,6 +112,8 @@ struct Simulation {
     next_request: u64,
     /// Requests that wait for their one answer, and whose they are.
     requests: BTreeMap<RequestId, (ConnKey, usize)>,
+    /// Requests that the peer dropped: they may still be answered.
+    aborted: BTreeSet<RequestId>,
     clients: Vec<Client>,
     /// Connections that were not reported as closed.
     connections: BTreeSet<ConnKey>,
@@ -129,6 +166,7 @@ impl Simulation {
             now: Instant::from_millis(1),
             next_request: 0,
             requests: BTreeMap::new(),
+            aborted: BTreeSet::new(),
             clients: Vec::new(),
             connections: BTreeSet::new(),
             undecided: Vec::new(),
@@ -179,10 +217,13 @@ impl Simulation {
                 }
             }
             16 => {
-                let oldest = self.requests.iter().find(|(_, (_, owner))| *owner == client).map(|(id, (key, _))| (*id, *key));
+                let oldest =
+                    self.requests.iter().find(|(_, (_, owner))| *owner == client).map(|(id, (key, _))| (*id, *key));
                 if let Some((id, key)) = oldest {
                     // An answer may be on its way already; the driver has nobody to give it to any more.
                     self.server.handle_abort(self.now, key, id);
+                    self.requests.remove(&id);
+                    self.aborted.insert(id);
                 }
             }
             17 => self.tick(None),
@@ -206,7 +247,8 @@ impl Simulation {
         let namespace = self.namespaces[script.pick(3)];
         let socket = (!self.sockets.is_empty())
             .then(|| *self.sockets.keys().nth(script.pick(self.sockets.len())).expect("within the length"));
-        let payload = Payload::event(EVENTS[script.pick(3)], &alloc::vec!["x"; script.pick(200)], 2).expect("encodable");
+        let payload =
+            Payload::event(EVENTS[script.pick(3)], &alloc::vec!["x"; script.pick(200)], 2).expect("encodable");
         let now = self.now;
         match (operation, socket) {
             (21, Some(socket)) => match self.server.emit(now, socket, &payload) {
@@ -377,7 +419,8 @@ impl Simulation {
                 match output {
                     Output::Respond { id, response } => self.on_response(id, &response),
                     Output::Upgrade { id, connection, transport, .. } => {
-                        assert!(self.requests.remove(&id).is_some(), "one answer per request");
+                        let answered = self.requests.remove(&id).is_some() || self.aborted.remove(&id);
+                        assert!(answered, "one answer per request");
                         let mut websockets = self.clients.iter_mut().flat_map(|client| &mut client.websockets);
                         let websocket = websockets.find(|ws| ws.request == id).expect("an upgrade was asked for");
                         websocket.place = Some((connection, transport));
@@ -415,6 +458,9 @@ impl Simulation {
     }
 
     fn on_response(&mut self, id: RequestId, response: &Response) {
+        if self.aborted.remove(&id) {
+            return;
+        }
         let (_, client) = self.requests.remove(&id).expect("one answer per request");
         let body = core::str::from_utf8(&response.body).expect("answers are text");
         if let Some((_, rest)) = body.strip_prefix("0{").and_then(|body| body.split_once("\"sid\":\"")) {
@@ -433,7 +479,9 @@ impl Simulation {
                 assert!(self.sockets.contains_key(&socket), "packets of connected sockets only");
                 self.tokens.extend(ack);
             }
-            Event::Ack { socket, id, .. } => assert!(self.acks.remove(&(socket, id)), "one outcome per acknowledgement"),
+            Event::Ack { socket, id, .. } => {
+                assert!(self.acks.remove(&(socket, id)), "one outcome per acknowledgement")
+            }
             Event::Disconnecting { socket, .. } => {
                 assert!(self.sockets.contains_key(&socket));
                 assert_eq!(names(&self.server, socket), self.rooms_of(socket), "rooms are still there");
@@ -522,7 +570,8 @@ impl Simulation {
         self.server.shutdown(self.now);
         self.drain();
         assert!(self.sockets.is_empty() && self.acks.is_empty());
-        let places: Vec<_> = self.clients.iter().flat_map(|client| &client.websockets).filter_map(|ws| ws.place).collect();
+        let places: Vec<_> =
+            self.clients.iter().flat_map(|client| &client.websockets).filter_map(|ws| ws.place).collect();
         for (key, transport) in places {
             self.server.handle_eof(self.now, key, transport);
         }
@@ -546,4 +595,20 @@ impl Simulation {
 
 fn names(server: &Server, socket: SocketKey) -> BTreeSet<String> {
     server.rooms(socket).map(ToString::to_string).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn the_server_agrees_with_the_model(script in prop::collection::vec(any::<u8>(), 0..900)) {
+            server_ops(&script);
+        }
+    }
 }

@@ -164,7 +164,7 @@ impl Response {
 
     /// Ends the HTTP connection after this response: for requests whose body is not read to its end, and for refused
     /// upgrades.
-    pub(crate) fn closing(self) -> Self {
+    pub fn closing(self) -> Self {
         self.with("Connection", "close")
     }
 

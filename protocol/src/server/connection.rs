@@ -23,7 +23,7 @@ use crate::{
     http::{Body, Request, Response},
     key::{ConnKey, RequestId, Sid, SocketKey, TransportId},
     machines::Machine,
-    socket::{Args, Data, Decoder, Packet, PacketType, Payload, write_head},
+    socket::{Data, Decoder, Packet, PacketType, Payload, write_head},
     ws,
 };
 
@@ -82,7 +82,9 @@ enum State {
     /// The hub was asked whether there is such a namespace; with what the client gave as `auth`.
     Asked(Option<Data>),
     /// The application was asked.
-    Pending { socket: SocketKey, sid: Sid },
+    Pending {
+        socket: SocketKey,
+    },
     Joined(Joined),
     /// This side disconnected the socket. What the client sent before it knew is ignored until its next CONNECT.
     Left,
@@ -219,7 +221,7 @@ impl Connection {
     }
 
     /// A message of a WebSocket that a framework owns, instead of [`handle_bytes`](Self::handle_bytes).
-    pub fn handle_message(&mut self, now: Instant, transport: TransportId, message: ws::Message) {
+    pub fn handle_message(&mut self, now: Instant, transport: TransportId, message: Message) {
         self.session.handle_message(now, transport, message);
     }
 
@@ -460,8 +462,12 @@ impl Connection {
             }
             Ok(None) => {
                 // Attachments are not buffered for a namespace that was not joined (CVE-2026-48804).
-                let name = self.decoder.pending_namespace().cloned().unwrap_or_default();
-                if !self.slots.iter().any(|slot| slot.name == name && matches!(slot.state, State::Joined(_) | State::Left)) {
+                let name = self.decoder.pending().map(|packet| packet.namespace().clone()).unwrap_or_default();
+                if !self
+                    .slots
+                    .iter()
+                    .any(|slot| slot.name == name && matches!(slot.state, State::Joined(_) | State::Left))
+                {
                     self.fail(now, Error::NotJoined(name));
                 } else if self.packet_deadline.is_none() {
                     self.packet_deadline = Some(now + self.config.limits.packet_timeout);
@@ -513,15 +519,24 @@ impl Connection {
         let (mut known, mut pending) = (0_usize, 0_usize);
         for slot in &self.slots {
             known = known.saturating_add(1);
-            pending = pending.saturating_add(usize::from(matches!(slot.state, State::Asked(_) | State::Pending { .. })));
+            pending =
+                pending.saturating_add(usize::from(matches!(slot.state, State::Asked(_) | State::Pending { .. })));
         }
         if known >= limits.namespaces {
             let limit = limits.namespaces;
-            return self.refuse(now, &namespace, &alloc::format!("Too many namespaces: {limit} are joined, the limit is {limit}"));
+            return self.refuse(
+                now,
+                &namespace,
+                &alloc::format!("Too many namespaces: {limit} are joined, the limit is {limit}"),
+            );
         }
         if pending >= limits.pending_namespaces {
             let limit = limits.pending_namespaces;
-            return self.refuse(now, &namespace, &alloc::format!("Too many namespaces: {limit} are pending, the limit is {limit}"));
+            return self.refuse(
+                now,
+                &namespace,
+                &alloc::format!("Too many namespaces: {limit} are pending, the limit is {limit}"),
+            );
         }
         self.slots.push(Slot { name: namespace.clone(), state: State::Asked(auth) });
         self.hub_events.push_back(ConnectionEvent(ToHub::Lookup(namespace)));
@@ -533,7 +548,7 @@ impl Connection {
             self.hub_events.push_back(ConnectionEvent(ToHub::Leave(socket)));
             return;
         };
-        let asked = core::mem::replace(&mut slot.state, State::Pending { socket, sid });
+        let asked = core::mem::replace(&mut slot.state, State::Pending { socket });
         let auth = if let State::Asked(auth) = asked { auth } else { None };
         self.outputs.push_back(Output::Event(Event::Connect(ConnectRequest {
             connection: self.key,
@@ -582,7 +597,6 @@ impl Connection {
     fn on_close(&mut self, reason: CloseReason, error: Option<engine::Error>) {
         let error = error.map(Error::Engine);
         self.end(reason.into(), error.as_ref());
-        self.hub_events.push_back(ConnectionEvent(ToHub::Close));
         let error = self.closing.take().or(error);
         self.outputs.push_back(Output::Event(Event::Close { connection: self.key, reason, error }));
     }
@@ -635,7 +649,7 @@ impl Connection {
                 let error = error.cloned();
                 self.outputs.push_back(Output::Event(Event::Disconnect { socket, reason, error }));
             }
-            State::Pending { socket, .. } => self.hub_events.push_back(ConnectionEvent(ToHub::Leave(socket))),
+            State::Pending { socket } => self.hub_events.push_back(ConnectionEvent(ToHub::Leave(socket))),
             State::Asked(_) | State::Left => {}
         }
     }
@@ -717,9 +731,9 @@ impl Connection {
     /// invalid state, which closes the connection (behaviours, item 36).
     fn established(&mut self, now: Instant, namespace: &Text) -> Option<(usize, Option<&mut Joined>)> {
         let index = self.slot(namespace);
-        let established = index.and_then(|index| self.slots.get(index)).is_some_and(|slot| {
-            matches!(slot.state, State::Joined(_) | State::Left)
-        });
+        let established = index
+            .and_then(|index| self.slots.get(index))
+            .is_some_and(|slot| matches!(slot.state, State::Joined(_) | State::Left));
         if !established {
             self.fail(now, Error::NotJoined(namespace.clone()));
             return None;
@@ -736,13 +750,12 @@ impl Connection {
     }
 
     fn asked(&self, namespace: &str) -> Option<usize> {
-        self.slot(namespace).filter(|index| {
-            self.slots.get(*index).is_some_and(|slot| matches!(slot.state, State::Asked(_)))
-        })
+        self.slot(namespace)
+            .filter(|index| self.slots.get(*index).is_some_and(|slot| matches!(slot.state, State::Asked(_))))
     }
 
     fn pending(&self, socket: SocketKey) -> Option<usize> {
-        self.slots.iter().position(|slot| matches!(&slot.state, State::Pending { socket: own, .. } if *own == socket))
+        self.slots.iter().position(|slot| matches!(&slot.state, State::Pending { socket: own } if *own == socket))
     }
 
     fn joined(&mut self, socket: SocketKey) -> Option<(usize, &mut Joined)> {

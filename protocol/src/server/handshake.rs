@@ -1,6 +1,6 @@
 //! The HTTP request that opened a connection, kept for as long as the connection lives.
 
-use alloc::{borrow::Cow, boxed::Box, string::String};
+use alloc::{borrow::Cow, boxed::Box, string::String, vec::Vec};
 use core::net::SocketAddr;
 
 use crate::{Instant, http::Request};
@@ -23,7 +23,7 @@ impl Handshake {
     pub(crate) fn new(now: Instant, request: &Request<'_>) -> Self {
         let size = |(name, value): &(&str, &[u8])| name.len().saturating_add(value.len()).saturating_add(2);
         let len = request.headers.iter().map(size).fold(request.target.len(), usize::saturating_add);
-        let mut head = alloc::vec::Vec::with_capacity(len);
+        let mut head = Vec::with_capacity(len);
         head.extend_from_slice(request.target.as_bytes());
         for (name, value) in request.headers {
             for part in [name.as_bytes(), b":", value, b"\n"] {

@@ -86,9 +86,7 @@ pub(super) enum ToHub {
     Accept(SocketKey),
     /// A socket is gone, or was refused.
     Leave(SocketKey),
-    /// The session id is unknown from here on.
-    Close,
-    /// Nothing is left of the connection: its key can be used again.
+    /// Nothing is left of the connection: its session id is unknown from here on, and its key can be used again.
     Drain,
 }
 
@@ -271,9 +269,6 @@ impl Hub {
                 }
             }
             ToHub::Leave(socket) => self.remove(socket),
-            ToHub::Close => {
-                self.sids.remove(&entry.sid);
-            }
             ToHub::Drain => {
                 self.sids.remove(&entry.sid);
                 self.connections.remove(from.index as usize);
@@ -316,7 +311,12 @@ impl Hub {
     /// Sends an event to every socket of the target, encoded once. Returns the number of recipients.
     ///
     /// `event` is what [`Payload::event`] gave: user code (`Serialize`) ran before, outside of any lock.
-    pub fn broadcast(&mut self, target: &Target<'_>, event: &Payload, out: &mut impl FnMut(ConnKey, HubEvent)) -> usize {
+    pub fn broadcast(
+        &mut self,
+        target: &Target<'_>,
+        event: &Payload,
+        out: &mut impl FnMut(ConnKey, HubEvent),
+    ) -> usize {
         let Some(namespace) = self.namespaces.get_mut(target.namespace.0 as usize) else { return 0 };
         if namespace.is_empty(target) {
             return 0;

@@ -92,7 +92,8 @@ impl Rooms {
             return None;
         }
         let members = self.rooms.get_mut(room as usize)?;
-        self.places.insert((room, socket), Place { in_room: index(members.sockets.len()), in_socket: index(joined.len()) });
+        self.places
+            .insert((room, socket), Place { in_room: index(members.sockets.len()), in_socket: index(joined.len()) });
         members.sockets.push(socket);
         joined.push(room);
         Some((members.name.clone(), created))

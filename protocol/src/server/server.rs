@@ -1,6 +1,6 @@
 //! A whole server for one thread: connections, their hub, and a heap of deadlines.
 
-use alloc::{collections::VecDeque, sync::Arc};
+use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
 use core::time::Duration;
 
 use bytes::BytesMut;
@@ -264,7 +264,7 @@ impl Server {
 
     /// Closes every connection because the server goes away: see [`Connection::shutdown`].
     pub fn shutdown(&mut self, now: Instant) {
-        let keys: alloc::vec::Vec<ConnKey> = self.connections.keys().collect();
+        let keys: Vec<ConnKey> = self.connections.keys().collect();
         for key in keys {
             self.verb(now, key, |connection| connection.shutdown(now));
         }

@@ -16,9 +16,7 @@ impl Kind {
     /// without unsafe code nothing else makes text of bytes.
     pub(crate) fn message(self, payload: Bytes) -> Result<Message, Error> {
         match self {
-            Self::Text => Text::try_from(payload)
-                .map(Message::Text)
-                .map_err(|_error| Error::InvalidUtf8),
+            Self::Text => Text::try_from(payload).map(Message::Text).map_err(|_error| Error::InvalidUtf8),
             Self::Binary => Ok(Message::Binary(payload)),
         }
     }
@@ -34,11 +32,7 @@ pub(crate) struct Assembly {
 
 impl Assembly {
     pub(crate) fn new(kind: Kind) -> Self {
-        Self {
-            kind,
-            buffer: BytesMut::new(),
-            empty: 0,
-        }
+        Self { kind, buffer: BytesMut::new(), empty: 0 }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -74,10 +68,7 @@ mod tests {
         assert_eq!(assembly.push(b"a", 2), Ok(()));
         assert_eq!(assembly.push(b"", 2), Ok(()));
         assert_eq!(assembly.push(b"", 2), Ok(()));
-        assert_eq!(
-            assembly.push(b"", 2),
-            Err(Error::TooManyEmptyFragments { limit: 2 })
-        );
+        assert_eq!(assembly.push(b"", 2), Err(Error::TooManyEmptyFragments { limit: 2 }));
     }
 
     #[test]

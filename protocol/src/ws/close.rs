@@ -28,8 +28,7 @@ impl CloseFrame {
                 if !is_valid_code(code) {
                     return Err(Error::CloseCode(code));
                 }
-                let reason =
-                    Text::try_from(body.slice(2..)).map_err(|_error| Error::InvalidUtf8)?;
+                let reason = Text::try_from(body.slice(2..)).map_err(|_error| Error::InvalidUtf8)?;
                 Ok(Some(Self { code, reason }))
             }
         }
@@ -49,9 +48,7 @@ pub(crate) fn encode_body(code: Option<u16>, reason: &str) -> Vec<u8> {
         return Vec::new();
     };
     let code = if is_valid_code(code) { code } else { 1000 };
-    let reason = reason
-        .get(..reason.floor_char_boundary_at(MAX_CONTROL - 2))
-        .unwrap_or_default();
+    let reason = reason.get(..reason.floor_char_boundary_at(MAX_CONTROL - 2)).unwrap_or_default();
     let mut body = Vec::with_capacity(reason.len().saturating_add(2));
     body.extend_from_slice(&code.to_be_bytes());
     body.extend_from_slice(reason.as_bytes());
@@ -65,10 +62,7 @@ trait FloorCharBoundary {
 
 impl FloorCharBoundary for str {
     fn floor_char_boundary_at(&self, index: usize) -> usize {
-        (0..=index.min(self.len()))
-            .rev()
-            .find(|at| self.is_char_boundary(*at))
-            .unwrap_or(0)
+        (0..=index.min(self.len())).rev().find(|at| self.is_char_boundary(*at)).unwrap_or(0)
     }
 }
 
@@ -86,18 +80,12 @@ mod tests {
         assert_eq!(decode(b"\x03"), Err(Error::CloseBody));
         assert_eq!(decode(b"\x03\xe8\xff"), Err(Error::InvalidUtf8));
         let reason = Text::from("bye");
-        assert_eq!(
-            decode(b"\x03\xe8bye"),
-            Ok(Some(CloseFrame { code: 1000, reason }))
-        );
+        assert_eq!(decode(b"\x03\xe8bye"), Ok(Some(CloseFrame { code: 1000, reason })));
     }
 
     #[test]
     fn codes() {
-        let valid = [
-            1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999,
-            4000, 4999,
-        ];
+        let valid = [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999];
         for code in 0..=u16::MAX {
             let expected = valid.contains(&code) || (3000..5000).contains(&code);
             assert_eq!(is_valid_code(code), expected, "{code}");

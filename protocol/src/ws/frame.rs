@@ -109,12 +109,7 @@ impl Header {
         } else {
             (None, rest)
         };
-        let header = Self {
-            fin,
-            opcode,
-            mask,
-            len,
-        };
+        let header = Self { fin, opcode, mask, len };
         Ok(Some((header, bytes.len().saturating_sub(rest.len()))))
     }
 }
@@ -158,12 +153,7 @@ pub(crate) fn put_frame(
     payload: Option<&Bytes>,
 ) {
     let payload = payload.map_or(&[][..], |payload| payload);
-    put_header(
-        out,
-        opcode,
-        total(parts).saturating_add(payload.len()),
-        mask,
-    );
+    put_header(out, opcode, total(parts).saturating_add(payload.len()), mask);
     let body = out.len();
     for part in parts.iter().chain(Some(&payload)) {
         out.extend_from_slice(part);
@@ -174,10 +164,7 @@ pub(crate) fn put_frame(
 }
 
 /// A whole, unmasked frame, to be shared by any number of server streams.
-#[allow(
-    dead_code,
-    reason = "for the modules that encode once for many recipients"
-)]
+#[allow(dead_code, reason = "for the modules that encode once for many recipients")]
 pub(crate) fn encode_frame(opcode: Opcode, parts: &[&[u8]]) -> Bytes {
     let len = total(parts);
     let mut frame = Vec::with_capacity(header_len(len).saturating_add(len));
@@ -189,10 +176,7 @@ pub(crate) fn encode_frame(opcode: Opcode, parts: &[&[u8]]) -> Bytes {
 }
 
 pub(crate) fn total(parts: &[&[u8]]) -> usize {
-    parts
-        .iter()
-        .map(|part| part.len())
-        .fold(0, usize::saturating_add)
+    parts.iter().map(|part| part.len()).fold(0, usize::saturating_add)
 }
 
 #[cfg(test)]
@@ -216,16 +200,8 @@ mod tests {
             (&[0x09, 0x80], Role::Server, Error::FragmentedControl),
             (&[0x89, 0xfe], Role::Server, Error::ControlTooLong),
             (&[0x88, 0xff], Role::Server, Error::ControlTooLong),
-            (
-                &[0x82, 0x7e, 0, 125],
-                Role::Client,
-                Error::LengthNotMinimal(125),
-            ),
-            (
-                &[0x82, 0x7f, 0, 0, 0, 0, 0, 0, 0xff, 0xff],
-                Role::Client,
-                Error::LengthNotMinimal(0xffff),
-            ),
+            (&[0x82, 0x7e, 0, 125], Role::Client, Error::LengthNotMinimal(125)),
+            (&[0x82, 0x7f, 0, 0, 0, 0, 0, 0, 0xff, 0xff], Role::Client, Error::LengthNotMinimal(0xffff)),
         ];
         for (bytes, role, error) in cases {
             assert_eq!(Header::decode(bytes, role), Err(error), "{bytes:x?}");
@@ -235,28 +211,13 @@ mod tests {
 
     #[test]
     fn lengths_use_the_shortest_form_at_each_border() {
-        for (len, header) in [
-            (0, 2),
-            (125, 2),
-            (126, 4),
-            (0xffff, 4),
-            (0x1_0000, 10),
-            (usize::MAX, 10),
-        ] {
+        for (len, header) in [(0, 2), (125, 2), (126, 4), (0xffff, 4), (0x1_0000, 10), (usize::MAX, 10)] {
             let mut bytes = Vec::new();
             put_header(&mut bytes, Opcode::Binary, len, None);
             assert_eq!(bytes.len(), header);
             assert_eq!(header_len(len), header);
-            let expected = Header {
-                fin: true,
-                opcode: Opcode::Binary,
-                mask: None,
-                len: len as u64,
-            };
-            assert_eq!(
-                Header::decode(&bytes, Role::Client),
-                Ok(Some((expected, header)))
-            );
+            let expected = Header { fin: true, opcode: Opcode::Binary, mask: None, len: len as u64 };
+            assert_eq!(Header::decode(&bytes, Role::Client), Ok(Some((expected, header))));
         }
     }
 

@@ -71,12 +71,7 @@ pub struct Settings {
 impl Settings {
     /// The defaults: messages of up to 1,000,000 bytes, 65,536 empty fragments, 5 seconds for the closing handshake.
     pub const fn new(role: Role) -> Self {
-        Self {
-            role,
-            max_message: 1_000_000,
-            max_empty_fragments: 65_536,
-            close_timeout: Duration::from_secs(5),
-        }
+        Self { role, max_message: 1_000_000, max_empty_fragments: 65_536, close_timeout: Duration::from_secs(5) }
     }
 }
 
@@ -196,10 +191,7 @@ impl Error {
 /// assert_eq!(accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
 /// ```
 pub fn accept_key(key: &str) -> String {
-    let digest = Sha1::new()
-        .chain_update(key.trim())
-        .chain_update("258EAFA5-E914-47DA-95CA-C5AB0DC85B11")
-        .finalize();
+    let digest = Sha1::new().chain_update(key.trim()).chain_update("258EAFA5-E914-47DA-95CA-C5AB0DC85B11").finalize();
     BASE64_STANDARD.encode(digest)
 }
 
@@ -212,6 +204,17 @@ mod tests {
         assert!(size_of::<Error>() <= 24);
         assert!(size_of::<Message>() <= 40);
         assert!(size_of::<Event>() <= 48);
+    }
+
+    #[test]
+    fn the_fuzz_target_holds_on_its_corpus() {
+        let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/corpus/ws_stream");
+        let mut count = 0;
+        for file in std::fs::read_dir(corpus).unwrap() {
+            crate::fuzzing::ws_stream(&std::fs::read(file.unwrap().path()).unwrap());
+            count += 1;
+        }
+        assert!(count >= 8);
     }
 
     #[test]

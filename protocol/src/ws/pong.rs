@@ -20,12 +20,7 @@ pub(crate) struct Pongs {
 
 impl Pongs {
     pub(crate) const fn new(before: usize) -> Self {
-        Self {
-            before,
-            frames: Vec::new(),
-            read: 0,
-            newest: 0,
-        }
+        Self { before, frames: Vec::new(), read: 0, newest: 0 }
     }
 
     /// What is not written yet.

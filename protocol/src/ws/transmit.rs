@@ -129,13 +129,7 @@ impl TransmitQueue {
 
     /// Queues a frame: `parts` are copied, `payload` follows them and is shared if it is large and not to be masked.
     /// Outside of a packet, a frame is a packet of its own.
-    pub(crate) fn push(
-        &mut self,
-        opcode: Opcode,
-        mask: Option<[u8; 4]>,
-        parts: &[&[u8]],
-        payload: Option<&Bytes>,
-    ) {
+    pub(crate) fn push(&mut self, opcode: Opcode, mask: Option<[u8; 4]>, parts: &[&[u8]], payload: Option<&Bytes>) {
         let single = !self.open;
         if single {
             self.begin_packet();
@@ -172,9 +166,7 @@ impl TransmitQueue {
     /// Queues a pong: behind what is queued, or where other pongs wait already.
     pub(crate) fn push_pong(&mut self, mask: Option<[u8; 4]>, payload: &[u8]) {
         let before = self.data;
-        self.pongs
-            .get_or_insert_with(|| Box::new(Pongs::new(before)))
-            .push(mask, payload);
+        self.pongs.get_or_insert_with(|| Box::new(Pongs::new(before))).push(mask, payload);
     }
 
     /// Drops the oldest packet of which nothing was written yet; `false` if there is none.
@@ -207,13 +199,7 @@ impl TransmitQueue {
         *self = Self::default();
     }
 
-    fn push_uncounted(
-        &mut self,
-        opcode: Opcode,
-        mask: Option<[u8; 4]>,
-        parts: &[&[u8]],
-        payload: Option<&Bytes>,
-    ) {
+    fn push_uncounted(&mut self, opcode: Opcode, mask: Option<[u8; 4]>, parts: &[&[u8]], payload: Option<&Bytes>) {
         let size = payload.map_or(0, Bytes::len);
         let shared = payload.filter(|_| size >= SHARE_FROM && mask.is_none());
         let copied = if shared.is_some() { 0 } else { size };
@@ -221,12 +207,7 @@ impl TransmitQueue {
         let before = out.len();
         match shared {
             Some(payload) => {
-                put_header(
-                    out,
-                    opcode,
-                    total(parts).saturating_add(payload.len()),
-                    None,
-                );
+                put_header(out, opcode, total(parts).saturating_add(payload.len()), None);
                 for part in parts {
                     out.extend_from_slice(part);
                 }
@@ -473,6 +454,270 @@ impl Buf for TransmitQueue {
 
 /// Text that was queued as such. It is checked again, since only a check makes text of bytes without unsafe code.
 fn text(payload: Bytes) -> Text {
-    Text::try_from(payload.clone())
-        .unwrap_or_else(|_error| String::from_utf8_lossy(&payload).into_owned().into())
+    Text::try_from(payload.clone()).unwrap_or_else(|_error| String::from_utf8_lossy(&payload).into_owned().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::{BufMut as _, BytesMut};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::ws::encode_frame;
+
+    fn holds_no_memory(queue: &TransmitQueue) -> bool {
+        queue.segments.capacity() == 0
+            && queue.tail.capacity() == 0
+            && queue.packets.capacity() == 0
+            && queue.pongs.is_none()
+    }
+
+    fn binary(queue: &mut TransmitQueue, payload: &Bytes) {
+        queue.push(Opcode::Binary, None, &[], Some(payload));
+    }
+
+    fn drain(queue: &mut TransmitQueue) -> Bytes {
+        queue.copy_to_bytes(queue.remaining())
+    }
+
+    #[test]
+    fn small_frames_are_gathered_and_memory_is_given_back() {
+        let mut queue = TransmitQueue::default();
+        assert!(holds_no_memory(&queue) && queue.is_empty());
+        for _ in 0..100 {
+            queue.push(Opcode::Text, None, &[b"4", b"2"], None);
+        }
+        assert_eq!(queue.chunk(), b"\x81\x0242".repeat(100));
+        assert_eq!(queue.packets(), 100);
+        queue.advance(1);
+        assert_eq!(queue.packets(), 100);
+        queue.advance(3);
+        assert_eq!(queue.packets(), 99);
+        queue.advance(usize::MAX);
+        assert!(holds_no_memory(&queue) && queue.is_empty() && queue.packets() == 0);
+    }
+
+    #[test]
+    fn payloads_are_shared_from_the_limit_on_unless_masked() {
+        for (len, mask, shared) in
+            [(SHARE_FROM, None, true), (SHARE_FROM - 1, None, false), (SHARE_FROM, Some([1, 2, 3, 4]), false)]
+        {
+            let payload = Bytes::from(vec![7; len]);
+            let mut queue = TransmitQueue::default();
+            queue.push(Opcode::Binary, mask, &[b"head"], Some(&payload));
+            assert_eq!(queue.pieces().count(), if shared { 2 } else { 1 });
+            let last = queue.pieces().last().unwrap();
+            assert_eq!(last.as_ptr() == payload.as_ptr(), shared);
+            assert_eq!(queue.remaining(), 4 + if mask.is_some() { 4 } else { 0 } + 4 + len);
+        }
+        let frame = encode_frame(Opcode::Binary, &[&[7; SHARE_FROM]]);
+        let mut queue = TransmitQueue::default();
+        queue.push_encoded(&frame);
+        assert_eq!(queue.chunk().as_ptr(), frame.as_ptr());
+        assert_eq!(queue.packets(), 1);
+    }
+
+    #[test]
+    fn vectored_chunks_are_the_queue() {
+        let mut queue = TransmitQueue::default();
+        for len in [1, 5_000, 3, 4, 6_000] {
+            binary(&mut queue, &Bytes::from(vec![1; len]));
+            queue.push_pong(None, b"p");
+        }
+        let mut slices = [IoSlice::new(&[]); 16];
+        let count = queue.chunks_vectored(&mut slices);
+        assert_eq!(count, 6);
+        let all: Vec<u8> = slices[..count].iter().flat_map(|slice| slice.to_vec()).collect();
+        assert_eq!(queue.chunks_vectored(&mut [IoSlice::new(&[]); 2]), 2);
+        assert_eq!(drain(&mut queue), all);
+        assert!(holds_no_memory(&queue));
+    }
+
+    #[test]
+    fn a_packet_has_any_number_of_frames() {
+        let mut queue = TransmitQueue::default();
+        queue.begin_packet();
+        assert_eq!(queue.packets(), 0);
+        queue.push(Opcode::Text, None, &[b"451-"], None);
+        binary(&mut queue, &Bytes::from(vec![0; 5_000]));
+        queue.end_packet();
+        queue.begin_packet();
+        queue.end_packet();
+        queue.push_close(None, b"");
+        queue.push_pong(None, b"");
+        assert_eq!(queue.packets(), 1);
+        queue.advance(6 + 4 + 4_999);
+        assert_eq!(queue.packets(), 1);
+        queue.advance(1);
+        assert_eq!(queue.packets(), 0);
+        assert_eq!(drain(&mut queue), &b"\x88\x00\x8a\x00"[..]);
+    }
+
+    #[test]
+    fn a_packet_may_be_written_while_it_grows() {
+        let mut queue = TransmitQueue::default();
+        queue.begin_packet();
+        queue.push(Opcode::Text, None, &[b"a"], None);
+        queue.advance(3);
+        assert_eq!(queue.packets(), 1);
+        queue.push(Opcode::Text, None, &[b"b"], None);
+        assert!(!queue.drop_oldest_packet());
+        queue.end_packet();
+        assert!(!queue.drop_oldest_packet());
+        assert_eq!(queue.packets(), 1);
+        queue.advance(3);
+        assert!(holds_no_memory(&queue));
+    }
+
+    #[test]
+    fn messages_come_out_as_they_went_in() {
+        let large = Bytes::from(vec![9; 10_000]);
+        for mask in [None, Some([1, 2, 3, 4])] {
+            let mut queue = TransmitQueue::default();
+            queue.push(Opcode::Text, mask, &[b"4"], Some(&Bytes::from_static("é".as_bytes())));
+            queue.push(Opcode::Binary, mask, &[], Some(&large));
+            queue.push_pong(mask, b"one");
+            queue.push_pong(mask, b"two");
+            queue.push(Opcode::Ping, mask, &[b"ping"], None);
+            queue.push_close(mask, b"\x03\xe8bye");
+            let out: Vec<_> = std::iter::from_fn(|| queue.pop_message()).collect();
+            let close = CloseFrame { code: 1000, reason: "bye".into() };
+            assert_eq!(
+                out,
+                [
+                    OutMessage::Message(Message::Text("4é".into())),
+                    OutMessage::Message(Message::Binary(large.clone())),
+                    OutMessage::Pong(Bytes::from_static(b"one")),
+                    OutMessage::Pong(Bytes::from_static(b"two")),
+                    OutMessage::Ping(Bytes::from_static(b"ping")),
+                    OutMessage::Close(Some(close)),
+                ]
+            );
+            let OutMessage::Message(Message::Binary(payload)) = &out[1] else {
+                panic!("{out:?}");
+            };
+            assert_eq!(payload.as_ptr() == large.as_ptr(), mask.is_none());
+            assert!(holds_no_memory(&queue));
+        }
+    }
+
+    #[test]
+    fn messages_are_not_taken_from_the_middle_of_a_frame() {
+        let mut queue = TransmitQueue::default();
+        binary(&mut queue, &Bytes::from_static(b"abc"));
+        queue.advance(1);
+        assert_eq!(queue.pop_message(), None);
+        queue.advance(4);
+        binary(&mut queue, &Bytes::new());
+        assert!(queue.pop_message().is_some());
+    }
+
+    #[derive(Clone, Debug)]
+    enum Op {
+        Packet(Vec<usize>),
+        Encoded(usize),
+        Pong(usize),
+        Advance(usize),
+        DropOldest,
+    }
+
+    fn op() -> impl Strategy<Value = Op> {
+        let len = || prop_oneof![0_usize..200, 4_000_usize..20_000];
+        prop_oneof![
+            prop::collection::vec(len(), 1..4).prop_map(Op::Packet),
+            len().prop_map(Op::Encoded),
+            (0_usize..126).prop_map(Op::Pong),
+            prop_oneof![0_usize..300, 0_usize..40_000].prop_map(Op::Advance),
+            Just(Op::DropOldest),
+        ]
+    }
+
+    /// The data bytes among those written so far, where `out` may end inside a frame.
+    fn data_written(mut out: &[u8]) -> Vec<u8> {
+        let mut data = Vec::new();
+        while let Ok(Some((header, len))) = Header::decode(out, Role::Client) {
+            let len = (len + usize::try_from(header.len).unwrap()).min(out.len());
+            if header.opcode != Opcode::Pong {
+                data.put_slice(&out[..len]);
+            }
+            out = &out[len..];
+        }
+        // A header that is not complete is data unless it says that it is a pong.
+        if out.first() != Some(&0x8a) {
+            data.put_slice(out);
+        }
+        data
+    }
+
+    proptest! {
+        /// Against a list of packets: any writes, drops and pongs leave whole frames in order and exact counts.
+        #[test]
+        fn behaves_like_a_list_of_packets(ops in prop::collection::vec(op(), 1..60)) {
+            let mut queue = TransmitQueue::default();
+            let mut model: Vec<Vec<u8>> = Vec::new();
+            let mut out = Vec::new();
+            let mut fill = 0_u8;
+            for op in ops {
+                fill = fill.wrapping_add(1);
+                match op {
+                    Op::Packet(lens) => {
+                        let mut packet = Vec::new();
+                        queue.begin_packet();
+                        for len in lens {
+                            let payload = Bytes::from(vec![fill; len]);
+                            packet.extend_from_slice(&encode_frame(Opcode::Binary, &[&payload]));
+                            binary(&mut queue, &payload);
+                        }
+                        queue.end_packet();
+                        model.push(packet);
+                    }
+                    Op::Encoded(len) => {
+                        let frame = encode_frame(Opcode::Text, &[&vec![fill; len]]);
+                        queue.push_encoded(&frame);
+                        model.push(frame.into());
+                    }
+                    Op::Pong(len) => queue.push_pong(None, &vec![fill; len]),
+                    Op::Advance(count) => {
+                        let mut count = count.min(queue.remaining());
+                        while count > 0 {
+                            let chunk = queue.chunk();
+                            let taken = chunk.len().min(count);
+                            out.extend_from_slice(&chunk[..taken]);
+                            queue.advance(taken);
+                            count -= taken;
+                        }
+                    }
+                    Op::DropOldest => {
+                        let mut written = data_written(&out).len();
+                        let oldest = model.iter().position(|packet| {
+                            let unwritten = written == 0;
+                            written = written.saturating_sub(packet.len());
+                            unwritten
+                        });
+                        prop_assert_eq!(queue.drop_oldest_packet(), oldest.is_some());
+                        if let Some(oldest) = oldest {
+                            model.remove(oldest);
+                        }
+                    }
+                }
+                let mut written = data_written(&out).len();
+                let left = model.iter().filter(|packet| {
+                    let left = written < packet.len();
+                    written = written.saturating_sub(packet.len());
+                    left
+                });
+                prop_assert_eq!(queue.packets(), left.count());
+                prop_assert_eq!(queue.is_empty(), queue.remaining() == 0);
+                let mut rest = BytesMut::new();
+                for piece in queue.pieces() {
+                    prop_assert!(!piece.is_empty());
+                    rest.extend_from_slice(piece);
+                }
+                prop_assert_eq!(rest.len(), queue.remaining());
+                prop_assert_eq!(holds_no_memory(&queue), rest.is_empty());
+            }
+            out.extend_from_slice(&drain(&mut queue));
+            prop_assert_eq!(data_written(&out), model.concat());
+        }
+    }
 }

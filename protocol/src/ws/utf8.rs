@@ -58,10 +58,7 @@ mod tests {
     /// How many bytes are taken, one by one, before the first bad one.
     fn accepted(bytes: &[u8]) -> usize {
         let mut state = Utf8::default();
-        bytes
-            .iter()
-            .position(|byte| state.feed(&[*byte]).is_err())
-            .unwrap_or(bytes.len())
+        bytes.iter().position(|byte| state.feed(&[*byte]).is_err()).unwrap_or(bytes.len())
     }
 
     #[test]
