@@ -118,6 +118,14 @@ impl Decoder {
         self.pending.is_some()
     }
 
+    /// The packet that waits for attachments, without them.
+    pub const fn pending(&self) -> Option<&Packet> {
+        match &self.pending {
+            Some(pending) => Some(&pending.packet),
+            None => None,
+        }
+    }
+
     /// Drops a packet that waits for attachments.
     pub fn reset(&mut self) {
         self.pending = None;
