@@ -7,31 +7,21 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned, ser::SerializeMap};
 use serde_json::value::RawValue;
 use sockeye_protocol::{
     Limits, Text,
-    socket::{
-        Args, ArgsError, Decoder, EncodeError, Object, Packet, Payload, RESERVED_EVENTS, Spread,
-        Value,
-    },
+    socket::{Args, ArgsError, Decoder, EncodeError, Object, Packet, Payload, RESERVED_EVENTS, Spread, Value},
 };
 
 /// Arguments from their JSON, and attachments for its placeholders.
 fn args(json: &str, attachments: &[&'static [u8]]) -> Args {
     let mut decoder = Decoder::new(&Limits::default());
     let text = match attachments.len() {
-        0 => format!(
-            "2[\"name\"{}{json}]",
-            if json.is_empty() { "" } else { "," }
-        ),
+        0 => format!("2[\"name\"{}{json}]", if json.is_empty() { "" } else { "," }),
         count => format!("5{count}-[\"name\",{json}]"),
     };
     let mut packet = decoder.handle_text(Text::from(text)).unwrap();
     for attachment in attachments {
-        packet = decoder
-            .handle_binary(Bytes::from_static(attachment))
-            .unwrap();
+        packet = decoder.handle_binary(Bytes::from_static(attachment)).unwrap();
     }
-    let Some(Packet::Event { args, .. }) = packet else {
-        panic!("{json}")
-    };
+    let Some(Packet::Event { args, .. }) = packet else { panic!("{json}") };
     args
 }
 
@@ -42,11 +32,7 @@ fn event<T: Serialize>(args: T) -> (String, Vec<Bytes>) {
 }
 
 fn reads<T: DeserializeOwned + PartialEq + std::fmt::Debug>(json: &str, expected: T) {
-    assert_eq!(
-        args(json, &[]).deserialize::<T>().as_ref(),
-        Ok(&expected),
-        "{json}"
-    );
+    assert_eq!(args(json, &[]).deserialize::<T>().as_ref(), Ok(&expected), "{json}");
 }
 
 const P0: &str = r#"{"_placeholder":true,"num":0}"#;
@@ -92,10 +78,7 @@ struct Flat {
 }
 
 fn file(content: Option<&'static [u8]>) -> File {
-    File {
-        name: "f".into(),
-        content: content.map(Bytes::from_static),
-    }
+    File { name: "f".into(), content: content.map(Bytes::from_static) }
 }
 
 #[test]
@@ -124,30 +107,15 @@ fn what_is_one_argument_and_what_is_several() {
         (event("é\"\\\n"), r#"["e","é\"\\\n"]"#),
         (event('c'), r#"["e","c"]"#),
         (event(true), r#"["e",true]"#),
-        (
-            event(i128::MAX),
-            r#"["e",170141183460469231731687303715884105727]"#,
-        ),
-        (
-            event((u128::MAX, -1_i8)),
-            r#"["e",340282366920938463463374607431768211455,-1]"#,
-        ),
-        (
-            event((f64::NAN, f32::INFINITY, 1.5)),
-            r#"["e",null,null,1.5]"#,
-        ),
+        (event(i128::MAX), r#"["e",170141183460469231731687303715884105727]"#),
+        (event((u128::MAX, -1_i8)), r#"["e",340282366920938463463374607431768211455,-1]"#),
+        (event((f64::NAN, f32::INFINITY, 1.5)), r#"["e",null,null,1.5]"#),
         (event(BTreeMap::from([(1, 2)])), r#"["e",{"1":2}]"#),
         (event(file(None)), r#"["e",{"name":"f"}]"#),
         (event(Tagged::Unit), r#"["e","Unit"]"#),
         (event(format_args!("{}-{}", 1, 2)), r#"["e","1-2"]"#),
-        (
-            event(RawValue::from_string("[1, 2]".into()).unwrap()),
-            r#"["e",[1, 2]]"#,
-        ),
-        (
-            event(Spread(&[Value::from(1), Value::from("x")])),
-            r#"["e",1,"x"]"#,
-        ),
+        (event(RawValue::from_string("[1, 2]".into()).unwrap()), r#"["e",[1, 2]]"#),
+        (event(Spread(&[Value::from(1), Value::from("x")])), r#"["e",1,"x"]"#),
         (event(Spread::<Value>(&[])), r#"["e"]"#),
         (event(args("1, [2]", &[])), r#"["e",1,[2]]"#),
         (event(Args::default()), r#"["e"]"#),
@@ -164,10 +132,7 @@ fn what_is_one_argument_and_what_is_several() {
         (Payload::data("x"), "\"x\""),
         (Payload::data(&()), "null"),
         (Payload::data(&file(None)), "{\"name\":\"f\"}"),
-        (
-            Payload::event("a\"\\,é", &(1, 2), 10),
-            "[\"a\\\"\\\\,é\",1,2]",
-        ),
+        (Payload::event("a\"\\,é", &(1, 2), 10), "[\"a\\\"\\\\,é\",1,2]"),
         (Payload::event("", &(), 10), "[\"\"]"),
         (Payload::event("a\\", &vec![1], 10), "[\"a\\\\\",[1]]"),
     ] {
@@ -183,68 +148,21 @@ fn bytes_become_attachments_depth_first() {
     for (found, json, attachments) in [
         (event(bytes(b"a")), format!(r#"["e",{P0}]"#), vec!["a"]),
         (event((bytes(b""), 1)), format!(r#"["e",{P0},1]"#), vec![""]),
-        (
-            event([bytes(b"a"), bytes(b"b")]),
-            format!(r#"["e",{P0},{P1}]"#),
-            vec!["a", "b"],
-        ),
-        (
-            event(vec![bytes(b"a"), bytes(b"a")]),
-            format!(r#"["e",[{P0},{P1}]]"#),
-            vec!["a", "a"],
-        ),
-        (
-            event((file(Some(b"a")), Some(b(b"b")))),
-            format!(r#"["e",{name}{P0}}},{P1}]"#),
-            vec!["a", "b"],
-        ),
-        (
-            event(Tagged::New(b(b"a"))),
-            format!(r#"["e",{{"New":{P0}}}]"#),
-            vec!["a"],
-        ),
-        (
-            event(Tagged::Tuple(1, b(b"a"))),
-            format!(r#"["e",{{"Tuple":[1,{P0}]}}]"#),
-            vec!["a"],
-        ),
-        (
-            event(Tagged::Struct { bytes: b(b"a") }),
-            format!(r#"["e",{{"Struct":{{"bytes":{P0}}}}}]"#),
-            vec!["a"],
-        ),
-        (
-            event(Two(1, b(b"a"))),
-            format!(r#"["e",[1,{P0}]]"#),
-            vec!["a"],
-        ),
+        (event([bytes(b"a"), bytes(b"b")]), format!(r#"["e",{P0},{P1}]"#), vec!["a", "b"]),
+        (event(vec![bytes(b"a"), bytes(b"a")]), format!(r#"["e",[{P0},{P1}]]"#), vec!["a", "a"]),
+        (event((file(Some(b"a")), Some(b(b"b")))), format!(r#"["e",{name}{P0}}},{P1}]"#), vec!["a", "b"]),
+        (event(Tagged::New(b(b"a"))), format!(r#"["e",{{"New":{P0}}}]"#), vec!["a"]),
+        (event(Tagged::Tuple(1, b(b"a"))), format!(r#"["e",{{"Tuple":[1,{P0}]}}]"#), vec!["a"]),
+        (event(Tagged::Struct { bytes: b(b"a") }), format!(r#"["e",{{"Struct":{{"bytes":{P0}}}}}]"#), vec!["a"]),
+        (event(Two(1, b(b"a"))), format!(r#"["e",[1,{P0}]]"#), vec!["a"]),
         (event(New(b(b"a"))), format!(r#"["e",{P0}]"#), vec!["a"]),
-        (
-            event(BTreeMap::from([("k", b(b"a"))])),
-            format!(r#"["e",{{"k":{P0}}}]"#),
-            vec!["a"],
-        ),
-        (
-            event(Internal::A { bytes: b(b"a") }),
-            format!(r#"["e",{{"type":"A","bytes":{P0}}}]"#),
-            vec!["a"],
-        ),
-        (
-            event(Untagged::Bytes(b(b"a"))),
-            format!(r#"["e",{P0}]"#),
-            vec!["a"],
-        ),
-        (
-            event(args(&format!("1,{P1},{P0}"), &[b"a", b"b"])),
-            format!(r#"["e",1,{P0},{P1}]"#),
-            vec!["b", "a"],
-        ),
+        (event(BTreeMap::from([("k", b(b"a"))])), format!(r#"["e",{{"k":{P0}}}]"#), vec!["a"]),
+        (event(Internal::A { bytes: b(b"a") }), format!(r#"["e",{{"type":"A","bytes":{P0}}}]"#), vec!["a"]),
+        (event(Untagged::Bytes(b(b"a"))), format!(r#"["e",{P0}]"#), vec!["a"]),
+        (event(args(&format!("1,{P1},{P0}"), &[b"a", b"b"])), format!(r#"["e",1,{P0},{P1}]"#), vec!["b", "a"]),
         // A key is not taken for ours because it ends alike, nor is text.
         (
-            event((
-                b(b"a"),
-                BTreeMap::from([("x\"_placeholder", "{\"_placeholder\":true")]),
-            )),
+            event((b(b"a"), BTreeMap::from([("x\"_placeholder", "{\"_placeholder\":true")]))),
             format!(r#"["e",{P0},{{"x\"_placeholder":"{{\"_placeholder\":true"}}]"#),
             vec!["a"],
         ),
@@ -290,23 +208,13 @@ fn what_cannot_be_sent() {
     // It would be taken for the attachment.
     let fake = Object::from_iter([("_placeholder", Value::from(true)), ("num", 0.into())]);
     let alone = Payload::event("e", &fake, 10).unwrap();
-    assert_eq!(
-        (alone.json(), alone.attachments().len()),
-        (&Bytes::from(format!("[\"e\",{P0}]")), 0)
-    );
-    for fakes in [
-        (&fake, attachments(1)),
-        (&Object::from_iter([("_placeholder", 0)]), attachments(1)),
-    ] {
-        assert_eq!(
-            Payload::event("e", &fakes, 10),
-            Err(EncodeError::PlaceholderKey)
-        );
+    assert_eq!((alone.json(), alone.attachments().len()), (&Bytes::from(format!("[\"e\",{P0}]")), 0));
+    for fakes in [(&fake, attachments(1)), (&Object::from_iter([("_placeholder", 0)]), attachments(1))] {
+        assert_eq!(Payload::event("e", &fakes, 10), Err(EncodeError::PlaceholderKey));
     }
 
     // Levels at the limit and above: the list of arguments is one.
-    let nested =
-        |levels: usize| (2..levels).fold(Value::Array(vec![]), |v, _| Value::from(vec![v]));
+    let nested = |levels: usize| (2..levels).fold(Value::Array(vec![]), |v, _| Value::from(vec![v]));
     assert!(Payload::event("e", &nested(127), 10).is_ok());
     let error = Err(EncodeError::TooDeep { limit: 128 });
     assert_eq!(Payload::event("e", &nested(128), 10), error);
@@ -336,10 +244,7 @@ fn a_tuple_takes_arguments_in_turn_and_others_the_first() {
     reads("[1,2],3", ((1_u8, 2_u8),));
     reads("\"c\"", 'c');
     reads("null", Unit);
-    reads(
-        "170141183460469231731687303715884105727,-1",
-        (i128::MAX, -1_i128),
-    );
+    reads("170141183460469231731687303715884105727,-1", (i128::MAX, -1_i128));
     reads("340282366920938463463374607431768211455", u128::MAX);
     reads("{\"1\":true}", BTreeMap::from([(1_u8, true)]));
     reads("{\"name\":\"f\",\"other\":1}", file(None));
@@ -347,21 +252,12 @@ fn a_tuple_takes_arguments_in_turn_and_others_the_first() {
     reads("\"Unit\"", Tagged::Unit);
     reads("{\"type\":\"B\"}", Internal::B);
     reads("7", Untagged::Number(7));
-    reads(
-        "\"text\",[1,2]",
-        (Bytes::from("text"), Bytes::from_static(b"\x01\x02")),
-    );
+    reads("\"text\",[1,2]", (Bytes::from("text"), Bytes::from_static(b"\x01\x02")));
     let ignored: (serde::de::IgnoredAny, u8) = args("{\"a\":[]},2", &[]).deserialize().unwrap();
     assert_eq!(ignored.1, 2);
     let raw: (Box<RawValue>,) = args("[1, 2]", &[]).deserialize().unwrap();
     assert_eq!(raw.0.get(), "[1, 2]");
-    assert_eq!(
-        args("1,2", &[])
-            .deserialize_borrowed::<&RawValue>()
-            .unwrap()
-            .get(),
-        "1"
-    );
+    assert_eq!(args("1,2", &[]).deserialize_borrowed::<&RawValue>().unwrap().get(), "1");
 }
 
 #[test]
@@ -387,84 +283,34 @@ fn attachments_come_back_wherever_they_stand() {
     check(format!("1,{P0}"), &[b"a"], (1, b(b"a"), None::<u8>));
     check(format!("[{P0},{P1}]"), &[b"a", b""], vec![b(b"a"), b(b"")]);
     check(format!("[1,{P0}]"), &[b"a"], Two(1, b(b"a")));
-    check(
-        format!(r#"{{"name":"f","content":{P0}}}"#),
-        &[b"a"],
-        file(Some(b"a")),
-    );
-    check(
-        format!(r#"{{"content":{P0},"name":"f"}}"#),
-        &[b"a"],
-        file(Some(b"a")),
-    );
+    check(format!(r#"{{"name":"f","content":{P0}}}"#), &[b"a"], file(Some(b"a")));
+    check(format!(r#"{{"content":{P0},"name":"f"}}"#), &[b"a"], file(Some(b"a")));
     check(
         format!(r#"{{"a":{P0},"b":{P1}}}"#),
         &[b"a", b"b"],
         BTreeMap::from([("a".to_owned(), b(b"a")), ("b".to_owned(), b(b"b"))]),
     );
     // Keys that are not strings, the first and another.
-    check(
-        format!(r#"{{"1":{P0},"-2":{P1}}}"#),
-        &[b"a", b"b"],
-        BTreeMap::from([(1_i8, b(b"a")), (-2, b(b"b"))]),
-    );
-    check(
-        format!(r#"{{"true":{P0}}}"#),
-        &[b"a"],
-        BTreeMap::from([(true, b(b"a"))]),
-    );
-    check(
-        format!(r#"{{"1":{P0}}}"#),
-        &[b"a"],
-        BTreeMap::from([(Some(New(1_u8)), b(b"a"))]),
-    );
-    check(
-        format!(r#"{{"c":{P0}}}"#),
-        &[b"a"],
-        BTreeMap::from([('c', b(b"a"))]),
-    );
+    check(format!(r#"{{"1":{P0},"-2":{P1}}}"#), &[b"a", b"b"], BTreeMap::from([(1_i8, b(b"a")), (-2, b(b"b"))]));
+    check(format!(r#"{{"true":{P0}}}"#), &[b"a"], BTreeMap::from([(true, b(b"a"))]));
+    check(format!(r#"{{"1":{P0}}}"#), &[b"a"], BTreeMap::from([(Some(New(1_u8)), b(b"a"))]));
+    check(format!(r#"{{"c":{P0}}}"#), &[b"a"], BTreeMap::from([('c', b(b"a"))]));
     check(format!(r#"{{"New":{P0}}}"#), &[b"a"], Tagged::New(b(b"a")));
-    check(
-        format!(r#"{{"Tuple":[1,{P0}]}}"#),
-        &[b"a"],
-        Tagged::Tuple(1, b(b"a")),
-    );
-    check(
-        format!(r#"{{"Struct":{{"bytes":{P0}}}}}"#),
-        &[b"a"],
-        Tagged::Struct { bytes: b(b"a") },
-    );
-    check(
-        format!(r#"{{"type":"A","bytes":{P0}}}"#),
-        &[b"a"],
-        Internal::A { bytes: b(b"a") },
-    );
-    check(
-        format!(r#"{{"file":{P0}}}"#),
-        &[b"a"],
-        Untagged::File { file: b(b"a") },
-    );
+    check(format!(r#"{{"Tuple":[1,{P0}]}}"#), &[b"a"], Tagged::Tuple(1, b(b"a")));
+    check(format!(r#"{{"Struct":{{"bytes":{P0}}}}}"#), &[b"a"], Tagged::Struct { bytes: b(b"a") });
+    check(format!(r#"{{"type":"A","bytes":{P0}}}"#), &[b"a"], Internal::A { bytes: b(b"a") });
+    check(format!(r#"{{"file":{P0}}}"#), &[b"a"], Untagged::File { file: b(b"a") });
     check(
         format!(r#"{{"x":{P0},"id":1}}"#),
         &[b"a"],
-        Flat {
-            id: 1,
-            rest: BTreeMap::from([("x".to_owned(), b(b"a").into())]),
-        },
+        Flat { id: 1, rest: BTreeMap::from([("x".to_owned(), b(b"a").into())]) },
     );
     check(
         format!(r#"{{}},{{"_placeholder":false}},{P0}"#),
         &[b"a"],
-        (
-            Object::new(),
-            BTreeMap::from([("_placeholder".to_owned(), false)]),
-        ),
+        (Object::new(), BTreeMap::from([("_placeholder".to_owned(), false)])),
     );
-    check(
-        format!("\"s\",[1],{P0}"),
-        &[b"a"],
-        (b(b"s"), b(b"\x01"), b(b"a")),
-    );
+    check(format!("\"s\",[1],{P0}"), &[b"a"], (b(b"s"), b(b"\x01"), b(b"a")));
 
     // Where bytes are not expected they are an error, not an object.
     let one = args(P0, &[b"a"]);
@@ -476,10 +322,7 @@ fn attachments_come_back_wherever_they_stand() {
 
     // Shared, not copied.
     let values = one.to_values().unwrap();
-    assert_eq!(
-        values[0].as_bytes().unwrap().as_ptr(),
-        one.attachments()[0].as_ptr()
-    );
+    assert_eq!(values[0].as_bytes().unwrap().as_ptr(), one.attachments()[0].as_ptr());
     let borrowed: &[u8] = one.deserialize_borrowed().unwrap();
     assert_eq!(borrowed.as_ptr(), one.attachments()[0].as_ptr());
     let text = args("\"text\"", &[]);
@@ -492,58 +335,21 @@ fn errors_say_which_argument() {
     let missing = |index, expected| ArgsError::Missing { index, expected };
     assert_eq!(args("", &[]).deserialize::<u8>(), Err(missing(0, 1)));
     assert_eq!(args("", &[]).deserialize::<Value>(), Err(missing(0, 1)));
-    assert_eq!(
-        args("1", &[]).deserialize::<(u8, u8, u8)>(),
-        Err(missing(1, 3))
-    );
-    assert_eq!(
-        args("1", &[]).deserialize::<(u8, New<u8>)>(),
-        Err(missing(1, 2))
-    );
-    assert_eq!(
-        args("1", &[]).deserialize::<(u8, (u8, u8))>(),
-        Err(missing(1, 2))
-    );
-    assert_eq!(
-        args("", &[]).deserialize::<(Option<u8>, u8)>(),
-        Err(missing(1, 2))
-    );
-    assert_eq!(
-        args(P0, &[b"a"]).deserialize::<(Bytes, u8)>(),
-        Err(missing(1, 2))
-    );
-    assert_eq!(
-        missing(1, 3).to_string(),
-        "argument 1 is missing, 3 expected"
-    );
+    assert_eq!(args("1", &[]).deserialize::<(u8, u8, u8)>(), Err(missing(1, 3)));
+    assert_eq!(args("1", &[]).deserialize::<(u8, New<u8>)>(), Err(missing(1, 2)));
+    assert_eq!(args("1", &[]).deserialize::<(u8, (u8, u8))>(), Err(missing(1, 2)));
+    assert_eq!(args("", &[]).deserialize::<(Option<u8>, u8)>(), Err(missing(1, 2)));
+    assert_eq!(args(P0, &[b"a"]).deserialize::<(Bytes, u8)>(), Err(missing(1, 2)));
+    assert_eq!(missing(1, 3).to_string(), "argument 1 is missing, 3 expected");
 
-    let invalid = |index, column, reason: &str| ArgsError::Invalid {
-        index,
-        line: 1,
-        column,
-        reason: reason.into(),
-    };
+    let invalid = |index, column, reason: &str| ArgsError::Invalid { index, line: 1, column, reason: reason.into() };
     let string = "invalid type: string \"x\", expected u8";
-    assert_eq!(
-        args("\"x\"", &[]).deserialize::<u8>(),
-        Err(invalid(0, 3, string))
-    );
-    assert_eq!(
-        args("1,\"x\"", &[]).deserialize::<(u8, u8)>(),
-        Err(invalid(1, 5, string))
-    );
-    assert_eq!(
-        args("300", &[]).deserialize::<u8>(),
-        Err(invalid(0, 3, "invalid value: integer `300`, expected u8"))
-    );
+    assert_eq!(args("\"x\"", &[]).deserialize::<u8>(), Err(invalid(0, 3, string)));
+    assert_eq!(args("1,\"x\"", &[]).deserialize::<(u8, u8)>(), Err(invalid(1, 5, string)));
+    assert_eq!(args("300", &[]).deserialize::<u8>(), Err(invalid(0, 3, "invalid value: integer `300`, expected u8")));
     let bytes = args(&format!("1,{P0}"), &[b"a"]);
-    let Err(ArgsError::Invalid { index, reason, .. }) = bytes.deserialize::<(u8, File)>() else {
-        panic!()
-    };
-    assert_eq!(
-        (index, &*reason),
-        (1, "invalid type: byte array, expected struct File")
-    );
+    let Err(ArgsError::Invalid { index, reason, .. }) = bytes.deserialize::<(u8, File)>() else { panic!() };
+    assert_eq!((index, &*reason), (1, "invalid type: byte array, expected struct File"));
     // A peer's text is quoted up to a bound.
     let long = args(&format!("\"{}\"", "é".repeat(100_000)), &[]);
     assert!(long.deserialize::<u8>().unwrap_err().to_string().len() < 300);
@@ -554,12 +360,8 @@ fn errors_say_which_argument() {
 fn half_surrogates_and_numbers_out_of_range() {
     let odd = args(r#""\ud800x",1e999,{"\udc00":-1e999},1"#, &[]);
     let key = Object::from_iter([("\u{fffd}", Value::Null)]);
-    assert_eq!(
-        odd.to_values().unwrap(),
-        [Value::from("\u{fffd}x"), Value::Null, key.into(), 1.into()]
-    );
-    let (text, number, map, one): (String, Option<f64>, BTreeMap<String, Option<u8>>, u8) =
-        odd.deserialize().unwrap();
+    assert_eq!(odd.to_values().unwrap(), [Value::from("\u{fffd}x"), Value::Null, key.into(), 1.into()]);
+    let (text, number, map, one): (String, Option<f64>, BTreeMap<String, Option<u8>>, u8) = odd.deserialize().unwrap();
     assert_eq!((text.as_str(), number, one), ("\u{fffd}x", None, 1));
     assert_eq!(map.into_iter().next(), Some(("\u{fffd}".into(), None)));
     assert_eq!(odd.deserialize::<String>().unwrap(), "\u{fffd}x");
@@ -570,10 +372,7 @@ fn half_surrogates_and_numbers_out_of_range() {
     reads("123456789012345678901234567890", 1.234_567_890_123_456_8e29);
     // Forwarded as it came.
     let forwarded = Payload::event_from_args("e", &odd).unwrap();
-    assert_eq!(
-        forwarded.json(),
-        r#"["e","\ud800x",1e999,{"\udc00":-1e999},1]"#
-    );
+    assert_eq!(forwarded.json(), r#"["e","\ud800x",1e999,{"\udc00":-1e999},1]"#);
 }
 
 #[test]
@@ -582,10 +381,7 @@ fn forwarding_keeps_the_text() {
         let args = args(json, attachments);
         let event = Payload::event_from_args("new \"name\"", &args).unwrap();
         let comma = if json.is_empty() { "" } else { "," };
-        assert_eq!(
-            event.json(),
-            &format!("[\"new \\\"name\\\"\"{comma}{json}]")
-        );
+        assert_eq!(event.json(), &format!("[\"new \\\"name\\\"\"{comma}{json}]"));
         assert_eq!(event.attachments(), attachments);
         assert_eq!(event.to_args().unwrap(), args);
         let ack = Payload::ack_from_args(&args);
@@ -601,8 +397,5 @@ fn forwarding_keeps_the_text() {
     let sent = Payload::event("e", &(1, Bytes::from_static(b"x")), 10).unwrap();
     let args = sent.to_args().unwrap();
     assert_eq!(args.deserialize(), Ok((1, Bytes::from_static(b"x"))));
-    assert_eq!(
-        Payload::event("e", &(), 10).unwrap().to_args(),
-        Some(Args::default())
-    );
+    assert_eq!(Payload::event("e", &(), 10).unwrap().to_args(), Some(Args::default()));
 }

@@ -15,20 +15,11 @@ fn show(packet: &Packet) -> String {
             format!("connect {namespace} {data}")
         }
         Packet::Disconnect { namespace } => format!("disconnect {namespace}"),
-        Packet::Event {
-            namespace,
-            id,
-            event,
-            args,
-        } => {
+        Packet::Event { namespace, id, event, args } => {
             let id = id.map_or("-".into(), |id| id.to_string());
             format!("event {namespace} {id} {event} {}", args.raw())
         }
-        Packet::Ack {
-            namespace,
-            id,
-            args,
-        } => format!("ack {namespace} {id} {}", args.raw()),
+        Packet::Ack { namespace, id, args } => format!("ack {namespace} {id} {}", args.raw()),
         Packet::ConnectError { namespace, data } => format!("error {namespace} {}", data.raw()),
     }
 }
@@ -105,18 +96,9 @@ fn connect() {
 
 #[test]
 fn disconnect() {
-    valid(&[
-        ("1", "disconnect /"),
-        ("1/x", "disconnect /x"),
-        ("1/x,", "disconnect /x"),
-        ("112", "disconnect /"),
-    ]);
+    valid(&[("1", "disconnect /"), ("1/x", "disconnect /x"), ("1/x,", "disconnect /x"), ("112", "disconnect /")]);
     let none = wrong("none");
-    invalid(&[
-        ("1{}", none.clone()),
-        ("1/x,\"bye\"", none.clone()),
-        ("1 ", none),
-    ]);
+    invalid(&[("1{}", none.clone()), ("1/x,\"bye\"", none.clone()), ("1 ", none)]);
 }
 
 #[test]
@@ -143,15 +125,9 @@ fn event() {
         ("2[\"Connect\"]", "event / - Connect "),
         ("2[\"a\\\"\\u00e9\\n\"]", "event / - a\"é\n "),
         // Halves of surrogate pairs, which JavaScript may send.
-        (
-            "2[\"\\ud800\",\"\\udc00\"]",
-            "event / - \u{fffd} \"\\udc00\"",
-        ),
+        ("2[\"\\ud800\",\"\\udc00\"]", "event / - \u{fffd} \"\\udc00\""),
         // A text packet's placeholder is an object as any other.
-        (
-            "2[\"a\",{\"_placeholder\":true,\"num\":0}]",
-            "event / - a {\"_placeholder\":true,\"num\":0}",
-        ),
+        ("2[\"a\",{\"_placeholder\":true,\"num\":0}]", "event / - a {\"_placeholder\":true,\"num\":0}"),
     ]);
     let array = wrong("an array");
     invalid(&[
@@ -220,23 +196,14 @@ fn ack() {
 fn connect_error() {
     valid(&[
         ("4{\"message\":\"x\"}", "error / {\"message\":\"x\"}"),
-        (
-            "4/x,{\"message\":\"x\",\"data\":1}",
-            "error /x {\"message\":\"x\",\"data\":1}",
-        ),
+        ("4/x,{\"message\":\"x\",\"data\":1}", "error /x {\"message\":\"x\",\"data\":1}"),
         // As in protocol v4.
         ("4\"x\"", "error / \"x\""),
         ("4\"\\ud800\"", "error / \"\\ud800\""),
     ]);
     let object = wrong("an object or a string");
-    invalid(&[
-        ("4", object.clone()),
-        ("4[]", object.clone()),
-        ("4null", object),
-    ]);
-    let Some(Packet::ConnectError { data, .. }) = decode("4\"\\ud800\"").unwrap() else {
-        panic!()
-    };
+    invalid(&[("4", object.clone()), ("4[]", object.clone()), ("4null", object)]);
+    let Some(Packet::ConnectError { data, .. }) = decode("4\"\\ud800\"").unwrap() else { panic!() };
     assert_eq!(data.to_value().unwrap(), Value::from("\u{fffd}"));
 }
 
@@ -299,10 +266,7 @@ fn placeholders(count: usize) -> String {
 #[test]
 fn attachments_at_the_limit() {
     for limit in [0, 1, 3, 10] {
-        let limits = Limits {
-            max_attachments: limit,
-            ..Limits::default()
-        };
+        let limits = Limits { max_attachments: limit, ..Limits::default() };
         for found in 1..=limit + 1 {
             let mut decoder = Decoder::new(&limits);
             let text = format!("5{found}-[\"a\"{}]", placeholders(found));
@@ -317,9 +281,7 @@ fn attachments_at_the_limit() {
                 assert_eq!(decoder.handle_binary(Bytes::new()), Ok(None));
             }
             let packet = decoder.handle_binary(Bytes::new()).unwrap().unwrap();
-            let Packet::Event { args, .. } = packet else {
-                panic!()
-            };
+            let Packet::Event { args, .. } = packet else { panic!() };
             assert_eq!((args.attachments().len(), args.len()), (found, found));
         }
     }
@@ -332,32 +294,12 @@ fn binary() {
     let (a, b) = (Value::from(Bytes::from("a")), Value::from(Bytes::from("b")));
     let nested = |value: &Value| Value::Array(vec![value.clone()]);
     let rows: Vec<(String, String, Vec<Value>)> = vec![
-        (
-            format!("51-[\"x\",{}]", p(0)),
-            format!("event / - x {}", p(0)),
-            vec![a.clone()],
-        ),
-        (
-            format!("51-/n,7[\"x\",{}]", p(0)),
-            format!("event /n 7 x {}", p(0)),
-            vec![a.clone()],
-        ),
-        (
-            format!("61-7[{}]", p(0)),
-            format!("ack / 7 {}", p(0)),
-            vec![a.clone()],
-        ),
-        (
-            format!("52-[\"x\",{},[{}]]", p(1), p(0)),
-            format!("event / - x {},[{}]", p(1), p(0)),
-            vec![b, nested(&a)],
-        ),
+        (format!("51-[\"x\",{}]", p(0)), format!("event / - x {}", p(0)), vec![a.clone()]),
+        (format!("51-/n,7[\"x\",{}]", p(0)), format!("event /n 7 x {}", p(0)), vec![a.clone()]),
+        (format!("61-7[{}]", p(0)), format!("ack / 7 {}", p(0)), vec![a.clone()]),
+        (format!("52-[\"x\",{},[{}]]", p(1), p(0)), format!("event / - x {},[{}]", p(1), p(0)), vec![b, nested(&a)]),
         // Any key order, other keys, escapes, white space, `0.0`, `-0`.
-        (
-            "51-[\"x\",{\"num\":0,\"_placeholder\":true}]".into(),
-            format!("event / - x {}", p(0)),
-            vec![a.clone()],
-        ),
+        ("51-[\"x\",{\"num\":0,\"_placeholder\":true}]".into(), format!("event / - x {}", p(0)), vec![a.clone()]),
         (
             "51-[1e999, { \"num\" : 0.0, \"x\": [{}], \"\\u005fplaceholder\": true } ]".into(),
             format!("event / - 1e999 {}", p(0)),
@@ -370,29 +312,18 @@ fn binary() {
         ),
         // The last of equal keys counts.
         (
-            "51-[\"x\",{\"_placeholder\":false,\"num\":\"splice\",\"num\":0,\"_placeholder\":true}]"
-                .into(),
+            "51-[\"x\",{\"_placeholder\":false,\"num\":\"splice\",\"num\":0,\"_placeholder\":true}]".into(),
             format!("event / - x {}", p(0)),
             vec![a.clone()],
         ),
         (
-            format!(
-                "51-[\"x\",{{\"_placeholder\":true,\"num\":5,\"_placeholder\":false}},{}]",
-                p(0)
-            ),
-            format!(
-                "event / - x {{\"num\":5,\"_placeholder\":false}},{}",
-                p(0)
-            ),
-            vec![
-                Object::from_iter([("num", Value::from(5)), ("_placeholder", false.into())]).into(),
-                a.clone(),
-            ],
+            format!("51-[\"x\",{{\"_placeholder\":true,\"num\":5,\"_placeholder\":false}},{}]", p(0)),
+            format!("event / - x {{\"num\":5,\"_placeholder\":false}},{}", p(0)),
+            vec![Object::from_iter([("num", Value::from(5)), ("_placeholder", false.into())]).into(), a.clone()],
         ),
         // What is inside of a placeholder is gone.
         (
-            "51-[\"x\",{\"_placeholder\":true,\"x\":{\"_placeholder\":true,\"num\":1},\"num\":0}]"
-                .into(),
+            "51-[\"x\",{\"_placeholder\":true,\"x\":{\"_placeholder\":true,\"num\":1},\"num\":0}]".into(),
             format!("event / - x {}", p(0)),
             vec![a.clone()],
         ),
@@ -400,10 +331,7 @@ fn binary() {
         (
             format!("51-[\"x\",{{\"_placeholder\":1,\"num\":3}},{}]", p(0)),
             format!("event / - x {{\"num\":3,\"_placeholder\":1}},{}", p(0)),
-            vec![
-                Object::from_iter([("num", 3), ("_placeholder", 1)]).into(),
-                a.clone(),
-            ],
+            vec![Object::from_iter([("num", 3), ("_placeholder", 1)]).into(), a.clone()],
         ),
         (
             format!("51-[\"x\",{{\"_placeholder\":[{}]}}]", p(0)),
@@ -421,9 +349,7 @@ fn binary() {
         let count = text.as_bytes()[1] - b'0';
         let packet = decode_binary(&text, count).unwrap_or_else(|error| panic!("{text}: {error}"));
         assert_eq!(show(&packet), shown, "{text}");
-        let (Packet::Event { args, .. } | Packet::Ack { args, .. }) = packet else {
-            panic!()
-        };
+        let (Packet::Event { args, .. } | Packet::Ack { args, .. }) = packet else { panic!() };
         assert_eq!(args.to_values().unwrap(), values, "{text}");
         // Forwarded, it says the same.
         let again = Payload::ack_from_args(&args).to_args().unwrap();
@@ -451,12 +377,8 @@ fn illegal_placeholders() {
         "1e999",
     ] {
         for text in [
-            format!(
-                "52-[\"x\",{{\"_placeholder\":true,\"num\":0}},{{\"_placeholder\":true,\"num\":{num}}}]"
-            ),
-            format!(
-                "62-1[{{\"num\":{num},\"_placeholder\":true}},{{\"_placeholder\":true,\"num\":0}}]"
-            ),
+            format!("52-[\"x\",{{\"_placeholder\":true,\"num\":0}},{{\"_placeholder\":true,\"num\":{num}}}]"),
+            format!("62-1[{{\"num\":{num},\"_placeholder\":true}},{{\"_placeholder\":true,\"num\":0}}]"),
         ] {
             assert_eq!(decode(&text), Err(illegal.clone()), "{text}");
         }
@@ -475,15 +397,9 @@ fn illegal_placeholders() {
     let zeros = ",{\"_placeholder\":true,\"num\":0}".repeat(33_000);
     let amplified = format!("51-[\"x\"{zeros}]");
     assert_eq!(decode(&amplified), Err(twice.clone()));
-    assert_eq!(
-        decode("62-1[{\"num\":0,\"_placeholder\":true},{\"_placeholder\":true,\"num\":0}]"),
-        Err(twice)
-    );
+    assert_eq!(decode("62-1[{\"num\":0,\"_placeholder\":true},{\"_placeholder\":true,\"num\":0}]"), Err(twice));
     // A placeholder is no name.
-    assert_eq!(
-        decode("51-[{\"_placeholder\":true,\"num\":0}]"),
-        Err(DecodeError::EventName)
-    );
+    assert_eq!(decode("51-[{\"_placeholder\":true,\"num\":0}]"), Err(DecodeError::EventName));
 }
 
 #[test]
@@ -499,10 +415,7 @@ fn messages_in_the_wrong_place() {
     assert_eq!(decoder.handle_binary(Bytes::from("abc")), Ok(None));
     assert_eq!(decoder.pending_bytes(), begin.len() + 3);
     let missing = 1;
-    assert_eq!(
-        decoder.handle_text(Text::from("2[\"a\"]")),
-        Err(DecodeError::TextInsteadOfAttachment { missing })
-    );
+    assert_eq!(decoder.handle_text(Text::from("2[\"a\"]")), Err(DecodeError::TextInsteadOfAttachment { missing }));
     // After an error, and after a reset, nothing is left.
     assert!(!decoder.is_pending());
     assert_eq!(decoder.handle_text(begin), Ok(None));
@@ -518,10 +431,7 @@ fn packet_bytes_at_the_limit() {
     let text = Text::from(format!("52-[\"x\"{}]", placeholders(2)));
     let limit = text.len() + 5;
     let size = limit + 1;
-    let mut decoder = Decoder::new(&Limits {
-        max_packet_bytes: limit,
-        ..Limits::default()
-    });
+    let mut decoder = Decoder::new(&Limits { max_packet_bytes: limit, ..Limits::default() });
     for (last, fits) in [(2, true), (3, false)] {
         assert_eq!(decoder.handle_text(text.clone()), Ok(None));
         assert_eq!(decoder.handle_binary(Bytes::from(vec![0; 3])), Ok(None));
@@ -535,10 +445,7 @@ fn packet_bytes_at_the_limit() {
     }
     let text = |len: usize| Text::from(format!("2[\"{}\"]", "x".repeat(len - 5)));
     assert!(decoder.handle_text(text(limit)).unwrap().is_some());
-    assert_eq!(
-        decoder.handle_text(text(size)),
-        Err(DecodeError::PacketTooLarge { limit, size })
-    );
+    assert_eq!(decoder.handle_text(text(size)), Err(DecodeError::PacketTooLarge { limit, size }));
 }
 
 #[test]
@@ -572,11 +479,7 @@ fn ids_at_the_limit() {
         ("9".repeat(400), false),
         ("0".repeat(400), true),
     ] {
-        for text in [
-            format!("2{id}[\"a\"]"),
-            format!("3{id}[]"),
-            format!("2/x,{id}[\"a\"]"),
-        ] {
+        for text in [format!("2{id}[\"a\"]"), format!("3{id}[]"), format!("2/x,{id}[\"a\"]")] {
             let result = decode(&text);
             if fits {
                 assert!(result.unwrap().is_some(), "{text}");
@@ -596,9 +499,7 @@ fn depth_at_the_limit() {
         format!("2[\"a\",{}1{}]", open.repeat(inner), close.repeat(inner))
     };
     for (open, close) in [("[", "]"), ("{\"[\":", "}")] {
-        let Some(Packet::Event { args, .. }) = decode(&nested(127, open, close)).unwrap() else {
-            panic!()
-        };
+        let Some(Packet::Event { args, .. }) = decode(&nested(127, open, close)).unwrap() else { panic!() };
         assert_eq!(args.to_values().unwrap().len(), 1);
         assert!(args.deserialize::<(Value,)>().is_ok() && args.deserialize::<Value>().is_ok());
         assert!(Payload::event("a", &args, 10).is_ok());
@@ -613,9 +514,7 @@ fn depth_at_the_limit() {
         let (open, close) = ("[".repeat(levels - 2), "]".repeat(levels - 2));
         format!("51-[1,{open}{{\"num\":0,\"_placeholder\":true}}{close}]")
     };
-    let Packet::Event { args, .. } = decode_binary(&binary(127), 1).unwrap() else {
-        panic!()
-    };
+    let Packet::Event { args, .. } = decode_binary(&binary(127), 1).unwrap() else { panic!() };
     assert!(args.deserialize::<Value>().is_ok() && args.to_values().is_ok());
     assert!(decode(&binary(128)).is_err());
 }
@@ -624,9 +523,7 @@ fn depth_at_the_limit() {
 #[test]
 fn many_elements_stay_text() {
     let text = format!("2[\"a\"{}]", ",1".repeat(300_000));
-    let Some(Packet::Event { args, .. }) = decode(&text).unwrap() else {
-        panic!()
-    };
+    let Some(Packet::Event { args, .. }) = decode(&text).unwrap() else { panic!() };
     assert_eq!(args.raw().len(), 2 * 300_000 - 1);
     assert_eq!(args.len(), 300_000);
     assert_eq!(args.deserialize::<(u8, u8)>(), Ok((1, 1)));
@@ -638,15 +535,7 @@ fn text_is_shared_with_the_message() {
     let range = text.as_bytes().as_ptr_range();
     let mut decoder = Decoder::new(&Limits::default());
     let packet = decoder.handle_text(text.clone()).unwrap().unwrap();
-    let Packet::Event {
-        namespace,
-        event,
-        args,
-        ..
-    } = &packet
-    else {
-        panic!()
-    };
+    let Packet::Event { namespace, event, args, .. } = &packet else { panic!() };
     for part in [namespace.as_str(), event.as_str(), args.raw()] {
         assert!(range.contains(&part.as_ptr()), "{part}");
     }

@@ -22,8 +22,7 @@ fn values() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(5, 24, 4, |inner| {
         prop_oneof![
             vec(inner.clone(), 0..4).prop_map(Value::from),
-            vec(("[a-c\"\\\\é]{0,3}", inner), 0..4)
-                .prop_map(|entries| Value::from(Object::from_iter(entries))),
+            vec(("[a-c\"\\\\é]{0,3}", inner), 0..4).prop_map(|entries| Value::from(Object::from_iter(entries))),
         ]
     })
 }
@@ -54,10 +53,7 @@ fn wire(event: bool, namespace: &str, id: Option<u64>, payload: &Payload) -> Str
 }
 
 fn decode(text: &str, attachments: &[Bytes]) -> Packet {
-    let limits = Limits {
-        max_attachments: 1000,
-        ..Limits::default()
-    };
+    let limits = Limits { max_attachments: 1000, ..Limits::default() };
     let mut decoder = Decoder::new(&limits);
     let mut packet = decoder.handle_text(Text::from(text)).unwrap();
     for attachment in attachments {
@@ -192,11 +188,7 @@ type Read = (u32, String, Option<u64>, Option<serde_json::Value>);
 /// payload. `None`: it throws.
 fn javascript(text: &str) -> Option<Read> {
     let until = |text: &str, stop: &dyn Fn(char) -> bool| text.find(stop).unwrap_or(text.len());
-    let kind = text
-        .chars()
-        .next()?
-        .to_digit(10)
-        .filter(|kind| *kind <= 6)?;
+    let kind = text.chars().next()?.to_digit(10).filter(|kind| *kind <= 6)?;
     let mut rest = &text[1..];
     if kind >= 5 {
         let (count, tail) = rest.split_once('-')?;

@@ -13,10 +13,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     Limits, Text,
-    socket::{
-        Args, Decoder, Object, Packet, PacketType, Payload, Spread, Value, deserialize_resolving,
-        write_head,
-    },
+    socket::{Args, Decoder, Object, Packet, PacketType, Payload, Spread, Value, deserialize_resolving, write_head},
 };
 
 /// Socket.IO messages, separated by the byte 0xff (which no text has). One that begins with `b` is binary, without that
@@ -103,10 +100,7 @@ fn encode_and_decode(packet: &Packet) {
 /// Values can be read, whatever the peer has sent, and sent again.
 fn read_args(args: &Args) {
     let values = args.to_values().expect("peers cannot provoke an error");
-    assert_eq!(
-        (args.len(), args.is_empty()),
-        (values.len(), values.is_empty())
-    );
+    assert_eq!((args.len(), args.is_empty()), (values.len(), values.is_empty()));
     assert_eq!(args.deserialize::<()>(), Ok(()));
     // Placeholder keys of the peer's own are refused beside binary.
     if let Ok(payload) = Payload::ack(&Spread(&values), args.attachments().len()) {
@@ -180,14 +174,11 @@ fn has_placeholder_key(args: &Args) -> bool {
     fn within(value: &Value) -> bool {
         match value {
             Value::Array(elements) => elements.iter().any(within),
-            Value::Object(object) => {
-                object.keys().any(|key| key == "_placeholder") || object.values().any(within)
-            }
+            Value::Object(object) => object.keys().any(|key| key == "_placeholder") || object.values().any(within),
             _ => false,
         }
     }
-    args.to_values()
-        .is_ok_and(|values| values.iter().any(within))
+    args.to_values().is_ok_and(|values| values.iter().any(within))
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]

@@ -106,12 +106,7 @@ impl Args {
 
     /// The arguments of an event: a valid, trimmed array, and where the element after the name begins.
     pub(super) fn of_event(array: Text, start: usize) -> Self {
-        Self {
-            array,
-            start,
-            named: true,
-            attachments: Attachments::default(),
-        }
+        Self { array, start, named: true, attachments: Attachments::default() }
     }
 
     /// A valid, trimmed array, all of which is arguments.
@@ -256,9 +251,7 @@ impl Data {
 
 impl fmt::Debug for Data {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Data")
-            .field(&format_args!("{}", self.0))
-            .finish()
+        f.debug_tuple("Data").field(&format_args!("{}", self.0)).finish()
     }
 }
 
@@ -332,16 +325,8 @@ mod tests {
     #[test]
     fn errors_are_small() {
         assert!(size_of::<ArgsError>() <= 32, "{}", size_of::<ArgsError>());
-        assert!(
-            size_of::<EncodeError>() <= 24,
-            "{}",
-            size_of::<EncodeError>()
-        );
-        assert!(
-            size_of::<DecodeError>() <= 24,
-            "{}",
-            size_of::<DecodeError>()
-        );
+        assert!(size_of::<EncodeError>() <= 24, "{}", size_of::<EncodeError>());
+        assert!(size_of::<DecodeError>() <= 24, "{}", size_of::<DecodeError>());
     }
 
     #[test]

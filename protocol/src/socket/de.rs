@@ -37,10 +37,7 @@ pub(super) struct Source<'de> {
 /// Reads a type from arguments: a tuple takes them in turn, anything else the first.
 pub(super) fn read<'de, T: Deserialize<'de>>(source: &Source<'de>) -> Result<T, ArgsError> {
     let progress = Progress::default();
-    let list = ArgList {
-        source,
-        progress: &progress,
-    };
+    let list = ArgList { source, progress: &progress };
     T::deserialize(list).map_err(|error| progress.explain(source, &error))
 }
 
@@ -77,13 +74,8 @@ pub(super) fn values(source: &Source<'_>) -> Result<Vec<Value>, ArgsError> {
 
 /// [`Args::deserialize`](super::Args::deserialize) as if there were attachments, to compare.
 #[cfg(any(test, fuzzing))]
-pub(crate) fn deserialize_resolving<T: serde::de::DeserializeOwned>(
-    args: &super::Args,
-) -> Result<T, ArgsError> {
-    read(&Source {
-        resolve: true,
-        ..args.source()
-    })
+pub(crate) fn deserialize_resolving<T: serde::de::DeserializeOwned>(args: &super::Args) -> Result<T, ArgsError> {
+    read(&Source { resolve: true, ..args.source() })
 }
 
 /// The number of arguments.
@@ -281,12 +273,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Take<'_, 'de, '_, V> {
         if self.list.source.named {
             seq.next_element::<IgnoredAny>()?;
         }
-        *self.taken = Some(self.visitor.visit_seq(InTurn {
-            seq,
-            list: self.list,
-            next: 0,
-            len: self.len,
-        })?);
+        *self.taken = Some(self.visitor.visit_seq(InTurn { seq, list: self.list, next: 0, len: self.len })?);
         Ok(())
     }
 }
@@ -302,10 +289,7 @@ struct InTurn<'a, 'de, A> {
 impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for InTurn<'_, 'de, A> {
     type Error = A::Error;
 
-    fn next_element_seed<T: DeserializeSeed<'de>>(
-        &mut self,
-        seed: T,
-    ) -> Result<Option<T::Value>, A::Error> {
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, A::Error> {
         let index = self.next;
         if index >= self.len {
             return Ok(None);
@@ -316,19 +300,13 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for InTurn<'_, 'de, A> {
         let given = Once(&mut seed);
         let found = if self.list.source.resolve {
             let attachments = self.list.source.attachments;
-            self.seq
-                .next_element_seed(ResolveSeed::new(given, attachments))
+            self.seq.next_element_seed(ResolveSeed::new(given, attachments))
         } else {
             self.seq.next_element_seed(given)
         }?;
         match (found, seed) {
             (None, Some(seed)) => seed
-                .deserialize(Missing {
-                    progress: self.list.progress,
-                    index,
-                    expected: self.len,
-                    error: PhantomData,
-                })
+                .deserialize(Missing { progress: self.list.progress, index, expected: self.len, error: PhantomData })
                 .map(Some),
             (found, _) => Ok(found),
         }
@@ -372,11 +350,7 @@ impl<'de, E: serde::de::Error> Deserializer<'de> for Missing<'_, E> {
         visitor.visit_none()
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, E> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _name: &'static str, visitor: V) -> Result<V::Value, E> {
         visitor.visit_newtype_struct(self)
     }
 

@@ -4,9 +4,7 @@ use alloc::{boxed::Box, vec::Vec};
 
 use bytes::Bytes;
 
-use super::{
-    Args, Data, MAX_ID, Packet, PacketType, args::Attachments, json, packet::reserved, placeholder,
-};
+use super::{Args, Data, MAX_ID, Packet, PacketType, args::Attachments, json, packet::reserved, placeholder};
 use crate::{Limits, Text};
 
 /// Turns the messages of one connection into packets.
@@ -86,10 +84,7 @@ impl Decoder {
     ///
     /// No packet waits for an attachment, or the packet has become too large.
     pub fn handle_binary(&mut self, bytes: Bytes) -> Result<Option<Packet>, DecodeError> {
-        let mut pending = self
-            .pending
-            .take()
-            .ok_or(DecodeError::UnexpectedAttachment)?;
+        let mut pending = self.pending.take().ok_or(DecodeError::UnexpectedAttachment)?;
         pending.bytes = pending.bytes.saturating_add(bytes.len());
         self.check_size(pending.bytes)?;
         pending.attachments.push(bytes);
@@ -97,11 +92,7 @@ impl Decoder {
             self.pending = Some(pending);
             return Ok(None);
         }
-        let Pending {
-            mut packet,
-            attachments,
-            ..
-        } = *pending;
+        let Pending { mut packet, attachments, .. } = *pending;
         if let Packet::Event { args, .. } | Packet::Ack { args, .. } = &mut packet {
             args.attach(Attachments::from(attachments));
         }
@@ -145,11 +136,7 @@ impl Decoder {
         let first = rest.chars().next().ok_or(DecodeError::Empty)?;
         let kind = PacketType::from_digit(first).ok_or(DecodeError::UnknownType(first))?;
         rest = rest.get(1..).unwrap_or_default();
-        let attachments = if kind.has_attachments() {
-            self.attachments(&mut rest)?
-        } else {
-            0
-        };
+        let attachments = if kind.has_attachments() { self.attachments(&mut rest)? } else { 0 };
         let namespace = self.namespace(text, &mut rest)?;
         // JavaScript reads an id on any packet; elsewhere than on these it means nothing.
         let id = id(&mut rest)?;
@@ -169,12 +156,7 @@ impl Decoder {
                 if let Some(name) = reserved(&event) {
                     return Err(DecodeError::ReservedEvent(name));
                 }
-                Packet::Event {
-                    namespace,
-                    id,
-                    event,
-                    args: arguments(Args::of_event(array, start), attachments)?,
-                }
+                Packet::Event { namespace, id, event, args: arguments(Args::of_event(array, start), attachments)? }
             }
             PacketType::Ack | PacketType::BinaryAck => {
                 let array = payload(text, rest, &['['])?;
@@ -185,10 +167,7 @@ impl Decoder {
                     args: arguments(Args::of_ack(array), attachments)?,
                 }
             }
-            PacketType::ConnectError => Packet::ConnectError {
-                namespace,
-                data: data(text, rest, &['{', '"'])?,
-            },
+            PacketType::ConnectError => Packet::ConnectError { namespace, data: data(text, rest, &['{', '"'])? },
         };
         Ok((packet, attachments))
     }
@@ -220,11 +199,7 @@ impl Decoder {
             return Err(DecodeError::NamespaceTooLong { limit, length });
         }
         *rest = tail;
-        Ok(if name == "/" {
-            MAIN
-        } else {
-            text.slice_ref(name)
-        })
+        Ok(if name == "/" { MAIN } else { text.slice_ref(name) })
     }
 }
 
@@ -380,9 +355,6 @@ pub enum DecodeError {
 
 impl DecodeError {
     pub(super) fn json(error: serde_json::Error) -> Self {
-        Self::Json {
-            line: error.line(),
-            column: error.column(),
-        }
+        Self::Json { line: error.line(), column: error.column() }
     }
 }

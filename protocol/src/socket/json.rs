@@ -21,9 +21,7 @@ pub(super) fn validate(text: &str) -> Result<(), DecodeError> {
         return Err(DecodeError::TooDeep { limit: DEPTH });
     }
     let mut json = serde_json::Deserializer::from_str(text);
-    IgnoredAny::deserialize(&mut json)
-        .and_then(|_| json.end())
-        .map_err(DecodeError::json)
+    IgnoredAny::deserialize(&mut json).and_then(|_| json.end()).map_err(DecodeError::json)
 }
 
 /// Whether JSON text has [`DEPTH`] levels of arrays and objects.
@@ -72,11 +70,7 @@ pub(super) fn event_name(array: &Text) -> Option<(Text, usize)> {
         b'"' => {
             let token = string_token(first)?;
             let inner = token.get(1..token.len().saturating_sub(1))?;
-            if inner.contains('\\') {
-                (token, Text::from(unescape(token)?))
-            } else {
-                (token, array.slice_ref(inner))
-            }
+            if inner.contains('\\') { (token, Text::from(unescape(token)?)) } else { (token, array.slice_ref(inner)) }
         }
         b'-' | b'0'..=b'9' => {
             let token = number_token(first);
@@ -85,9 +79,7 @@ pub(super) fn event_name(array: &Text) -> Option<(Text, usize)> {
         _ => return None,
     };
     let rest = first.get(token.len()..)?.trim_start_matches(is_space);
-    let rest = rest
-        .strip_prefix(',')
-        .map_or(rest, |rest| rest.trim_start_matches(is_space));
+    let rest = rest.strip_prefix(',').map_or(rest, |rest| rest.trim_start_matches(is_space));
     Some((name, array.len().checked_sub(rest.len())?))
 }
 
@@ -168,19 +160,14 @@ fn string_token(text: &str) -> Option<&str> {
 
 /// The number that `text` begins with.
 fn number_token(text: &str) -> &str {
-    let end =
-        text.find(|c: char| !(c.is_ascii_digit() || matches!(c, '+' | '-' | '.' | 'e' | 'E')));
+    let end = text.find(|c: char| !(c.is_ascii_digit() || matches!(c, '+' | '-' | '.' | 'e' | 'E')));
     end.and_then(|end| text.get(..end)).unwrap_or(text)
 }
 
 /// The escape that `text` begins with; both halves of a surrogate pair are one (RFC 8259 section 7).
 fn escape(text: &str) -> &str {
     let length = match surrogate(text) {
-        Some(0xD800..=0xDBFF)
-            if matches!(text.get(6..).and_then(surrogate), Some(0xDC00..=0xDFFF)) =>
-        {
-            12
-        }
+        Some(0xD800..=0xDBFF) if matches!(text.get(6..).and_then(surrogate), Some(0xDC00..=0xDFFF)) => 12,
         _ if text.starts_with("\\u") => 6,
         _ => 2,
     };
@@ -205,10 +192,7 @@ mod tests {
             (r#"["\ud83d\ude00","\u00e9","\\ud800","1e999"]"#, None),
             (r#"["\ud800"]"#, Some(r#"["\ufffd"]"#)),
             (r#"["é\uDFFFé\n"]"#, Some(r#"["é\ufffdé\n"]"#)),
-            (
-                r#"["\ud800\ud800\udc00"]"#,
-                Some(r#"["\ufffd\ud800\udc00"]"#),
-            ),
+            (r#"["\ud800\ud800\udc00"]"#, Some(r#"["\ufffd\ud800\udc00"]"#)),
             (r#"["\ud800\u0041\\"]"#, Some(r#"["\ufffd\u0041\\"]"#)),
             ("[1e999,-1E+400,1]", Some("[null,null,1]")),
             (r#"{"\udc00":1e999}"#, Some(r#"{"\ufffd":null}"#)),
@@ -216,10 +200,7 @@ mod tests {
         ] {
             assert_eq!(sanitise(json).as_deref(), clean, "{json}");
             let text = clean.unwrap_or(json);
-            assert!(
-                serde_json::from_str::<serde_json::Value>(text).is_ok(),
-                "{text}"
-            );
+            assert!(serde_json::from_str::<serde_json::Value>(text).is_ok(), "{text}");
         }
     }
 

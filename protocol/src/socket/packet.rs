@@ -7,14 +7,8 @@ use super::{Args, Data};
 use crate::Text;
 
 /// Names that no event may have, on either side: Socket.IO gives them a meaning of its own.
-pub const RESERVED_EVENTS: [&str; 6] = [
-    "connect",
-    "connect_error",
-    "disconnect",
-    "disconnecting",
-    "newListener",
-    "removeListener",
-];
+pub const RESERVED_EVENTS: [&str; 6] =
+    ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"];
 
 /// The largest acknowledgement id, 2⁵³ - 1: JavaScript peers read ids as numbers and round larger ones.
 pub const MAX_ID: u64 = (1 << 53) - 1;
@@ -149,13 +143,7 @@ impl PacketType {
 /// Appends what stands in front of a payload: type, attachment count, namespace and id, as in `2` or `52-/admin,12`.
 /// Whether an event or acknowledgement is a binary one follows from `attachments`.
 #[cfg_attr(not(test), allow(dead_code, reason = "for the machines above"))]
-pub(crate) fn write_head(
-    out: &mut Vec<u8>,
-    kind: PacketType,
-    attachments: usize,
-    namespace: &str,
-    id: Option<u64>,
-) {
+pub(crate) fn write_head(out: &mut Vec<u8>, kind: PacketType, attachments: usize, namespace: &str, id: Option<u64>) {
     let kind = kind.with_attachments(attachments);
     out.push(kind.digit());
     if kind.has_attachments() {

@@ -49,11 +49,7 @@ impl Payload {
     ///
     /// The name is [reserved](super::RESERVED_EVENTS), there are more attachments than `max_attachments` (JavaScript
     /// peers take 10), or the arguments cannot be written as JSON.
-    pub fn event<T: Serialize + ?Sized>(
-        event: &str,
-        args: &T,
-        max_attachments: usize,
-    ) -> Result<Self, EncodeError> {
+    pub fn event<T: Serialize + ?Sized>(event: &str, args: &T, max_attachments: usize) -> Result<Self, EncodeError> {
         check_name(event)?;
         Self::arguments(Some(event), args, max_attachments)
     }
@@ -63,10 +59,7 @@ impl Payload {
     /// # Errors
     ///
     /// As [`event`](Self::event).
-    pub fn ack<T: Serialize + ?Sized>(
-        args: &T,
-        max_attachments: usize,
-    ) -> Result<Self, EncodeError> {
+    pub fn ack<T: Serialize + ?Sized>(args: &T, max_attachments: usize) -> Result<Self, EncodeError> {
         Self::arguments(None, args, max_attachments)
     }
 
@@ -80,11 +73,7 @@ impl Payload {
         if serialized.found > 0 {
             return Err(EncodeError::BinaryData);
         }
-        Ok(Self {
-            json: shallow(serialized.json)?,
-            start: 0,
-            attachments: Attachments::default(),
-        })
+        Ok(Self { json: shallow(serialized.json)?, start: 0, attachments: Attachments::default() })
     }
 
     /// An event with arguments that have arrived, forwarded without parsing.
@@ -110,11 +99,7 @@ impl Payload {
             Some(array) => array.clone(),
             None => ["[", args.raw(), "]"].concat().into(),
         };
-        Self {
-            json,
-            start: 1,
-            attachments: args.shared_attachments().clone(),
-        }
+        Self { json, start: 1, attachments: args.shared_attachments().clone() }
     }
 
     /// The JSON text, placeholders for attachments included.
@@ -129,10 +114,7 @@ impl Payload {
 
     /// Bytes of the JSON text and the attachments.
     pub fn size(&self) -> usize {
-        self.attachments()
-            .iter()
-            .map(Bytes::len)
-            .fold(self.json.len(), usize::saturating_add)
+        self.attachments().iter().map(Bytes::len).fold(self.json.len(), usize::saturating_add)
     }
 
     /// What a receiver gets as arguments; `None` for [`data`](Self::data).
@@ -152,12 +134,7 @@ impl Payload {
         args: &T,
         max_attachments: usize,
     ) -> Result<Self, EncodeError> {
-        let Serialized {
-            mut json,
-            shape,
-            found,
-            attachments,
-        } = ser::in_array(event, args, max_attachments)?;
+        let Serialized { mut json, shape, found, attachments } = ser::in_array(event, args, max_attachments)?;
         if found > max_attachments {
             let limit = max_attachments;
             return Err(EncodeError::TooManyAttachments { limit, found });
@@ -183,11 +160,7 @@ impl Payload {
                 json.push(']');
             }
         }
-        Ok(Self {
-            json: shallow(json)?,
-            start,
-            attachments: Attachments::from(attachments),
-        })
+        Ok(Self { json: shallow(json)?, start, attachments: Attachments::from(attachments) })
     }
 }
 
@@ -196,12 +169,7 @@ impl Payload {
 fn placeholder_keys(json: &str) -> usize {
     let found = json.match_indices(r#""_placeholder":"#);
     // Within a string, and so within a longer key, a quote has a backslash in front.
-    found
-        .filter(|(at, _)| {
-            json.get(..*at)
-                .is_some_and(|before| before.ends_with(['{', ',']))
-        })
-        .count()
+    found.filter(|(at, _)| json.get(..*at).is_some_and(|before| before.ends_with(['{', ',']))).count()
 }
 
 fn check_name(event: &str) -> Result<(), EncodeError> {

@@ -32,9 +32,7 @@ pub(super) fn check(args: Args, declared: usize) -> Result<Args, DecodeError> {
     let raw = json::sanitise(args.raw()).map_or(Cow::Borrowed(args.raw()), Cow::Owned);
     let array = ["[", &raw, "]"].concat();
     let mut json = serde_json::Deserializer::from_str(&array);
-    let mut value = ValueVisitor(&[])
-        .deserialize(&mut json)
-        .map_err(DecodeError::json)?;
+    let mut value = ValueVisitor(&[]).deserialize(&mut json).map_err(DecodeError::json)?;
     let mut nums = Vec::new();
     rewrite(&mut value, declared, &mut nums)?;
     complete(&nums, declared)?;
@@ -66,9 +64,7 @@ fn complete(nums: &[usize], declared: usize) -> Result<(), DecodeError> {
 /// Makes placeholders canonical and collects their numbers.
 fn rewrite(value: &mut Value, declared: usize, nums: &mut Vec<usize>) -> Result<(), DecodeError> {
     match value {
-        Value::Array(elements) => elements
-            .iter_mut()
-            .try_for_each(|element| rewrite(element, declared, nums)),
+        Value::Array(elements) => elements.iter_mut().try_for_each(|element| rewrite(element, declared, nums)),
         Value::Object(object) if object.get(PLACEHOLDER) == Some(&Value::Bool(true)) => {
             let num = object
                 .get(NUM)
@@ -76,8 +72,7 @@ fn rewrite(value: &mut Value, declared: usize, nums: &mut Vec<usize>) -> Result<
                 .and_then(|num| index(num, declared))
                 .ok_or(DecodeError::Placeholder { declared })?;
             nums.push(num);
-            *object =
-                Object::from_iter([(PLACEHOLDER, Value::Bool(true)), (NUM, Value::from(num))]);
+            *object = Object::from_iter([(PLACEHOLDER, Value::Bool(true)), (NUM, Value::from(num))]);
             Ok(())
         }
         Value::Object(object) => {
@@ -85,9 +80,7 @@ fn rewrite(value: &mut Value, declared: usize, nums: &mut Vec<usize>) -> Result<
             if let Some(other) = object.remove(PLACEHOLDER) {
                 object.insert(PLACEHOLDER, other);
             }
-            object
-                .values_mut()
-                .try_for_each(|element| rewrite(element, declared, nums))
+            object.values_mut().try_for_each(|element| rewrite(element, declared, nums))
         }
         _ => Ok(()),
     }

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use serde::{
     Deserializer,
     de::{
-        DeserializeSeed, EnumAccess, Error, IntoDeserializer, MapAccess, SeqAccess, VariantAccess,
-        Visitor, value::SeqDeserializer,
+        DeserializeSeed, EnumAccess, Error, IntoDeserializer, MapAccess, SeqAccess, VariantAccess, Visitor,
+        value::SeqDeserializer,
     },
     forward_to_deserialize_any,
 };
@@ -33,11 +33,7 @@ impl<'de, D> Resolve<'de, D> {
     }
 
     const fn visitor<V>(&self, visitor: V, expects: Expects) -> ResolveVisitor<'de, V> {
-        ResolveVisitor {
-            visitor,
-            attachments: self.attachments,
-            expects,
-        }
+        ResolveVisitor { visitor, attachments: self.attachments, expects }
     }
 }
 
@@ -89,19 +85,11 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Resolve<'de, D> {
         self.inner.deserialize_option(visitor)
     }
 
-    fn deserialize_unit_struct<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, D::Error> {
+    fn deserialize_unit_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, D::Error> {
         self.inner.deserialize_unit_struct(name, visitor)
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, D::Error> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, D::Error> {
         let visitor = self.visitor(visitor, Expects::Anything);
         self.inner.deserialize_newtype_struct(name, visitor)
     }
@@ -111,11 +99,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Resolve<'de, D> {
         self.inner.deserialize_any(visitor)
     }
 
-    fn deserialize_tuple<V: Visitor<'de>>(
-        self,
-        _len: usize,
-        visitor: V,
-    ) -> Result<V::Value, D::Error> {
+    fn deserialize_tuple<V: Visitor<'de>>(self, _len: usize, visitor: V) -> Result<V::Value, D::Error> {
         self.deserialize_seq(visitor)
     }
 
@@ -174,8 +158,7 @@ impl<'de, T: DeserializeSeed<'de>> DeserializeSeed<'de> for ResolveSeed<'de, T> 
     type Value = T::Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T::Value, D::Error> {
-        self.seed
-            .deserialize(Resolve::new(deserializer, self.attachments))
+        self.seed.deserialize(Resolve::new(deserializer, self.attachments))
     }
 }
 
@@ -228,20 +211,15 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for ResolveVisitor<'de, V> {
     }
 
     fn visit_some<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
-        self.visitor
-            .visit_some(Resolve::new(inner, self.attachments))
+        self.visitor.visit_some(Resolve::new(inner, self.attachments))
     }
 
     fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
-        self.visitor
-            .visit_newtype_struct(Resolve::new(inner, self.attachments))
+        self.visitor.visit_newtype_struct(Resolve::new(inner, self.attachments))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<V::Value, A::Error> {
-        self.visitor.visit_seq(Elements {
-            inner: seq,
-            attachments: self.attachments,
-        })
+        self.visitor.visit_seq(Elements { inner: seq, attachments: self.attachments })
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<V::Value, A::Error> {
@@ -256,9 +234,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for ResolveVisitor<'de, V> {
                     serde_json::Value::Bool(true) => {
                         let bytes = attachment(&mut map, attachments)?;
                         return match self.expects {
-                            Expects::Sequence => self
-                                .visitor
-                                .visit_seq(SeqDeserializer::new(bytes.iter().copied())),
+                            Expects::Sequence => self.visitor.visit_seq(SeqDeserializer::new(bytes.iter().copied())),
                             _ => self.visitor.visit_borrowed_bytes(bytes),
                         };
                     }
@@ -270,27 +246,16 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for ResolveVisitor<'de, V> {
             Some((key, value)) => (Some(key), value),
             None => (None, None),
         };
-        self.visitor.visit_map(Entries {
-            inner: map,
-            key,
-            value,
-            attachments,
-        })
+        self.visitor.visit_map(Entries { inner: map, key, value, attachments })
     }
 
     fn visit_enum<A: EnumAccess<'de>>(self, data: A) -> Result<V::Value, A::Error> {
-        self.visitor.visit_enum(Variant {
-            inner: data,
-            attachments: self.attachments,
-        })
+        self.visitor.visit_enum(Variant { inner: data, attachments: self.attachments })
     }
 }
 
 /// The attachment of a placeholder of which `_placeholder` has been read.
-fn attachment<'de, A: MapAccess<'de>>(
-    map: &mut A,
-    attachments: &'de [Bytes],
-) -> Result<&'de [u8], A::Error> {
+fn attachment<'de, A: MapAccess<'de>>(map: &mut A, attachments: &'de [Bytes]) -> Result<&'de [u8], A::Error> {
     let mut found = None;
     if map.next_key_seed(KeyText)?.as_deref() == Some(NUM) {
         let num = usize::try_from(map.next_value::<u64>()?).ok();
@@ -311,12 +276,8 @@ struct Elements<'de, A> {
 impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Elements<'de, A> {
     type Error = A::Error;
 
-    fn next_element_seed<T: DeserializeSeed<'de>>(
-        &mut self,
-        seed: T,
-    ) -> Result<Option<T::Value>, A::Error> {
-        self.inner
-            .next_element_seed(ResolveSeed::new(seed, self.attachments))
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, A::Error> {
+        self.inner.next_element_seed(ResolveSeed::new(seed, self.attachments))
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -335,10 +296,7 @@ struct Entries<'de, A> {
 impl<'de, A: MapAccess<'de>> MapAccess<'de> for Entries<'de, A> {
     type Error = A::Error;
 
-    fn next_key_seed<K: DeserializeSeed<'de>>(
-        &mut self,
-        seed: K,
-    ) -> Result<Option<K::Value>, A::Error> {
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error> {
         match self.key.take() {
             Some(text) => seed.deserialize(Key::new(text)).map(Some),
             None => self.inner.next_key_seed(seed),
@@ -348,9 +306,7 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Entries<'de, A> {
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, A::Error> {
         match self.value.take() {
             Some(value) => seed.deserialize(value).map_err(Error::custom),
-            None => self
-                .inner
-                .next_value_seed(ResolveSeed::new(seed, self.attachments)),
+            None => self.inner.next_value_seed(ResolveSeed::new(seed, self.attachments)),
         }
     }
 
@@ -368,10 +324,7 @@ impl<'de, A: EnumAccess<'de>> EnumAccess<'de> for Variant<'de, A> {
     type Error = A::Error;
     type Variant = Variant<'de, A::Variant>;
 
-    fn variant_seed<T: DeserializeSeed<'de>>(
-        self,
-        seed: T,
-    ) -> Result<(T::Value, Self::Variant), A::Error> {
+    fn variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<(T::Value, Self::Variant), A::Error> {
         let (name, inner) = self.inner.variant_seed(seed)?;
         let attachments = self.attachments;
         Ok((name, Variant { inner, attachments }))
@@ -380,11 +333,7 @@ impl<'de, A: EnumAccess<'de>> EnumAccess<'de> for Variant<'de, A> {
 
 impl<'de, A: VariantAccess<'de>> Variant<'de, A> {
     const fn visitor<V>(&self, visitor: V) -> ResolveVisitor<'de, V> {
-        ResolveVisitor {
-            visitor,
-            attachments: self.attachments,
-            expects: Expects::Anything,
-        }
+        ResolveVisitor { visitor, attachments: self.attachments, expects: Expects::Anything }
     }
 }
 
@@ -396,8 +345,7 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Variant<'de, A> {
     }
 
     fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, A::Error> {
-        self.inner
-            .newtype_variant_seed(ResolveSeed::new(seed, self.attachments))
+        self.inner.newtype_variant_seed(ResolveSeed::new(seed, self.attachments))
     }
 
     fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, A::Error> {
@@ -486,11 +434,7 @@ impl<'de, E: Error> Deserializer<'de> for Key<'de, E> {
         visitor.visit_some(self)
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, E> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _name: &'static str, visitor: V) -> Result<V::Value, E> {
         visitor.visit_newtype_struct(self)
     }
 

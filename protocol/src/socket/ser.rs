@@ -66,12 +66,7 @@ struct Sink {
 
 impl Sink {
     const fn new(limit: usize) -> Self {
-        Self {
-            limit,
-            shape: Cell::new(Shape::Other),
-            found: Cell::new(0),
-            attachments: Cell::new(Vec::new()),
-        }
+        Self { limit, shape: Cell::new(Shape::Other), found: Cell::new(0), attachments: Cell::new(Vec::new()) }
     }
 
     /// The number of the new attachment. Above the limit they are counted only.
@@ -120,11 +115,7 @@ struct Whole<'a, T: ?Sized> {
 
 impl<T: Serialize + ?Sized> Serialize for Whole<'_, T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.value.serialize(Binary {
-            inner: serializer,
-            sink: self.sink,
-            outermost: true,
-        })
+        self.value.serialize(Binary { inner: serializer, sink: self.sink, outermost: true })
     }
 }
 
@@ -136,11 +127,7 @@ struct WithBinary<'a, T: ?Sized> {
 
 impl<T: Serialize + ?Sized> Serialize for WithBinary<'_, T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.value.serialize(Binary {
-            inner: serializer,
-            sink: self.sink,
-            outermost: false,
-        })
+        self.value.serialize(Binary { inner: serializer, sink: self.sink, outermost: false })
     }
 }
 
@@ -192,23 +179,13 @@ impl<'a, S: Serializer> Serializer for Binary<'a, S> {
         self.inner.serialize_unit()
     }
 
-    fn serialize_unit_variant(
-        self,
-        name: &'static str,
-        index: u32,
-        variant: &'static str,
-    ) -> Result<S::Ok, S::Error> {
+    fn serialize_unit_variant(self, name: &'static str, index: u32, variant: &'static str) -> Result<S::Ok, S::Error> {
         self.inner.serialize_unit_variant(name, index, variant)
     }
 
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(
-        self,
-        name: &'static str,
-        value: &T,
-    ) -> Result<S::Ok, S::Error> {
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, name: &'static str, value: &T) -> Result<S::Ok, S::Error> {
         let sink = self.sink;
-        self.inner
-            .serialize_newtype_struct(name, &WithBinary { value, sink })
+        self.inner.serialize_newtype_struct(name, &WithBinary { value, sink })
     }
 
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
@@ -219,8 +196,7 @@ impl<'a, S: Serializer> Serializer for Binary<'a, S> {
         value: &T,
     ) -> Result<S::Ok, S::Error> {
         let sink = self.sink;
-        self.inner
-            .serialize_newtype_variant(name, index, variant, &WithBinary { value, sink })
+        self.inner.serialize_newtype_variant(name, index, variant, &WithBinary { value, sink })
     }
 
     fn serialize_seq(self, len: Option<usize>) -> Result<Self::SerializeSeq, S::Error> {
@@ -234,11 +210,7 @@ impl<'a, S: Serializer> Serializer for Binary<'a, S> {
         Ok(Compound::new(inner, self.sink))
     }
 
-    fn serialize_tuple_struct(
-        self,
-        name: &'static str,
-        len: usize,
-    ) -> Result<Self::SerializeTupleStruct, S::Error> {
+    fn serialize_tuple_struct(self, name: &'static str, len: usize) -> Result<Self::SerializeTupleStruct, S::Error> {
         let inner = self.inner.serialize_tuple_struct(name, len)?;
         Ok(Compound::new(inner, self.sink))
     }
@@ -250,9 +222,7 @@ impl<'a, S: Serializer> Serializer for Binary<'a, S> {
         variant: &'static str,
         len: usize,
     ) -> Result<Self::SerializeTupleVariant, S::Error> {
-        let inner = self
-            .inner
-            .serialize_tuple_variant(name, index, variant, len)?;
+        let inner = self.inner.serialize_tuple_variant(name, index, variant, len)?;
         Ok(Compound::new(inner, self.sink))
     }
 
@@ -261,11 +231,7 @@ impl<'a, S: Serializer> Serializer for Binary<'a, S> {
         Ok(Compound::new(inner, self.sink))
     }
 
-    fn serialize_struct(
-        self,
-        name: &'static str,
-        len: usize,
-    ) -> Result<Self::SerializeStruct, S::Error> {
+    fn serialize_struct(self, name: &'static str, len: usize) -> Result<Self::SerializeStruct, S::Error> {
         let inner = self.inner.serialize_struct(name, len)?;
         Ok(Compound::new(inner, self.sink))
     }
@@ -277,9 +243,7 @@ impl<'a, S: Serializer> Serializer for Binary<'a, S> {
         variant: &'static str,
         len: usize,
     ) -> Result<Self::SerializeStructVariant, S::Error> {
-        let inner = self
-            .inner
-            .serialize_struct_variant(name, index, variant, len)?;
+        let inner = self.inner.serialize_struct_variant(name, index, variant, len)?;
         Ok(Compound::new(inner, self.sink))
     }
 

@@ -149,18 +149,12 @@ impl Object {
 
     /// The value of a key.
     pub fn get(&self, key: &str) -> Option<&Value> {
-        self.0
-            .iter()
-            .rev()
-            .find_map(|(name, value)| (name == key).then_some(value))
+        self.0.iter().rev().find_map(|(name, value)| (name == key).then_some(value))
     }
 
     /// The value of a key, to change it.
     pub fn get_mut(&mut self, key: &str) -> Option<&mut Value> {
-        self.0
-            .iter_mut()
-            .rev()
-            .find_map(|(name, value)| (name == key).then_some(value))
+        self.0.iter_mut().rev().find_map(|(name, value)| (name == key).then_some(value))
     }
 
     /// Sets the value of a key, and gives the one it had. A new key is the last.
@@ -175,10 +169,7 @@ impl Object {
 
     /// Removes a key, and gives its value.
     pub fn remove(&mut self, key: &str) -> Option<Value> {
-        self.0
-            .extract_if(.., |(name, _)| name == key)
-            .last()
-            .map(|(_, value)| value)
+        self.0.extract_if(.., |(name, _)| name == key).last().map(|(_, value)| value)
     }
 
     /// The entries in order.
@@ -197,9 +188,7 @@ impl Object {
     }
 
     /// The values in order, to change them.
-    pub fn values_mut(
-        &mut self,
-    ) -> impl DoubleEndedIterator<Item = &mut Value> + ExactSizeIterator {
+    pub fn values_mut(&mut self) -> impl DoubleEndedIterator<Item = &mut Value> + ExactSizeIterator {
         self.0.iter_mut().map(|(_, value)| value)
     }
 }
@@ -337,9 +326,7 @@ impl ValueVisitor<'_> {
             return None;
         }
         match entries {
-            [(first, Value::Bool(true)), (second, Value::Number(num))]
-                if first == PLACEHOLDER && second == NUM =>
-            {
+            [(first, Value::Bool(true)), (second, Value::Number(num))] if first == PLACEHOLDER && second == NUM => {
                 self.0.get(usize::try_from(num.as_u64()?).ok()?)
             }
             _ => None,
@@ -428,9 +415,7 @@ impl<'de> Visitor<'de> for ValueVisitor<'_> {
 /// How serde_json gives numbers if some other crate has switched on its feature `arbitrary_precision`.
 fn arbitrary_precision(entries: &[(String, Value)]) -> Option<Number> {
     match entries {
-        [(key, Value::String(digits))] if key == "$serde_json::private::Number" => {
-            digits.parse().ok()
-        }
+        [(key, Value::String(digits))] if key == "$serde_json::private::Number" => digits.parse().ok(),
         _ => None,
     }
 }
@@ -473,19 +458,13 @@ mod tests {
         assert!(elements[3].is_null());
         assert_eq!(elements[4].as_bool(), Some(true));
         assert!(serde_json::from_str::<Object>("[]").is_err());
-        assert_eq!(
-            Value::from(Bytes::from_static(b"x")).as_bytes().unwrap(),
-            "x"
-        );
+        assert_eq!(Value::from(Bytes::from_static(b"x")).as_bytes().unwrap(), "x");
     }
 
     #[test]
     fn numbers_of_arbitrary_precision_are_numbers() {
         let entries = [("$serde_json::private::Number".into(), Value::from("12"))];
         assert_eq!(arbitrary_precision(&entries), Some(12.into()));
-        assert_eq!(
-            arbitrary_precision(&[("a".into(), Value::from("12"))]),
-            None
-        );
+        assert_eq!(arbitrary_precision(&[("a".into(), Value::from("12"))]), None);
     }
 }
