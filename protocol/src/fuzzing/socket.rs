@@ -155,19 +155,24 @@ pub fn serde_args(data: &[u8]) {
 
 fn read_as<T: DeserializeOwned + Serialize + PartialEq + Debug>(args: &Args) {
     let read = args.deserialize::<T>();
-    if args.attachments().is_empty() && !has_placeholder_key(args) {
+    if args.attachments().is_empty() && !has_placeholder_key(args) && serde_json_reads(args) {
         match (&read, &deserialize_resolving::<T>(args)) {
             (Ok(plain), Ok(resolved)) => assert_eq!(plain, resolved),
-            (plain, resolved) => assert_eq!(plain.is_err(), resolved.is_err(), "{read:?}"),
+            (plain, resolved) => assert_eq!(plain.is_err(), resolved.is_err(), "{plain:?} {resolved:?}"),
         }
     }
-    // What was read can be sent, and is read again as the same.
+    // What was read can be sent, and is read again as the same. (In a tuple, since some types are tuples.)
     if let Ok(value) = read
-        && let Ok(payload) = Payload::ack(&value, 10)
+        && let Ok(payload) = Payload::ack(&(&value,), 10)
         && let Some(args) = payload.to_args()
     {
-        assert_eq!(args.deserialize::<T>(), Ok(value));
+        assert_eq!(args.deserialize::<(T,)>(), Ok((value,)));
     }
+}
+
+/// Whether there is no half of a surrogate pair, of which serde_json can make bytes but no text.
+fn serde_json_reads(args: &Args) -> bool {
+    serde_json::from_str::<serde_json::Value>(&format!("[{}]", args.raw())).is_ok()
 }
 
 fn has_placeholder_key(args: &Args) -> bool {
@@ -216,4 +221,54 @@ enum Untagged {
     Bytes(Bytes),
     Pair(String, Value),
     Record(BTreeMap<String, Value>),
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+
+    fn corpus(target: &str) -> Vec<Vec<u8>> {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/corpus/");
+        let files = fs::read_dir([folder, target].concat()).unwrap();
+        files.map(|file| fs::read(file.unwrap().path()).unwrap()).collect()
+    }
+
+    /// A file of the corpus with some bytes changed, removed or copied to another place.
+    fn mutated(target: &str) -> impl Strategy<Value = Vec<u8>> {
+        let change = (any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0..4, any::<u8>());
+        (prop::sample::select(corpus(target)), vec(change, 0..6)).prop_map(|(mut data, changes)| {
+            for (at, other, kind, byte) in changes {
+                let (at, other) = (at.index(data.len().max(1)), other.index(data.len().max(1)));
+                match kind {
+                    0 if at < data.len() => data[at] = byte,
+                    1 => data.truncate(at),
+                    2 => data.extend_from_within(at.min(other)..at.max(other)),
+                    _ => data.insert(at, b"\"[]{},:0\\e-_"[usize::from(byte) % 12]),
+                }
+            }
+            data
+        })
+    }
+
+    #[test]
+    fn socket_targets_hold_on_their_corpus() {
+        corpus("sio_json").iter().for_each(|data| sio_json(data));
+        corpus("serde_args").iter().for_each(|data| serde_args(data));
+    }
+
+    proptest! {
+        #[test]
+        fn socket_packets_hold_near_the_corpus(data in mutated("sio_json")) {
+            sio_json(&data);
+        }
+
+        #[test]
+        fn socket_arguments_hold_near_the_corpus(data in mutated("serde_args")) {
+            serde_args(&data);
+        }
+    }
 }
