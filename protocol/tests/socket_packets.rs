@@ -1,6 +1,15 @@
 //! Which packets are valid, and what they say: one table for each packet type, each limit at n and n + 1, and the
 //! published attacks on parsers.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "tests"
+)]
+
 use bytes::Bytes;
 use sockeye_protocol::{
     Limits, Text,

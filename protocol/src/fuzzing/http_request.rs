@@ -239,26 +239,6 @@ mod tests {
     use super::*;
     use crate::fuzzing::eio_payload;
 
-    fn corpus(target: &str, run: fn(&[u8])) {
-        let folder = alloc::format!("{}/../fuzz/corpus/{target}", env!("CARGO_MANIFEST_DIR"));
-        let mut files = 0;
-        for file in std::fs::read_dir(folder).unwrap() {
-            run(&std::fs::read(file.unwrap().path()).unwrap());
-            files += 1;
-        }
-        assert!(files >= 8);
-    }
-
-    #[test]
-    fn eio_payload_holds_on_its_corpus() {
-        corpus("eio_payload", eio_payload);
-    }
-
-    #[test]
-    fn http_request_holds_on_its_corpus() {
-        corpus("http_request", http_request);
-    }
-
     fn line() -> impl Strategy<Value = String> {
         let polling = "/socket.io/?EIO=4&transport=polling";
         let upgrade = "\tConnection: Upgrade\tUpgrade: websocket\tSec-WebSocket-Version: 13\
