@@ -2,8 +2,9 @@
 //!
 //! `cargo run --release -p sockeye-protocol --example ws_echo -- --port 9001`
 #![allow(
+    clippy::arithmetic_side_effects,
     clippy::disallowed_methods,
-    reason = "a driver is where the clock belongs"
+    reason = "instants saturate, and a driver is where the clock belongs"
 )]
 
 use std::{
