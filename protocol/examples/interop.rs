@@ -1,10 +1,14 @@
 //! The server that the tests with the official JavaScript client talk to, on the driver of the `blocking` example. Its
 //! events are described in `tests/js/README.md`.
 
-use std::{collections::HashMap, io, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    time::Duration,
+};
 
 use sockeye_protocol::{
-    Config, Instant, SocketKey,
+    Config, Instant, Sid, SocketKey,
     server::{AckId, AckOutcome, AckToken, ConnectError, ConnectRequest, Event, Room, Server, Target},
     socket::{Args, Object, Payload, Value},
 };
@@ -26,8 +30,8 @@ fn main() -> io::Result<()> {
 #[derive(Default)]
 struct Interop {
     /// Sockets that left, whose id watchers are told with the reason.
-    leaving: HashMap<SocketKey, String>,
-    questions: HashMap<(SocketKey, AckId), ()>,
+    leaving: BTreeMap<SocketKey, String>,
+    questions: BTreeSet<(SocketKey, AckId)>,
 }
 
 impl Interop {
@@ -38,7 +42,7 @@ impl Interop {
                 // Sending fails when the client has just gone: its disconnect event follows.
                 let _ = self.on_packet(server, now, socket, &event, &args, ack);
             }
-            Event::Ack { socket, id, outcome } if self.questions.remove(&(socket, id)).is_some() => {
+            Event::Ack { socket, id, outcome } if self.questions.remove(&(socket, id)) => {
                 let mut answer = vec![Value::from("timeout")];
                 if let AckOutcome::Reply(args) = outcome {
                     answer = vec![Value::from("ok")];
@@ -89,8 +93,8 @@ impl Interop {
             }
             "broadcast" => {
                 let (rooms, except): (Vec<String>, Vec<String>) = args.deserialize()?;
-                let rooms: Vec<Room<'_>> = rooms.iter().map(|room| Room::from(room.as_str())).collect();
-                let except: Vec<Room<'_>> = except.iter().map(|room| Room::from(room.as_str())).collect();
+                let rooms: Vec<Room<'_>> = rooms.iter().map(|room| named_or_own(room)).collect();
+                let except: Vec<Room<'_>> = except.iter().map(|room| named_or_own(room)).collect();
                 let target = Target { namespace: socket.namespace(), rooms: &rooms, except: &except };
                 server.broadcast(now, &target, &event_with("news", rest(args, 2)?)?);
             }
@@ -98,7 +102,7 @@ impl Interop {
                 let millis: u64 = args.deserialize()?;
                 let question = event_with("question", rest(args, 1)?)?;
                 let id = server.emit_with_ack(now, socket, &question, Duration::from_millis(millis))?;
-                self.questions.insert((socket, id), ());
+                self.questions.insert((socket, id));
             }
             "burst" => {
                 for tick in 0..args.deserialize::<u32>()? {
@@ -139,6 +143,11 @@ fn emit(
 
 fn event_with(event: &str, args: Vec<Value>) -> Result<Payload, sockeye_protocol::socket::EncodeError> {
     Payload::event(event, &sockeye_protocol::socket::Spread(&args), MAX_ATTACHMENTS)
+}
+
+/// What JavaScript does not tell apart: a room, or the socket with that id.
+fn named_or_own(room: &str) -> Room<'_> {
+    room.parse::<Sid>().map_or(Room::Named(room), Room::Own)
 }
 
 fn rest(args: &Args, from: usize) -> Result<Vec<Value>, sockeye_protocol::socket::ArgsError> {

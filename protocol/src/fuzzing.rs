@@ -129,7 +129,13 @@ pub use http_request::http_request;
 
 // --- sio_json ---
 
+mod socket;
+
+pub use socket::sio_json;
+
 // --- serde_args ---
+
+pub use socket::serde_args;
 
 // --- server_ops ---
 

@@ -10,36 +10,36 @@ use sockeye_protocol::Limits;
 use sockeye_protocol::http::{Body, Request, Response};
 
 /// One HTTP connection.
-pub struct Http {
-    pub stream: TcpStream,
+pub(crate) struct Http {
+    pub(crate) stream: TcpStream,
     /// What was read and not used yet.
-    pub buffer: BytesMut,
+    pub(crate) buffer: BytesMut,
     limits: Limits,
     idle: Duration,
 }
 
 /// Why a request has no answer of the core.
-pub enum Refusal {
+pub(crate) enum Refusal {
     Status(u16),
     Gone(Error),
 }
 
 /// How long a request's body is (RFC 9112, 6.3).
 #[derive(Clone, Copy, PartialEq)]
-pub enum Framing {
+pub(crate) enum Framing {
     Length(usize),
     Chunked,
 }
 
 impl Http {
-    pub fn new(stream: TcpStream, limits: &Limits) -> io::Result<Self> {
+    pub(crate) fn new(stream: TcpStream, limits: &Limits) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         stream.set_write_timeout(Some(limits.body_timeout))?;
         Ok(Self { stream, buffer: BytesMut::new(), limits: limits.clone(), idle: limits.header_timeout })
     }
 
     /// Reads a request's head, within the limits of bytes, headers and time.
-    pub fn read_head<T>(
+    pub(crate) fn read_head<T>(
         &mut self,
         handle: impl FnOnce(&Request<'_>) -> Result<T, Refusal>,
     ) -> Result<(T, Option<Framing>), Refusal> {
@@ -74,7 +74,7 @@ impl Http {
     }
 
     /// Reads a body, as far as `limit`.
-    pub fn read_body(&mut self, framing: Option<Framing>, limit: usize) -> io::Result<Body> {
+    pub(crate) fn read_body(&mut self, framing: Option<Framing>, limit: usize) -> io::Result<Body> {
         let deadline = Clock::now() + self.limits.body_timeout;
         let mut body = BytesMut::new();
         loop {
@@ -104,14 +104,14 @@ impl Http {
         }
     }
 
-    pub fn write(&mut self, response: &Response) -> io::Result<()> {
+    pub(crate) fn write(&mut self, response: &Response) -> io::Result<()> {
         let mut bytes = BytesMut::new();
         response.encode_http1(&mut bytes);
         self.stream.write_all(&bytes)
     }
 
     /// Reads what is there, until `deadline` at the latest. The end of the stream is an error.
-    pub fn read(&mut self, deadline: Clock) -> io::Result<()> {
+    pub(crate) fn read(&mut self, deadline: Clock) -> io::Result<()> {
         let left = deadline.saturating_duration_since(Clock::now());
         self.stream.set_read_timeout(Some(left.max(Duration::from_millis(1))))?;
         let mut chunk = [0; 65_536];
@@ -121,7 +121,7 @@ impl Http {
     }
 
     /// Whether the peer closed its side.
-    pub fn is_closed(&self) -> bool {
+    pub(crate) fn is_closed(&self) -> bool {
         let _ = self.stream.set_nonblocking(true);
         let peeked = self.stream.peek(&mut [0]).map_err(|error| error.kind());
         let _ = self.stream.set_nonblocking(false);

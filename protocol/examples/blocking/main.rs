@@ -33,7 +33,7 @@ mod http;
 use http::{Http, Refusal};
 
 /// What a program of your own does differently: what it makes of each event.
-pub type App = Box<dyn FnMut(&mut Server, Instant, Event) + Send>;
+pub(crate) type App = Box<dyn FnMut(&mut Server, Instant, Event) + Send>;
 
 fn conformance(server: &mut Server, now: Instant, event: Event) {
     // An emit fails when the client has just gone; its disconnect event follows.
@@ -64,7 +64,7 @@ fn main() -> io::Result<()> {
 }
 
 /// Serves `--port` with an application, or Engine.IO alone with `--engine`.
-pub fn serve(config: Config, namespaces: &[&str], app: App) -> io::Result<()> {
+pub(crate) fn serve(config: Config, namespaces: &[&str], app: App) -> io::Result<()> {
     let args: Vec<String> = std::env::args().collect();
     let port =
         args.iter().position(|arg| arg == "--port").and_then(|at| args.get(at + 1)?.parse().ok()).unwrap_or(3000);
@@ -234,13 +234,8 @@ impl Driver {
         }
     }
 
-    fn serve_websocket(
-        self: Arc<Self>,
-        mut stream: TcpStream,
-        socket: WebSocket,
-        mut buffer: BytesMut,
-    ) -> io::Result<()> {
-        let (kept, writing, writer) = (stream.try_clone()?, stream.try_clone()?, Arc::clone(&self));
+    fn serve_websocket(self: Arc<Self>, mut http: Http, socket: WebSocket) -> io::Result<()> {
+        let (kept, writing, writer) = (http.stream.try_clone()?, http.stream.try_clone()?, Arc::clone(&self));
         self.lock().driven.streams.insert(socket, kept);
         thread::spawn(move || writer.write_websocket(writing, socket));
         loop {
