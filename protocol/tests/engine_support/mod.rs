@@ -25,6 +25,17 @@ pub const UPGRADE: Headers<'static> = &[
 pub const POLLING: &str = "/socket.io/?EIO=4&transport=polling";
 pub const WEBSOCKET: &str = "/socket.io/?EIO=4&transport=websocket";
 
+pub const NONE: [&str; 0] = [];
+pub const CODE_1: &str = r#"400 {"code":1,"message":"Session ID unknown"}"#;
+pub const CODE_3: &str = r#"400 {"code":3,"message":"Bad request"}"#;
+
+/// The default options but for a change.
+pub fn config(change: impl FnOnce(&mut Config)) -> Config {
+    let mut config = Config::default();
+    change(&mut config);
+    config
+}
+
 pub fn sid() -> Sid {
     SidSource::new(&Seed::for_tests(1)).next_sid()
 }
