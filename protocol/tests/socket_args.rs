@@ -1,5 +1,4 @@
 //! Arguments and types: what a type is sent as, and what a type is read from.
-
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
