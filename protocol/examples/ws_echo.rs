@@ -1,7 +1,11 @@
 //! A bare WebSocket echo server on blocking sockets, one thread per connection: `ws::Stream` without any runtime.
 //!
 //! `cargo run --release -p sockeye-protocol --example ws_echo -- --port 9001`
-#![allow(clippy::disallowed_methods, reason = "a driver is where the clock belongs")]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::disallowed_methods,
+    reason = "instants saturate, and a driver is where the clock belongs"
+)]
 
 use std::{
     env,

@@ -1,102 +1,76 @@
 //! The bodies of the fuzz targets: one function each, `fuzz/fuzz_targets/` calls them. They are compiled for tests too
 //! and run over the committed corpus there, so that a refactoring cannot rot them.
 
-// --- ws_stream ---
+mod eio_payload;
+mod http_request;
+mod server_ops;
+mod socket;
+mod ws_stream;
 
-/// A WebSocket peer sends anything. The first byte chooses our role and a limit, the second the size of the pieces, the
-/// third after how many messages we close; the rest is what arrives. Messages are echoed.
-pub fn ws_stream(data: &[u8]) {
+pub use eio_payload::eio_payload;
+pub use http_request::http_request;
+pub use server_ops::server_ops;
+pub use socket::{serde_args, sio_json};
+pub use ws_stream::ws_stream;
+
+#[cfg(test)]
+mod tests {
     use alloc::vec::Vec;
+    use std::fs;
 
-    use bytes::{Buf as _, BytesMut};
+    use proptest::{collection::vec, prelude::*};
 
-    use crate::{
-        Instant, Seed,
-        ws::{Closing, Event, Message, Role, Settings, Stream},
-    };
+    fn corpus(target: &str) -> Vec<Vec<u8>> {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/corpus/");
+        let files = fs::read_dir([folder, target].concat()).unwrap();
+        files.map(|file| fs::read(file.unwrap().path()).unwrap()).collect()
+    }
 
-    let [first, piece, close_after, wire @ ..] = data else {
-        return;
-    };
-    let (role, peer) = match first & 1 {
-        0 => (Role::Server, Role::Client),
-        _ => (Role::Client, Role::Server),
-    };
-    let settings = Settings { max_message: 1 << (first >> 1 & 0x0f), max_empty_fragments: 4, ..Settings::new(role) };
-    let now = Instant::ZERO;
-    let poll = |stream: &mut Stream, events: &mut Vec<Event>, echoes: &mut Vec<Message>| {
-        while let Some(event) = stream.poll_event(now) {
-            if let Event::Message(message) = &event {
-                assert!(!stream.is_closing());
-                stream.send(message);
-                echoes.push(message.clone());
-                if echoes.len() == usize::from(*close_after) {
-                    stream.close(now, Some(1001), "enough");
+    /// A file of the corpus with some bytes changed, removed or copied to another place.
+    fn mutated(target: &str) -> impl Strategy<Value = Vec<u8>> {
+        let change = (any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0..4, any::<u8>());
+        (prop::sample::select(corpus(target)), vec(change, 0..6)).prop_map(|(mut data, changes)| {
+            for (at, other, kind, byte) in changes {
+                let (at, other) = (at.index(data.len().max(1)), other.index(data.len().max(1)));
+                match kind {
+                    0 if at < data.len() => data[at] = byte,
+                    1 => data.truncate(at),
+                    2 => data.extend_from_within(at.min(other)..at.max(other)),
+                    _ => data.insert(at, b"\"[]{},:0\\e-_"[usize::from(byte) % 12]),
                 }
             }
-            events.push(event);
-        }
-        // An unfinished message, and one control frame or header.
-        assert!(stream.buffered() <= settings.max_message.saturating_add(14 + 125));
-    };
-    let run = |piece: usize| {
-        let mut stream = Stream::new(settings, Some(&Seed::for_tests(1)));
-        let (mut events, mut echoes) = (Vec::new(), Vec::new());
-        for bytes in wire.chunks(piece) {
-            stream.handle_bytes(&mut BytesMut::from(bytes));
-            poll(&mut stream, &mut events, &mut echoes);
-        }
-        stream.handle_eof();
-        poll(&mut stream, &mut events, &mut echoes);
-        assert_eq!(stream.buffered(), 0);
-        let packets = stream.queue().packets();
-        let queue = stream.transmit();
-        let sent = queue.copy_to_bytes(queue.remaining());
-        (events, echoes, packets, sent)
-    };
-
-    let whole = run(wire.len().max(1));
-    assert_eq!(run(usize::from(*piece).max(1)), whole);
-
-    let (events, echoes, packets, sent) = whole;
-    assert_eq!(packets, echoes.len());
-    assert!(matches!(events.last(), Some(Event::Closing(_))));
-    let mut other = Stream::new(Settings::new(peer), Some(&Seed::for_tests(2)));
-    other.handle_bytes(&mut BytesMut::from(&sent[..]));
-    other.handle_eof();
-    let (mut received, mut last) = (Vec::new(), None);
-    while let Some(event) = other.poll_event(now) {
-        match event {
-            Event::Message(message) => received.push(message),
-            Event::Closing(closing) => last = Some(closing),
-            Event::Pong(_) => {}
-        }
+            data
+        })
     }
-    assert_eq!(received, echoes);
-    let closed = echoes.len() == usize::from(*close_after).max(1)
-        || !matches!(events.last(), Some(Event::Closing(Closing::Eof)));
-    match last {
-        Some(Closing::Peer(_)) => assert!(closed),
-        last => assert!(last == Some(Closing::Eof) && (!closed || *close_after == 0)),
+
+    macro_rules! targets {
+        ($($target:ident: $near:ident),+ $(,)?) => {
+            $(
+                #[test]
+                fn $target() {
+                    let files = corpus(stringify!($target));
+                    assert!(files.len() >= 8);
+                    files.iter().for_each(|data| super::$target(data));
+                }
+            )+
+
+            proptest! {
+                $(
+                    #[test]
+                    fn $near(data in mutated(stringify!($target))) {
+                        super::$target(&data);
+                    }
+                )+
+            }
+        };
+    }
+
+    targets! {
+        eio_payload: near_eio_payload,
+        http_request: near_http_request,
+        serde_args: near_serde_args,
+        server_ops: near_server_ops,
+        sio_json: near_sio_json,
+        ws_stream: near_ws_stream,
     }
 }
-
-// --- eio_payload ---
-
-// --- http_request ---
-
-// --- sio_json ---
-
-mod socket;
-
-pub use socket::sio_json;
-
-// --- serde_args ---
-
-pub use socket::serde_args;
-
-// --- server_ops ---
-
-mod server_ops;
-
-pub use server_ops::server_ops;

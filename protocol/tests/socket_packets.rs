@@ -1,11 +1,12 @@
 //! Which packets are valid, and what they say: one table for each packet type, each limit at n and n + 1, and the
 //! published attacks on parsers.
 #![allow(
-    clippy::arithmetic_side_effects,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    clippy::indexing_slicing
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "tests"
 )]
 
 use bytes::Bytes;

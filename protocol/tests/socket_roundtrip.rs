@@ -1,10 +1,11 @@
 //! Properties: what is sent arrives, and what is accepted is what JavaScript's parser would have made of it.
 #![allow(
-    clippy::arithmetic_side_effects,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    clippy::indexing_slicing
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "tests"
 )]
 
 use bytes::Bytes;

@@ -312,11 +312,9 @@ impl Simulation {
                     self.server.sockets_leave(&target, &["r"]);
                 }
             }
-            (29, _) => {
-                if !self.undecided.is_empty() {
-                    let request = self.undecided.swap_remove(script.pick(self.undecided.len()));
-                    self.decide(request, script.byte() < 200);
-                }
+            (29, _) if !self.undecided.is_empty() => {
+                let request = self.undecided.swap_remove(script.pick(self.undecided.len()));
+                self.decide(request, script.byte() < 200);
             }
             _ => {}
         }

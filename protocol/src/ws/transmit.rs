@@ -580,7 +580,7 @@ mod tests {
             queue.push_pong(mask, b"two");
             queue.push(Opcode::Ping, mask, &[b"ping"], None);
             queue.push_close(mask, b"\x03\xe8bye");
-            let out: Vec<_> = std::iter::from_fn(|| queue.pop_message()).collect();
+            let out: Vec<_> = iter::from_fn(|| queue.pop_message()).collect();
             let close = CloseFrame { code: 1000, reason: "bye".into() };
             assert_eq!(
                 out,
