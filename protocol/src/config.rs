@@ -77,10 +77,7 @@ pub struct Transports {
 
 impl Default for Transports {
     fn default() -> Self {
-        Self {
-            polling: true,
-            websocket: true,
-        }
+        Self { polling: true, websocket: true }
     }
 }
 

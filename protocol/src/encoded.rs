@@ -1,24 +1,53 @@
 //! A packet that is encoded once for any number of recipients.
 
-use alloc::{sync::Arc, vec::Vec};
+use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
+use once_cell::race::OnceBox;
+
+use crate::{
+    socket::{PacketType, Payload, write_head},
+    ws,
+};
 
 /// A Socket.IO packet, encoded once for any number of recipients. Cloning shares it.
+///
+/// The text's WebSocket frame is made at once, since an unmasked frame is the same for every recipient, and its
+/// payload is what polling recipients get too. The forms of the attachments are made on first use and kept.
 #[derive(Clone, Debug)]
 pub struct Encoded(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    text: Bytes,
     text_frame: Bytes,
+    /// Where the payload starts in `text_frame`.
+    text_start: usize,
     attachments: Vec<Bytes>,
+    attachment_frames: OnceBox<Vec<Bytes>>,
+    attachment_texts: OnceBox<Vec<Bytes>>,
 }
 
 impl Encoded {
+    /// Encodes an event for one namespace, with the id that its acknowledgements shall carry, if any.
+    pub(crate) fn event(namespace: &str, id: Option<u64>, payload: &Payload) -> Self {
+        // "4": an Engine.IO message (Engine.IO protocol v4, "Packet encoding").
+        let mut head = Vec::from(*b"4");
+        write_head(&mut head, PacketType::Event, payload.attachments().len(), namespace, id);
+        let text_frame = ws::encode_frame(ws::Opcode::Text, &[&head, payload.json()]);
+        let text_len = head.len().saturating_add(payload.json().len());
+        Self(Arc::new(Inner {
+            text_start: text_frame.len().saturating_sub(text_len),
+            text_frame,
+            attachments: payload.attachments().to_vec(),
+            attachment_frames: OnceBox::new(),
+            attachment_texts: OnceBox::new(),
+        }))
+    }
+
     /// The packet's Engine.IO text form, `4` and the Socket.IO text.
     pub(crate) fn text(&self) -> Bytes {
-        self.0.text.clone()
+        self.0.text_frame.slice(self.0.text_start..)
     }
 
     /// The same as a whole, unmasked WebSocket frame.
@@ -33,20 +62,56 @@ impl Encoded {
 
     /// The attachments as whole, unmasked WebSocket frames.
     pub(crate) fn attachment_frames(&self) -> &[Bytes] {
-        &self.0.attachments
+        self.0.attachment_frames.get_or_init(|| {
+            let frame = |bytes: &Bytes| ws::encode_frame(ws::Opcode::Binary, &[bytes]);
+            Box::new(self.0.attachments.iter().map(frame).collect())
+        })
     }
 
-    /// The attachments as `b` and base64, made on first use.
+    /// The attachments as `b` and base64 (Engine.IO protocol v4, "HTTP long-polling", "Packet encoding").
     pub(crate) fn attachment_texts(&self) -> &[Bytes] {
-        &self.0.attachments
+        self.0.attachment_texts.get_or_init(|| {
+            let text = |bytes: &Bytes| {
+                let mut text = String::from("b");
+                STANDARD.encode_string(bytes, &mut text);
+                Bytes::from(text)
+            };
+            Box::new(self.0.attachments.iter().map(text).collect())
+        })
     }
 
     /// Bytes of the text and of the attachments.
     pub fn size(&self) -> usize {
-        self.0
-            .attachments
-            .iter()
-            .map(Bytes::len)
-            .fold(self.0.text.len(), usize::saturating_add)
+        let text = self.0.text_frame.len().saturating_sub(self.0.text_start);
+        self.0.attachments.iter().map(Bytes::len).fold(text, usize::saturating_add)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_form_shares_one_encoding() {
+        let payload = Payload::event("news", &json!({"a": 1}), 10).unwrap();
+        let encoded = Encoded::event("/admin", Some(3), &payload);
+        assert_eq!(encoded.text(), r#"42/admin,3["news",{"a":1}]"#);
+        assert_eq!(encoded.text().as_ptr(), encoded.text_frame()[2..].as_ptr());
+        assert_eq!(encoded.text_frame()[0], 0x81);
+        assert_eq!(encoded.size(), 26);
+        assert!(encoded.attachment_frames().is_empty());
+    }
+
+    #[test]
+    fn attachments_have_a_frame_and_a_text() {
+        let payload = Payload::event("news", &Bytes::from_static(b"\x01\x02"), 10).unwrap();
+        let encoded = Encoded::event("/", None, &payload);
+        assert_eq!(encoded.text(), r#"451-["news",{"_placeholder":true,"num":0}]"#);
+        assert_eq!(encoded.attachments(), [Bytes::from_static(b"\x01\x02")]);
+        assert_eq!(encoded.attachment_frames(), [Bytes::from_static(b"\x82\x02\x01\x02")]);
+        assert_eq!(encoded.attachment_texts(), [Bytes::from_static(b"bAQI=")]);
+        assert_eq!(encoded.attachment_texts().as_ptr(), encoded.attachment_texts().as_ptr());
     }
 }

@@ -116,14 +116,9 @@ mod tests {
         let text = sid.to_string();
         assert_eq!(text.len(), Sid::LEN);
         assert_eq!(text.parse(), Ok(sid));
-        for bad in [
-            "",
-            "__proto__",
-            &text[1..],
-            &(text.clone() + "A"),
-            "AAAAAAAAAAAAAAAAAAAAA/",
-            "AAAAAAAAAAAAAAAAAAAAA=",
-        ] {
+        for bad in
+            ["", "__proto__", &text[1..], &(text.clone() + "A"), "AAAAAAAAAAAAAAAAAAAAA/", "AAAAAAAAAAAAAAAAAAAAA="]
+        {
             assert_eq!(bad.parse::<Sid>(), Err(ParseSidError), "{bad}");
         }
     }

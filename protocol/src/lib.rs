@@ -25,7 +25,9 @@ pub mod fuzzing;
 mod hash;
 pub mod http;
 pub mod key;
+mod machines;
 pub mod rng;
+pub mod server;
 pub mod socket;
 pub mod text;
 pub mod time;
@@ -33,6 +35,7 @@ pub mod ws;
 
 pub use config::{Config, Cors, Limits, Origins, QueuePolicy, Transports};
 pub use key::{ConnKey, NspId, RequestId, Sid, SocketKey, TransportId};
+pub use machines::{Output, Route};
 pub use rng::Seed;
 pub use text::Text;
 pub use time::Instant;

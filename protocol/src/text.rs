@@ -39,10 +39,7 @@ impl Text {
 
     /// The part of this text that `part` is, sharing its bytes. A `part` from elsewhere is copied.
     pub fn slice_ref(&self, part: &str) -> Self {
-        let (own, other) = (
-            self.0.as_bytes().as_ptr_range(),
-            part.as_bytes().as_ptr_range(),
-        );
+        let (own, other) = (self.0.as_bytes().as_ptr_range(), part.as_bytes().as_ptr_range());
         if part.is_empty() {
             Self::EMPTY
         } else if own.start <= other.start && other.end <= own.end {

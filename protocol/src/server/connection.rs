@@ -1,0 +1,801 @@
+//! One client of a Socket.IO server.
+
+use alloc::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    vec::Vec,
+};
+use core::time::Duration;
+
+use bytes::BytesMut;
+
+use super::{
+    error::{EmitError, Error, RequestGone},
+    event::{AckId, AckOutcome, AckToken, ConnectError, ConnectRequest, DisconnectReason, Event},
+    handshake::Handshake,
+    hub::{ConnectionEvent, HubEvent, ToConnection, ToHub},
+    stats::Stats,
+};
+use crate::{
+    Config, Instant, QueuePolicy, Text,
+    encoded::Encoded,
+    engine::{self, CloseReason, Message, SendError, Session, Step},
+    http::{Body, Request, Response},
+    key::{ConnKey, RequestId, Sid, SocketKey, TransportId},
+    machines::Machine,
+    socket::{Data, Decoder, Packet, PacketType, Payload, write_head},
+    ws,
+};
+
+/// One client: an Engine.IO session, the Socket.IO packets on it, and the namespaces that the client joined.
+///
+/// Owned by one task (or by [`super::Server`]); it shares nothing. Call order: after any number of `handle_*` calls
+/// and verbs, in any order, call [`poll_output`](Self::poll_output) until it returns `None`, write what
+/// [`transmit`](Self::transmit) holds, and arm a timer for [`poll_timeout`](Self::poll_timeout).
+///
+/// - **Getters**: [`key`](Self::key), [`handshake`](Self::handshake), [`wants_read`](Self::wants_read), …
+/// - **Inputs**, which are stored and processed in order by `poll_output`: [`handle_request`](Self::handle_request),
+///   [`handle_body`](Self::handle_body), [`handle_abort`](Self::handle_abort), [`handle_bytes`](Self::handle_bytes) or
+///   [`handle_message`](Self::handle_message), [`handle_eof`](Self::handle_eof),
+///   [`handle_timeout`](Self::handle_timeout); and [`handle_hub_event`](Self::handle_hub_event), which acts at once.
+/// - **Verbs**, which act at once: [`accept`](Self::accept), [`reject`](Self::reject), [`emit`](Self::emit),
+///   [`emit_with_ack`](Self::emit_with_ack), [`reply`](Self::reply), [`disconnect`](Self::disconnect),
+///   [`shutdown`](Self::shutdown).
+/// - **Outputs**: [`poll_output`](Self::poll_output), [`poll_timeout`](Self::poll_timeout),
+///   [`transmit`](Self::transmit).
+#[derive(Debug)]
+pub struct Connection {
+    config: Arc<Config>,
+    key: ConnKey,
+    handshake: Arc<Handshake>,
+    session: Session,
+    decoder: Decoder,
+    slots: Vec<Slot>,
+    outputs: VecDeque<Output>,
+    hub_events: VecDeque<ConnectionEvent>,
+    /// Until when a namespace must have been joined (behaviours, item 35).
+    connect_deadline: Option<Instant>,
+    /// Until when the attachments of a packet must have arrived.
+    packet_deadline: Option<Instant>,
+    /// No acknowledgement is due before this.
+    ack_deadline: Option<Instant>,
+    /// The latest tick that was given, perhaps not processed yet.
+    ticked: Instant,
+    refusals: usize,
+    /// Set once this side gave up the connection: what still arrives is ignored.
+    closing: Option<Error>,
+    ended: bool,
+    drained: bool,
+    /// Scratch for packet heads: no allocation per emit.
+    head: Vec<u8>,
+}
+
+/// A namespace as this client sees it.
+#[derive(Debug)]
+struct Slot {
+    name: Text,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// The hub was asked whether there is such a namespace; with what the client gave as `auth`.
+    Asked(Option<Data>),
+    /// The application was asked.
+    Pending {
+        socket: SocketKey,
+    },
+    Joined(Joined),
+    /// This side disconnected the socket. What the client sent before it knew is ignored until its next CONNECT.
+    Left,
+}
+
+#[derive(Debug)]
+struct Joined {
+    socket: SocketKey,
+    policy: Option<QueuePolicy>,
+    next_ack: u64,
+    /// Acknowledgements that the client owes, and when each is due.
+    acks: BTreeMap<u64, Instant>,
+}
+
+/// What a connection has to say.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Output {
+    /// Answer a request.
+    Respond {
+        /// The request.
+        id: RequestId,
+        /// Its answer.
+        response: Response,
+    },
+    /// Answer a request with 101; from there on its byte stream is the WebSocket `transport`.
+    Upgrade {
+        /// The request.
+        id: RequestId,
+        /// Its answer, 101.
+        response: Response,
+        /// The name of the byte stream from here on.
+        transport: TransportId,
+    },
+    /// Write what [`Connection::transmit`] still holds, close the byte stream, and report `handle_eof`.
+    Shutdown(TransportId),
+    /// Drop the byte stream now, and report `handle_eof`.
+    Abort(TransportId),
+    /// Tell the application.
+    Event(Event),
+    /// Forward to [`super::Hub::handle_event`].
+    Hub(ConnectionEvent),
+}
+
+impl Connection {
+    pub(super) fn new(now: Instant, config: Arc<Config>, key: ConnKey, sid: Sid, head: &Request<'_>) -> Self {
+        Self {
+            key,
+            handshake: Arc::new(Handshake::new(now, head)),
+            session: Session::new(now, Arc::clone(&config), sid),
+            decoder: Decoder::new(&config.limits),
+            slots: Vec::new(),
+            outputs: VecDeque::new(),
+            hub_events: VecDeque::new(),
+            connect_deadline: Some(now + config.connect_timeout),
+            packet_deadline: None,
+            ack_deadline: None,
+            ticked: Instant::ZERO,
+            refusals: 0,
+            closing: None,
+            ended: false,
+            drained: false,
+            head: Vec::new(),
+            config,
+        }
+    }
+
+    /// The connection's key.
+    pub const fn key(&self) -> ConnKey {
+        self.key
+    }
+
+    /// The request that opened the connection.
+    pub const fn handshake(&self) -> &Arc<Handshake> {
+        &self.handshake
+    }
+
+    /// The transport in use: `polling` or `websocket`.
+    pub fn transport_name(&self) -> &'static str {
+        self.session.transport_name()
+    }
+
+    /// Whether a driver should go on reading from the peer: `false` while more than
+    /// [`crate::Limits::high_water`] bytes wait to be sent to it.
+    pub fn wants_read(&self) -> bool {
+        self.session.queued_bytes() <= self.config.limits.high_water
+    }
+
+    /// Whether nothing is left to do: the connection can be dropped.
+    pub const fn is_drained(&self) -> bool {
+        self.drained
+    }
+
+    /// Counts of what the connection holds.
+    pub fn stats(&self) -> Stats {
+        let session = self.session.stats();
+        let mut stats = Stats {
+            requests: session.requests,
+            transports: session.transports,
+            received_bytes: session.received_bytes.saturating_add(self.decoder.pending_bytes()),
+            queued_bytes: session.queued_bytes,
+            queued_packets: session.queued_packets,
+            waiting: session.waiting.saturating_add(self.outputs.len()).saturating_add(self.hub_events.len()),
+            ..Stats::default()
+        };
+        for slot in &self.slots {
+            match &slot.state {
+                State::Joined(joined) => stats.acks = stats.acks.saturating_add(joined.acks.len()),
+                State::Left => stats.left_namespaces = stats.left_namespaces.saturating_add(1),
+                State::Asked(_) | State::Pending { .. } => {}
+            }
+        }
+        stats
+    }
+
+    /// A request for this connection. With [`Body::Pending`], [`handle_body`](Self::handle_body) follows.
+    pub fn handle_request(&mut self, now: Instant, id: RequestId, head: &Request<'_>, body: Body) {
+        self.session.handle_request(now, id, head, body);
+    }
+
+    /// The body of a request whose head came with [`Body::Pending`].
+    pub fn handle_body(&mut self, now: Instant, id: RequestId, body: Body) {
+        self.session.handle_body(now, id, body);
+    }
+
+    /// The peer dropped a request that is not answered yet.
+    pub fn handle_abort(&mut self, now: Instant, id: RequestId) {
+        self.session.handle_abort(now, id);
+    }
+
+    /// Bytes of a WebSocket. The buffer is always consumed whole.
+    pub fn handle_bytes(&mut self, now: Instant, transport: TransportId, buffer: &mut BytesMut) {
+        self.session.handle_bytes(now, transport, buffer);
+    }
+
+    /// A message of a WebSocket that a framework owns, instead of [`handle_bytes`](Self::handle_bytes).
+    pub fn handle_message(&mut self, now: Instant, transport: TransportId, message: Message) {
+        self.session.handle_message(now, transport, message);
+    }
+
+    /// The byte stream of a WebSocket ended, failed, or was closed as told.
+    pub fn handle_eof(&mut self, now: Instant, transport: TransportId) {
+        self.session.handle_eof(now, transport);
+    }
+
+    /// A tick. One that comes early does nothing.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.ticked = self.ticked.max(now);
+        self.session.handle_timeout(now);
+    }
+
+    /// What the hub has to say to this connection.
+    pub fn handle_hub_event(&mut self, now: Instant, event: HubEvent) {
+        match event.0 {
+            ToConnection::Found { namespace, socket, sid } => self.on_found(&namespace, socket, sid),
+            ToConnection::Unknown { namespace } => {
+                // Socket.IO protocol v5, "Connection to a namespace": the connection stays open.
+                if let Some(index) = self.asked(&namespace) {
+                    self.slots.remove(index);
+                    self.refuse(now, &namespace, "Invalid namespace");
+                }
+            }
+            ToConnection::Deliver { socket, packet } => self.deliver(now, socket, &packet),
+            ToConnection::Disconnect { socket, close } => self.disconnect(now, socket, close),
+        }
+    }
+
+    /// Accepts a connection request: the client is told, and the socket is connected.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestGone`] if the client went away in the meantime.
+    pub fn accept(&mut self, now: Instant, request: ConnectRequest) -> Result<SocketKey, RequestGone> {
+        let index = self.pending(request.socket).ok_or(RequestGone)?;
+        let answer = Payload::data(&Sids { sid: request.sid }).map_err(|_| RequestGone)?;
+        let slot = self.slots.get_mut(index).ok_or(RequestGone)?;
+        slot.state = State::Joined(Joined { socket: request.socket, policy: None, next_ack: 0, acks: BTreeMap::new() });
+        let name = slot.name.clone();
+        self.connect_deadline = None;
+        self.hub_events.push_back(ConnectionEvent(ToHub::Accept(request.socket)));
+        self.send(now, PacketType::Connect, &name, Some(&answer));
+        Ok(request.socket)
+    }
+
+    /// Refuses a connection request: the client gets `connect_error`. The rooms that the socket joined are left.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestGone`] if the client went away in the meantime.
+    pub fn reject(&mut self, now: Instant, request: ConnectRequest, error: &ConnectError) -> Result<(), RequestGone> {
+        let index = self.pending(request.socket).ok_or(RequestGone)?;
+        let slot = self.slots.remove(index);
+        self.hub_events.push_back(ConnectionEvent(ToHub::Leave(request.socket)));
+        self.refuse_with(now, &slot.name, error.payload());
+        Ok(())
+    }
+
+    /// Sends an event ([`Payload::event`]) to a socket.
+    ///
+    /// # Errors
+    ///
+    /// [`EmitError::NotConnected`], or [`EmitError::Full`] under [`QueuePolicy::Error`].
+    pub fn emit(&mut self, now: Instant, socket: SocketKey, event: &Payload) -> Result<(), EmitError> {
+        self.send_packet(now, socket, PacketType::Event, None, event)
+    }
+
+    /// Sends an event to a socket and asks for an acknowledgement, which [`Event::Ack`] brings: the answer, or that
+    /// there was none within `timeout`, or that the socket was disconnected before.
+    ///
+    /// # Errors
+    ///
+    /// [`EmitError::NotConnected`], [`EmitError::TooManyAcks`], or [`EmitError::Full`] under [`QueuePolicy::Error`].
+    pub fn emit_with_ack(
+        &mut self,
+        now: Instant,
+        socket: SocketKey,
+        event: &Payload,
+        timeout: Duration,
+    ) -> Result<AckId, EmitError> {
+        let limit = self.config.limits.outstanding_acks;
+        let (_, joined) = self.joined(socket).ok_or(EmitError::NotConnected)?;
+        if joined.acks.len() >= limit {
+            return Err(EmitError::TooManyAcks { limit });
+        }
+        // Even numbers for direct emits: a broadcast, which shares one id among its recipients, takes odd ones.
+        let id = joined.next_ack;
+        joined.next_ack = id.saturating_add(2);
+        let due = self.clamp(now) + timeout;
+        if let Some((_, joined)) = self.joined(socket) {
+            joined.acks.insert(id, due);
+        }
+        self.ack_deadline = Some(self.ack_deadline.map_or(due, |deadline| deadline.min(due)));
+        let sent = self.send_packet(now, socket, PacketType::Event, Some(id), event);
+        if sent.is_err()
+            && let Some((_, joined)) = self.joined(socket)
+        {
+            joined.acks.remove(&id);
+        }
+        sent.map(|()| AckId(id))
+    }
+
+    /// Acknowledges an event ([`Payload::ack`]).
+    ///
+    /// # Errors
+    ///
+    /// [`EmitError::NotConnected`], or [`EmitError::Full`] under [`QueuePolicy::Error`].
+    pub fn reply(&mut self, now: Instant, token: AckToken, answer: &Payload) -> Result<(), EmitError> {
+        self.send_packet(now, token.socket, PacketType::Ack, Some(token.id), answer)
+    }
+
+    /// Makes a socket leave its namespace. With `close`, the whole connection is closed after that, all its sockets
+    /// with it. Does nothing if the socket is gone.
+    pub fn disconnect(&mut self, now: Instant, socket: SocketKey, close: bool) {
+        if self.joined(socket).is_none() {
+            return;
+        }
+        let reason = DisconnectReason::ServerNamespaceDisconnect;
+        let leaving: Vec<Text> = self
+            .slots
+            .iter()
+            .filter(|slot| matches!(&slot.state, State::Joined(joined) if close || joined.socket == socket))
+            .map(|slot| slot.name.clone())
+            .collect();
+        for name in leaving {
+            self.send(now, PacketType::Disconnect, &name, None);
+            if let Some(index) = self.slot(&name) {
+                self.leave(index, reason, None);
+                self.slots.push(Slot { name, state: State::Left });
+            }
+        }
+        if close {
+            self.end(DisconnectReason::ForcedServerClose, None);
+            self.session.close(now, CloseReason::ForcedClose);
+        }
+    }
+
+    /// Closes the connection because the server goes away: its sockets are disconnected with the reason
+    /// `server shutting down`, and the client sees its transport closed.
+    pub fn shutdown(&mut self, now: Instant) {
+        self.end(DisconnectReason::ServerShuttingDown, None);
+        self.session.close(now, CloseReason::ServerShuttingDown);
+    }
+
+    /// What a full send queue of this socket does from here on, instead of [`Config::queue_policy`].
+    pub fn set_queue_policy(&mut self, socket: SocketKey, policy: QueuePolicy) {
+        if let Some((_, joined)) = self.joined(socket) {
+            joined.policy = Some(policy);
+        }
+    }
+
+    /// The next thing to do. Processes stored inputs one packet at a time, in order of arrival.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.poll_until(u64::MAX)
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is to be called next, if at all.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let own = [self.connect_deadline, self.packet_deadline, self.ack_deadline];
+        // A deadline that a stored tick has reached is handled when that tick's turn comes.
+        let own = own.into_iter().flatten().filter(|deadline| *deadline > self.ticked);
+        own.chain(self.session.poll_timeout()).min()
+    }
+
+    /// The bytes to write to a WebSocket, as a [`bytes::Buf`].
+    pub fn transmit(&mut self, transport: TransportId) -> Option<&mut ws::TransmitQueue> {
+        self.session.transmit(transport)
+    }
+
+    pub(super) fn poll_until(&mut self, until: u64) -> Option<Output> {
+        loop {
+            if let Some(event) = self.hub_events.pop_front() {
+                return Some(Output::Hub(event));
+            }
+            if let Some(output) = self.outputs.pop_front() {
+                return Some(output);
+            }
+            match self.session.poll_step(until) {
+                Some(Step::Tick(now)) => self.on_tick(now),
+                Some(Step::Output(output)) => {
+                    if let Some(output) = self.on_engine(output) {
+                        return Some(output);
+                    }
+                }
+                None if !self.drained && self.session.is_drained() => {
+                    self.drained = true;
+                    self.hub_events.push_back(ConnectionEvent(ToHub::Drain));
+                }
+                None => return None,
+            }
+        }
+    }
+
+    /// The WebSockets that have something to write.
+    pub fn unsent(&self) -> impl Iterator<Item = TransportId> {
+        self.session.unsent()
+    }
+
+    /// For [`super::Server`], which forwards these right after a verb.
+    pub(super) fn poll_hub_event(&mut self) -> Option<ConnectionEvent> {
+        self.hub_events.pop_front()
+    }
+
+    fn on_engine(&mut self, output: engine::Output) -> Option<Output> {
+        Some(match output {
+            engine::Output::Respond { id, response } => Output::Respond { id, response },
+            engine::Output::Upgrade { id, response, transport } => Output::Upgrade { id, response, transport },
+            engine::Output::Shutdown { transport } => Output::Shutdown(transport),
+            engine::Output::Abort { transport } => Output::Abort(transport),
+            engine::Output::Event(engine::Event::Open) => return None,
+            engine::Output::Event(engine::Event::Upgraded) => Output::Event(Event::Upgrade(self.key)),
+            engine::Output::Event(engine::Event::Message(message)) => {
+                self.on_message(message);
+                return None;
+            }
+            engine::Output::Event(engine::Event::Close { reason, error }) => {
+                self.on_close(reason, error);
+                return None;
+            }
+        })
+    }
+
+    fn on_message(&mut self, message: Message) {
+        if self.ended {
+            return;
+        }
+        let now = self.session.clock();
+        let decoded = match message {
+            Message::Text(text) => self.decoder.handle_text(text),
+            Message::Binary(bytes) => self.decoder.handle_binary(bytes),
+        };
+        match decoded {
+            Ok(Some(packet)) => {
+                self.packet_deadline = None;
+                self.on_packet(now, packet);
+            }
+            Ok(None) => {
+                // Attachments are not buffered for a namespace that was not joined (CVE-2026-48804).
+                let name = self.decoder.pending().map(|packet| packet.namespace().clone()).unwrap_or_default();
+                if !self
+                    .slots
+                    .iter()
+                    .any(|slot| slot.name == name && matches!(slot.state, State::Joined(_) | State::Left))
+                {
+                    self.fail(now, Error::NotJoined(name));
+                } else if self.packet_deadline.is_none() {
+                    self.packet_deadline = Some(now + self.config.limits.packet_timeout);
+                }
+            }
+            Err(error) => self.fail(now, Error::Packet(error)),
+        }
+    }
+
+    fn on_packet(&mut self, now: Instant, packet: Packet) {
+        match packet {
+            Packet::Connect { namespace, data } => self.on_connect(now, namespace, data),
+            Packet::Disconnect { namespace } => match self.established(now, &namespace) {
+                Some((index, Some(_))) => self.leave(index, DisconnectReason::ClientNamespaceDisconnect, None),
+                Some((index, None)) => {
+                    self.slots.remove(index);
+                }
+                None => {}
+            },
+            Packet::Event { namespace, id, event, args } => {
+                if let Some((_, Some(joined))) = self.established(now, &namespace) {
+                    let socket = joined.socket;
+                    let ack = id.map(|id| AckToken { socket, id });
+                    self.outputs.push_back(Output::Event(Event::Packet { socket, event, args, ack }));
+                }
+            }
+            Packet::Ack { namespace, id, args } => {
+                if let Some((_, Some(joined))) = self.established(now, &namespace) {
+                    let socket = joined.socket;
+                    // An unknown or repeated id is ignored (behaviours, item 52).
+                    if joined.acks.remove(&id).is_some() {
+                        self.push_ack(socket, id, AckOutcome::Reply(args));
+                    }
+                }
+            }
+            Packet::ConnectError { .. } => self.fail(now, Error::ConnectErrorFromClient),
+        }
+    }
+
+    fn on_connect(&mut self, now: Instant, namespace: Text, auth: Option<Data>) {
+        if let Some(index) = self.slot(&namespace) {
+            if !self.slots.get(index).is_some_and(|slot| matches!(slot.state, State::Left)) {
+                // While a first CONNECT waits for its answer, too: JavaScript makes two sockets then.
+                return self.fail(now, Error::JoinedTwice(namespace));
+            }
+            self.slots.remove(index);
+        }
+        let limits = &self.config.limits;
+        let (mut known, mut pending) = (0_usize, 0_usize);
+        for slot in &self.slots {
+            known = known.saturating_add(1);
+            pending =
+                pending.saturating_add(usize::from(matches!(slot.state, State::Asked(_) | State::Pending { .. })));
+        }
+        if known >= limits.namespaces {
+            let limit = limits.namespaces;
+            return self.refuse(
+                now,
+                &namespace,
+                &alloc::format!("Too many namespaces: {limit} are joined, the limit is {limit}"),
+            );
+        }
+        if pending >= limits.pending_namespaces {
+            let limit = limits.pending_namespaces;
+            return self.refuse(
+                now,
+                &namespace,
+                &alloc::format!("Too many namespaces: {limit} are pending, the limit is {limit}"),
+            );
+        }
+        self.slots.push(Slot { name: namespace.clone(), state: State::Asked(auth) });
+        self.hub_events.push_back(ConnectionEvent(ToHub::Lookup(namespace)));
+    }
+
+    fn on_found(&mut self, namespace: &Text, socket: SocketKey, sid: Sid) {
+        let Some(slot) = self.asked(namespace).and_then(|index| self.slots.get_mut(index)) else {
+            // The connection ended while the hub looked.
+            self.hub_events.push_back(ConnectionEvent(ToHub::Leave(socket)));
+            return;
+        };
+        let asked = core::mem::replace(&mut slot.state, State::Pending { socket });
+        let auth = if let State::Asked(auth) = asked { auth } else { None };
+        self.outputs.push_back(Output::Event(Event::Connect(ConnectRequest {
+            connection: self.key,
+            socket,
+            sid,
+            namespace: namespace.clone(),
+            auth,
+            handshake: Arc::clone(&self.handshake),
+        })));
+    }
+
+    fn on_tick(&mut self, now: Instant) {
+        if self.connect_deadline.is_some_and(|deadline| deadline <= now) {
+            self.connect_deadline = None;
+            self.fail(now, Error::ConnectTimeout { limit: self.config.connect_timeout });
+        }
+        if self.packet_deadline.is_some_and(|deadline| deadline <= now) {
+            self.fail(now, Error::PacketTimeout { limit: self.config.limits.packet_timeout });
+        }
+        if self.ack_deadline.is_some_and(|deadline| deadline <= now) {
+            self.expire_acks(now);
+        }
+    }
+
+    fn expire_acks(&mut self, now: Instant) {
+        let mut expired = Vec::new();
+        self.ack_deadline = None;
+        for slot in &mut self.slots {
+            let State::Joined(joined) = &mut slot.state else { continue };
+            let socket = joined.socket;
+            joined.acks.retain(|id, due| {
+                if *due <= now {
+                    expired.push((*due, socket, *id));
+                    return false;
+                }
+                self.ack_deadline = Some(self.ack_deadline.map_or(*due, |deadline| deadline.min(*due)));
+                true
+            });
+        }
+        expired.sort_unstable();
+        for (_, socket, id) in expired {
+            self.push_ack(socket, id, AckOutcome::Timeout);
+        }
+    }
+
+    fn on_close(&mut self, reason: CloseReason, error: Option<engine::Error>) {
+        let error = error.map(Error::Engine);
+        self.end(reason.into(), error.as_ref());
+        let error = self.closing.take().or(error);
+        self.outputs.push_back(Output::Event(Event::Close { connection: self.key, reason, error }));
+    }
+
+    /// The peer broke a rule of Socket.IO: the whole connection is closed (Socket.IO protocol v5, "the server MUST
+    /// close the low-level connection").
+    fn fail(&mut self, now: Instant, error: Error) {
+        if self.ended {
+            return;
+        }
+        // As in JavaScript, a session that can say goodbye at once is `forced close`; one that must wait for the next
+        // poll ends here all the same, as `forced server close` where the state was wrong.
+        let state = matches!(error, Error::NotJoined(_) | Error::JoinedTwice(_) | Error::ConnectErrorFromClient);
+        let reason = match error {
+            Error::SlowConsumer(_) => DisconnectReason::SlowConsumer,
+            _ if state && !self.session.writable() => DisconnectReason::ForcedServerClose,
+            _ => DisconnectReason::ForcedClose,
+        };
+        self.end(reason, Some(&error));
+        let reason = match error {
+            Error::SlowConsumer(_) => CloseReason::SlowConsumer,
+            _ => CloseReason::ForcedClose,
+        };
+        self.closing = Some(error);
+        self.session.close(now, reason);
+    }
+
+    /// Every socket is disconnected; nothing more is received.
+    fn end(&mut self, reason: DisconnectReason, error: Option<&Error>) {
+        self.ended = true;
+        while !self.slots.is_empty() {
+            self.leave(0, reason, error);
+        }
+        self.decoder.reset();
+        (self.connect_deadline, self.packet_deadline, self.ack_deadline) = (None, None, None);
+    }
+
+    /// Removes a namespace, and reports everything that ends with it, in one step.
+    fn leave(&mut self, index: usize, reason: DisconnectReason, error: Option<&Error>) {
+        if index >= self.slots.len() {
+            return;
+        }
+        match self.slots.remove(index).state {
+            State::Joined(Joined { socket, acks, .. }) => {
+                self.outputs.push_back(Output::Event(Event::Disconnecting { socket, reason }));
+                for id in acks.into_keys() {
+                    self.push_ack(socket, id, AckOutcome::Disconnected);
+                }
+                self.outputs.push_back(Output::Hub(ConnectionEvent(ToHub::Leave(socket))));
+                let error = error.cloned();
+                self.outputs.push_back(Output::Event(Event::Disconnect { socket, reason, error }));
+            }
+            State::Pending { socket } => self.hub_events.push_back(ConnectionEvent(ToHub::Leave(socket))),
+            State::Asked(_) | State::Left => {}
+        }
+    }
+
+    fn push_ack(&mut self, socket: SocketKey, id: u64, outcome: AckOutcome) {
+        self.outputs.push_back(Output::Event(Event::Ack { socket, id: AckId(id), outcome }));
+    }
+
+    fn refuse(&mut self, now: Instant, namespace: &Text, message: &str) {
+        if let Ok(error) = ConnectError::new(message) {
+            self.refuse_with(now, namespace, error.payload());
+        }
+    }
+
+    fn refuse_with(&mut self, now: Instant, namespace: &Text, error: &Payload) {
+        self.send(now, PacketType::ConnectError, namespace, Some(error));
+        self.refusals = self.refusals.saturating_add(1);
+        let limit = self.config.limits.failed_namespaces;
+        if self.refusals > limit {
+            self.fail(now, Error::TooManyRefusals { count: self.refusals, limit });
+        }
+    }
+
+    fn deliver(&mut self, now: Instant, socket: SocketKey, packet: &Encoded) {
+        let Some((_, joined)) = self.joined(socket) else { return };
+        let policy = joined.policy.unwrap_or(self.config.queue_policy);
+        while let Err(error) = self.session.send_encoded(packet) {
+            match (policy, error) {
+                (_, SendError::Closed) | (QueuePolicy::DropNewest, _) => return,
+                (QueuePolicy::DropOldest, _) if self.session.drop_oldest() => {}
+                (QueuePolicy::DropOldest, _) => return,
+                (QueuePolicy::Error | QueuePolicy::Disconnect, full) => {
+                    return self.fail(now, Error::SlowConsumer(full));
+                }
+            }
+        }
+    }
+
+    fn send_packet(
+        &mut self,
+        now: Instant,
+        socket: SocketKey,
+        kind: PacketType,
+        id: Option<u64>,
+        payload: &Payload,
+    ) -> Result<(), EmitError> {
+        let default = self.config.queue_policy;
+        let (index, joined) = self.joined(socket).ok_or(EmitError::NotConnected)?;
+        let policy = joined.policy.unwrap_or(default);
+        self.head.clear();
+        if let Some(slot) = self.slots.get(index) {
+            write_head(&mut self.head, kind, payload.attachments().len(), &slot.name, id);
+        }
+        while let Err(error) = self.session.send_packet(&self.head, Some(payload)) {
+            match (policy, error) {
+                (_, SendError::Closed) => return Err(EmitError::NotConnected),
+                (QueuePolicy::Error, full) => return Err(EmitError::Full(full)),
+                (QueuePolicy::DropOldest, _) if self.session.drop_oldest() => {}
+                (QueuePolicy::DropNewest | QueuePolicy::DropOldest, _) => return Ok(()),
+                (QueuePolicy::Disconnect, full) => {
+                    self.fail(now, Error::SlowConsumer(full));
+                    return Err(EmitError::NotConnected);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends a packet of the protocol itself, which no policy may drop.
+    fn send(&mut self, now: Instant, kind: PacketType, namespace: &str, payload: Option<&Payload>) {
+        self.head.clear();
+        write_head(&mut self.head, kind, 0, namespace, None);
+        if let Err(full @ SendError::Full { .. }) = self.session.send_packet(&self.head, payload) {
+            self.fail(now, Error::SlowConsumer(full));
+        }
+    }
+
+    /// Where the namespace of a packet stands, and its socket unless this side has left it. Anything else is an
+    /// invalid state, which closes the connection (behaviours, item 36).
+    fn established(&mut self, now: Instant, namespace: &Text) -> Option<(usize, Option<&mut Joined>)> {
+        let index = self.slot(namespace);
+        let established = index
+            .and_then(|index| self.slots.get(index))
+            .is_some_and(|slot| matches!(slot.state, State::Joined(_) | State::Left));
+        if !established {
+            self.fail(now, Error::NotJoined(namespace.clone()));
+            return None;
+        }
+        let index = index?;
+        match &mut self.slots.get_mut(index)?.state {
+            State::Joined(joined) => Some((index, Some(joined))),
+            _ => Some((index, None)),
+        }
+    }
+
+    fn slot(&self, namespace: &str) -> Option<usize> {
+        self.slots.iter().position(|slot| slot.name == *namespace)
+    }
+
+    fn asked(&self, namespace: &str) -> Option<usize> {
+        self.slot(namespace)
+            .filter(|index| self.slots.get(*index).is_some_and(|slot| matches!(slot.state, State::Asked(_))))
+    }
+
+    fn pending(&self, socket: SocketKey) -> Option<usize> {
+        self.slots.iter().position(|slot| matches!(&slot.state, State::Pending { socket: own } if *own == socket))
+    }
+
+    fn joined(&mut self, socket: SocketKey) -> Option<(usize, &mut Joined)> {
+        self.slots.iter_mut().enumerate().find_map(|(index, slot)| match &mut slot.state {
+            State::Joined(joined) if joined.socket == socket => Some((index, joined)),
+            _ => None,
+        })
+    }
+
+    /// A verb's `now`, which a driver may have read before the last tick.
+    fn clamp(&self, now: Instant) -> Instant {
+        now.max(self.ticked)
+    }
+}
+
+impl Machine for Connection {
+    fn poll_timeout(&self) -> Option<Instant> {
+        Self::poll_timeout(self)
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        Self::handle_timeout(self, now);
+    }
+
+    fn stored(&self) -> u64 {
+        self.session.stored()
+    }
+
+    fn begun(&self) -> u64 {
+        self.session.begun()
+    }
+}
+
+/// The data of a CONNECT answer (Socket.IO protocol v5, "Connection to a namespace").
+#[derive(serde::Serialize)]
+struct Sids {
+    #[serde(serialize_with = "display")]
+    sid: Sid,
+}
+
+fn display<T: core::fmt::Display, S: serde::Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}

@@ -1,0 +1,104 @@
+//! What can go wrong: on the peer's side ([`Error`]), and on the caller's ([`EmitError`], [`JoinError`], …).
+
+use core::time::Duration;
+
+use crate::{Text, engine, socket};
+
+/// What a peer did, or failed to do, that ended its connection.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Below Socket.IO: HTTP, WebSocket or Engine.IO.
+    #[error(transparent)]
+    Engine(#[from] engine::Error),
+    /// Not a Socket.IO packet (Socket.IO protocol v5, "Packet encoding").
+    #[error(transparent)]
+    Packet(#[from] socket::DecodeError),
+    /// A packet other than CONNECT for a namespace that was not joined, or not yet.
+    #[error("packet for the namespace {0:?}, which is not joined")]
+    NotJoined(Text),
+    /// A second CONNECT for a namespace that is joined or about to be.
+    #[error("second CONNECT for the namespace {0:?}")]
+    JoinedTwice(Text),
+    /// A CONNECT_ERROR, which only a server may send.
+    #[error("CONNECT_ERROR from a client")]
+    ConnectErrorFromClient,
+    /// No namespace was joined in time.
+    #[error("no namespace joined within {limit:?}")]
+    ConnectTimeout {
+        /// [`crate::Config::connect_timeout`].
+        limit: Duration,
+    },
+    /// The attachments of a packet did not arrive in time.
+    #[error("attachments still missing after {limit:?}")]
+    PacketTimeout {
+        /// [`crate::Limits::packet_timeout`].
+        limit: Duration,
+    },
+    /// Too many joins were refused.
+    #[error("{count} refused namespaces, the limit is {limit}")]
+    TooManyRefusals {
+        /// Joins that were refused.
+        count: usize,
+        /// [`crate::Limits::failed_namespaces`].
+        limit: usize,
+    },
+    /// The peer does not take what is sent to it.
+    #[error("slow consumer: {0}")]
+    SlowConsumer(engine::SendError),
+}
+
+/// Why something was not sent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EmitError {
+    /// The socket is not connected (any more): its key is stale or its connection request was not accepted yet.
+    #[error("the socket is not connected")]
+    NotConnected,
+    /// The send queue is full, and the policy is [`crate::QueuePolicy::Error`].
+    #[error(transparent)]
+    Full(engine::SendError),
+    /// The socket owes too many acknowledgements already.
+    #[error("{limit} acknowledgements are outstanding, the limit is {limit}")]
+    TooManyAcks {
+        /// [`crate::Limits::outstanding_acks`].
+        limit: usize,
+    },
+    /// The event or its arguments cannot be encoded.
+    #[error(transparent)]
+    Encode(#[from] socket::EncodeError),
+}
+
+/// Why a connection request could not be answered: the client is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the client that asked to connect is gone")]
+pub struct RequestGone;
+
+/// Why a socket did not join a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum JoinError {
+    /// The socket is not connected (any more).
+    #[error("the socket is not connected")]
+    NotConnected,
+    /// The socket is in too many rooms already.
+    #[error("the socket is in {limit} rooms, the limit is {limit}")]
+    TooManyRooms {
+        /// [`crate::Limits::rooms_per_socket`].
+        limit: usize,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use core::mem::size_of;
+
+    use super::*;
+
+    #[test]
+    fn errors_are_small() {
+        assert!(size_of::<Error>() <= 64, "{}", size_of::<Error>());
+        assert!(size_of::<EmitError>() <= 64, "{}", size_of::<EmitError>());
+        assert!(size_of::<JoinError>() <= 16);
+    }
+}

@@ -1,0 +1,311 @@
+//! What a server tells its application.
+
+use alloc::sync::Arc;
+use core::fmt;
+
+use serde::Serialize;
+
+use super::{error::Error, handshake::Handshake};
+use crate::{
+    Text,
+    engine::CloseReason,
+    key::{ConnKey, NspId, Sid, SocketKey},
+    socket::{Args, Data, EncodeError, Payload},
+};
+
+/// Something that the application should know. Events of one connection come in the order of its packets.
+#[derive(Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A client asks to connect to a namespace. Answer with `accept` or `reject`; until then nothing of this
+    /// namespace is received or sent.
+    Connect(ConnectRequest),
+    /// An event arrived.
+    Packet {
+        /// The socket that sent it.
+        socket: SocketKey,
+        /// The event's name.
+        event: Text,
+        /// Its arguments, still encoded.
+        args: Args,
+        /// With which to acknowledge it, if the client asks for that.
+        ack: Option<AckToken>,
+    },
+    /// An acknowledgement that was asked for with `emit_with_ack` is decided. Comes exactly once for each.
+    Ack {
+        /// The socket that was asked.
+        socket: SocketKey,
+        /// What `emit_with_ack` returned.
+        id: AckId,
+        /// The answer, or why there is none.
+        outcome: AckOutcome,
+    },
+    /// A socket is about to be gone; it is still in its rooms.
+    Disconnecting {
+        /// The socket.
+        socket: SocketKey,
+        /// Why.
+        reason: DisconnectReason,
+    },
+    /// A socket is gone. Comes once for each that was accepted.
+    Disconnect {
+        /// The socket.
+        socket: SocketKey,
+        /// Why.
+        reason: DisconnectReason,
+        /// What the peer did wrong, where that is the cause.
+        error: Option<Error>,
+    },
+    /// A connection moved from polling to WebSocket.
+    Upgrade(ConnKey),
+    /// A connection is gone, after all its sockets. Comes once for each.
+    Close {
+        /// The connection.
+        connection: ConnKey,
+        /// Why.
+        reason: CloseReason,
+        /// What the peer did wrong, where that is the cause.
+        error: Option<Error>,
+    },
+    /// A room was made, joined, left, or is gone. Only with [`crate::Config::room_events`].
+    Room(RoomOp),
+    /// A request on a selection of sockets was carried out.
+    Selection {
+        /// What the request returned.
+        id: SelectionId,
+        /// The number of sockets that it reached.
+        sockets: usize,
+    },
+}
+
+/// A client's wish to connect to a namespace (the CONNECT packet), to be consumed by `accept` or `reject`.
+#[derive(Debug, PartialEq)]
+pub struct ConnectRequest {
+    pub(crate) connection: ConnKey,
+    pub(crate) socket: SocketKey,
+    pub(crate) sid: Sid,
+    pub(crate) namespace: Text,
+    pub(crate) auth: Option<Data>,
+    pub(crate) handshake: Arc<Handshake>,
+}
+
+impl ConnectRequest {
+    /// The connection that asks.
+    pub const fn connection(&self) -> ConnKey {
+        self.connection
+    }
+
+    /// The key that the socket will have. It may join rooms already; it leaves them again when it is rejected.
+    pub const fn socket(&self) -> SocketKey {
+        self.socket
+    }
+
+    /// The id that the socket will have (`socket.id`): public, one per namespace.
+    pub const fn sid(&self) -> Sid {
+        self.sid
+    }
+
+    /// The namespace's name.
+    pub const fn namespace(&self) -> &Text {
+        &self.namespace
+    }
+
+    /// What the client gave as `auth`, a JSON object, if it gave anything.
+    pub const fn auth(&self) -> Option<&Data> {
+        self.auth.as_ref()
+    }
+
+    /// The HTTP request that opened the connection.
+    pub const fn handshake(&self) -> &Arc<Handshake> {
+        &self.handshake
+    }
+}
+
+/// Why a connection request is refused: what the client gets as `connect_error`.
+///
+/// ```
+/// use sockeye_protocol::server::ConnectError;
+///
+/// let error = ConnectError::with_data("not authorized", &("retry", 5)).unwrap();
+/// assert_eq!(error.json(), r#"{"message":"not authorized","data":["retry",5]}"#);
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConnectError(Payload);
+
+impl ConnectError {
+    /// A refusal with a message alone.
+    ///
+    /// # Errors
+    ///
+    /// None are known for a plain text.
+    pub fn new(message: &str) -> Result<Self, EncodeError> {
+        Self::encode(&Refusal { message, data: None::<&()> })
+    }
+
+    /// A refusal with a message and anything serialisable as details (`err.data` in JavaScript).
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError`] if `data` cannot be written as JSON, for instance because it holds binary.
+    pub fn with_data<T: Serialize + ?Sized>(message: &str, data: &T) -> Result<Self, EncodeError> {
+        Self::encode(&Refusal { message, data: Some(data) })
+    }
+
+    /// The JSON that is sent.
+    pub fn json(&self) -> &str {
+        core::str::from_utf8(self.0.json()).unwrap_or_default()
+    }
+
+    pub(crate) const fn payload(&self) -> &Payload {
+        &self.0
+    }
+
+    fn encode<T: Serialize + ?Sized>(refusal: &Refusal<'_, T>) -> Result<Self, EncodeError> {
+        Payload::data(refusal).map(Self)
+    }
+}
+
+#[derive(Serialize)]
+struct Refusal<'a, T: ?Sized> {
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<&'a T>,
+}
+
+/// With which to acknowledge one event, once.
+#[derive(Debug, PartialEq, Eq)]
+pub struct AckToken {
+    pub(crate) socket: SocketKey,
+    pub(crate) id: u64,
+}
+
+impl AckToken {
+    /// The socket that waits for the acknowledgement.
+    pub const fn socket(&self) -> SocketKey {
+        self.socket
+    }
+}
+
+/// Names one acknowledgement that a socket owes. Unique per socket; even, since broadcasts take the odd numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AckId(pub(crate) u64);
+
+impl fmt::Display for AckId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+/// How an acknowledgement ended.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum AckOutcome {
+    /// The client answered.
+    Reply(Args),
+    /// The client did not answer in time.
+    Timeout,
+    /// The socket was disconnected before the client answered.
+    Disconnected,
+}
+
+/// What happened to a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RoomOp {
+    /// A room has its first socket.
+    Create {
+        /// The namespace.
+        namespace: NspId,
+        /// The room's name.
+        room: Text,
+    },
+    /// A socket joined a room.
+    Join {
+        /// The socket.
+        socket: SocketKey,
+        /// The room's name.
+        room: Text,
+    },
+    /// A socket left a room.
+    Leave {
+        /// The socket.
+        socket: SocketKey,
+        /// The room's name.
+        room: Text,
+    },
+    /// A room lost its last socket.
+    Delete {
+        /// The namespace.
+        namespace: NspId,
+        /// The room's name.
+        room: Text,
+    },
+}
+
+/// Names one request on a selection of sockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SelectionId(pub(crate) u64);
+
+/// Why a socket is gone, with the exact texts of Socket.IO.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DisconnectReason {
+    /// The connection failed or broke a rule of the transport.
+    TransportError,
+    /// The connection ended, or the client closed it.
+    TransportClose,
+    /// This side closed the connection, after a packet that is no packet for instance.
+    ForcedClose,
+    /// The client did not answer a ping in time.
+    PingTimeout,
+    /// The client sent something that is no Engine.IO packet.
+    ParseError,
+    /// The server is shutting down.
+    ServerShuttingDown,
+    /// This side closed the connection while a polling client had no request open.
+    ForcedServerClose,
+    /// The client left the namespace.
+    ClientNamespaceDisconnect,
+    /// This side made the client leave the namespace.
+    ServerNamespaceDisconnect,
+    /// The client did not take what was sent to it. (Not a reason of Socket.IO, whose queues have no bound.)
+    SlowConsumer,
+}
+
+impl DisconnectReason {
+    /// The reason's text, as Socket.IO gives it to `disconnect` listeners.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::TransportError => "transport error",
+            Self::TransportClose => "transport close",
+            Self::ForcedClose => "forced close",
+            Self::PingTimeout => "ping timeout",
+            Self::ParseError => "parse error",
+            Self::ServerShuttingDown => "server shutting down",
+            Self::ForcedServerClose => "forced server close",
+            Self::ClientNamespaceDisconnect => "client namespace disconnect",
+            Self::ServerNamespaceDisconnect => "server namespace disconnect",
+            Self::SlowConsumer => "slow consumer",
+        }
+    }
+}
+
+impl fmt::Display for DisconnectReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl From<CloseReason> for DisconnectReason {
+    fn from(reason: CloseReason) -> Self {
+        match reason {
+            CloseReason::TransportError => Self::TransportError,
+            CloseReason::TransportClose => Self::TransportClose,
+            CloseReason::ForcedClose => Self::ForcedClose,
+            CloseReason::PingTimeout => Self::PingTimeout,
+            CloseReason::ParseError => Self::ParseError,
+            CloseReason::ServerShuttingDown => Self::ServerShuttingDown,
+            CloseReason::SlowConsumer => Self::SlowConsumer,
+        }
+    }
+}

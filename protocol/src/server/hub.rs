@@ -1,0 +1,413 @@
+//! The part that connections share: session ids, namespaces, rooms and broadcasts.
+
+use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
+
+use slab::Slab;
+
+use super::{
+    connection::Connection,
+    error::JoinError,
+    event::{RoomOp, SelectionId},
+    namespace::{Namespace, Target},
+    stats::Stats,
+};
+use crate::{
+    Config, Instant, Seed, Text,
+    encoded::Encoded,
+    engine::{self, Routed},
+    hash::{FastMap, Keyed, KeyedMap},
+    http::{Request, Response},
+    key::{ConnKey, NspId, Sid, SocketKey},
+    rng::Rng,
+    socket::Payload,
+};
+
+/// What connections have in common: which session ids exist, which namespaces, who is in which room.
+///
+/// A driver with one task per connection keeps the hub behind a lock and the [`Connection`]s in their tasks; the two
+/// exchange [`ConnectionEvent`]s and [`HubEvent`]s, which a driver can only forward. [`super::Server`] is that driver
+/// for a single thread.
+///
+/// The methods, by kind:
+/// - **Getters**: [`namespace`](Self::namespace), [`rooms`](Self::rooms), [`find`](Self::find), [`stats`](Self::stats), …
+/// - **Inputs**: [`route`](Self::route) then [`open`](Self::open) for a new connection;
+///   [`handle_event`](Self::handle_event) for what a connection says.
+/// - **Verbs**: [`join`](Self::join), [`leave`](Self::leave), [`broadcast`](Self::broadcast), and the requests on
+///   selections, [`sockets_join`](Self::sockets_join), [`sockets_leave`](Self::sockets_leave),
+///   [`disconnect_sockets`](Self::disconnect_sockets).
+/// - **Outputs**: [`poll_output`](Self::poll_output).
+///
+/// Ordering: room operations and broadcasts are totally ordered. Events for connections are handed out (`out`) while
+/// the hub is borrowed, so that no two broadcasts can overtake each other on the way to one recipient.
+#[derive(Debug)]
+pub struct Hub {
+    config: Arc<Config>,
+    rng: Rng,
+    connections: Slab<Entry>,
+    generation: u32,
+    /// Sids are random and ours; peers only look them up.
+    sids: FastMap<Sid, ConnKey>,
+    namespaces: Vec<Namespace>,
+    /// Names are looked up by what peers say: keyed.
+    names: KeyedMap<Text, NspId>,
+    selections: u64,
+    outputs: VecDeque<HubOutput>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    generation: u32,
+    sid: Sid,
+}
+
+/// Where a request goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// To a connection that exists.
+    Existing(ConnKey),
+    /// To a new connection: see [`Hub::open`].
+    Open,
+    /// Nowhere: this is the answer.
+    Response(Response),
+    /// Its path is not ours.
+    NotFound,
+}
+
+/// Something that a connection has to tell the hub. To be forwarded to [`Hub::handle_event`], in order.
+#[derive(Debug)]
+#[must_use = "an event that is not forwarded strands a socket"]
+pub struct ConnectionEvent(pub(super) ToHub);
+
+#[derive(Debug)]
+pub(super) enum ToHub {
+    /// A client wants to join a namespace.
+    Lookup(Text),
+    /// The application accepted a socket.
+    Accept(SocketKey),
+    /// A socket is gone, or was refused.
+    Leave(SocketKey),
+    /// Nothing is left of the connection: its session id is unknown from here on, and its key can be used again.
+    Drain,
+}
+
+/// Something that the hub has to tell a connection. To be forwarded to [`Connection::handle_hub_event`], in order.
+#[derive(Clone, Debug)]
+#[must_use = "an event that is not forwarded strands a socket"]
+pub struct HubEvent(pub(super) ToConnection);
+
+#[derive(Clone, Debug)]
+pub(super) enum ToConnection {
+    /// There is such a namespace; the socket waits for the application's decision.
+    Found { namespace: Text, socket: SocketKey, sid: Sid },
+    /// There is no such namespace.
+    Unknown { namespace: Text },
+    /// A broadcast.
+    Deliver { socket: SocketKey, packet: Encoded },
+    /// The socket shall be disconnected, with its whole connection if `close`.
+    Disconnect { socket: SocketKey, close: bool },
+}
+
+/// What the hub has to tell the application.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HubOutput {
+    /// A room operation. Only with [`Config::room_events`].
+    Room(RoomOp),
+    /// A request on a selection was carried out on that many sockets.
+    Selection {
+        /// What the request returned.
+        id: SelectionId,
+        /// The number of sockets that it reached.
+        sockets: usize,
+    },
+}
+
+impl Hub {
+    /// A hub with the namespace `/` alone.
+    pub fn new(config: impl Into<Arc<Config>>, seed: &Seed) -> Self {
+        let mut rng = Rng::new(seed);
+        let names = KeyedMap::with_hasher(Keyed::new(&mut rng));
+        let mut hub = Self {
+            config: config.into(),
+            rng,
+            connections: Slab::new(),
+            generation: 0,
+            sids: FastMap::default(),
+            namespaces: Vec::new(),
+            names,
+            selections: 0,
+            outputs: VecDeque::new(),
+        };
+        hub.add_namespace("/");
+        hub
+    }
+
+    /// The configuration.
+    pub const fn config(&self) -> &Arc<Config> {
+        &self.config
+    }
+
+    /// Makes a namespace, or finds it if it exists. A missing `/` in front of the name is added, as in Socket.IO.
+    pub fn add_namespace(&mut self, name: &str) -> NspId {
+        let name = if name.starts_with('/') { Text::from(name) } else { Text::from(alloc::format!("/{name}")) };
+        if let Some(id) = self.names.get(&name) {
+            return *id;
+        }
+        let id = NspId(u32::try_from(self.namespaces.len()).unwrap_or(u32::MAX));
+        let hasher = Keyed::new(&mut self.rng);
+        self.namespaces.push(Namespace::new(id, name.clone(), hasher));
+        self.names.insert(name, id);
+        id
+    }
+
+    /// The namespace of that name, if there is one.
+    pub fn namespace(&self, name: &str) -> Option<NspId> {
+        self.names.get(name).copied()
+    }
+
+    /// The name of a namespace.
+    pub fn namespace_name(&self, id: NspId) -> Option<&Text> {
+        self.namespaces.get(id.0 as usize).map(|namespace| &namespace.name)
+    }
+
+    /// The socket with that id, if it is connected.
+    pub fn find(&self, namespace: NspId, sid: Sid) -> Option<SocketKey> {
+        self.namespaces.get(namespace.0 as usize)?.find(sid)
+    }
+
+    /// The connection that a socket belongs to.
+    pub fn connection(&self, socket: SocketKey) -> Option<ConnKey> {
+        self.namespaces.get(socket.nsp.0 as usize)?.get(socket).map(|entry| entry.conn)
+    }
+
+    /// The id of a socket (`socket.id`).
+    pub fn sid(&self, socket: SocketKey) -> Option<Sid> {
+        self.namespaces.get(socket.nsp.0 as usize)?.get(socket).map(|entry| entry.sid)
+    }
+
+    /// The rooms that a socket is in, its own one not among them.
+    pub fn rooms(&self, socket: SocketKey) -> impl Iterator<Item = &Text> {
+        let namespace = self.namespaces.get(socket.nsp.0 as usize);
+        let found = namespace.and_then(|namespace| Some((namespace, namespace.get(socket)?)));
+        found.into_iter().flat_map(|(namespace, entry)| namespace.rooms.names(&entry.joined))
+    }
+
+    /// The sockets that a target names.
+    pub fn select(&mut self, target: &Target<'_>) -> Vec<SocketKey> {
+        let mut sockets = Vec::new();
+        if let Some(namespace) = self.namespaces.get_mut(target.namespace.0 as usize) {
+            namespace.select(target, |socket, _| sockets.push(socket));
+        }
+        sockets
+    }
+
+    /// Counts of what the hub holds.
+    pub fn stats(&self) -> Stats {
+        let mut stats = Stats {
+            connections: self.connections.len(),
+            sids: self.sids.len(),
+            namespaces: self.namespaces.len(),
+            waiting: self.outputs.len(),
+            ..Stats::default()
+        };
+        for namespace in &self.namespaces {
+            stats += Stats {
+                sockets: namespace.accepted(),
+                pending_sockets: namespace.pending(),
+                rooms: namespace.rooms.len(),
+                memberships: namespace.rooms.memberships(),
+                ..Stats::default()
+            };
+        }
+        stats
+    }
+
+    /// Says where a request goes, by its head alone.
+    pub fn route(&self, head: &Request<'_>) -> Route {
+        match engine::route(&self.config, head, |sid| self.sids.get(&sid).copied()) {
+            Routed::NotFound => Route::NotFound,
+            Routed::Respond(response) => Route::Response(response),
+            Routed::Open => Route::Open,
+            Routed::Existing(key) => Route::Existing(key),
+        }
+    }
+
+    /// Makes the connection that [`route`](Self::route) said [`Route::Open`] for. The request is to be given to it
+    /// next ([`Connection::handle_request`]).
+    pub fn open(&mut self, now: Instant, head: &Request<'_>) -> Connection {
+        self.generation = self.generation.wrapping_add(1);
+        let sid = Sid::generate(&mut self.rng);
+        let index = self.connections.insert(Entry { generation: self.generation, sid });
+        let key = ConnKey { index: u32::try_from(index).unwrap_or(u32::MAX), generation: self.generation };
+        self.sids.insert(sid, key);
+        Connection::new(now, Arc::clone(&self.config), key, sid, head)
+    }
+
+    /// Takes what a connection has to say; what there is to say to connections goes to `out`, at once.
+    pub fn handle_event(&mut self, from: ConnKey, event: ConnectionEvent, out: &mut impl FnMut(ConnKey, HubEvent)) {
+        let Some(entry) = self.connections.get(from.index as usize) else { return };
+        if entry.generation != from.generation {
+            return;
+        }
+        match event.0 {
+            ToHub::Lookup(name) => {
+                let found = self.names.get(&name).and_then(|id| self.namespaces.get_mut(id.0 as usize));
+                let answer = match found {
+                    Some(namespace) => {
+                        // A public id of its own per namespace: who knows it cannot take over the session
+                        // (behaviours, item 34).
+                        let sid = Sid::generate(&mut self.rng);
+                        ToConnection::Found { namespace: name, socket: namespace.insert(from, sid), sid }
+                    }
+                    None => ToConnection::Unknown { namespace: name },
+                };
+                out(from, HubEvent(answer));
+            }
+            ToHub::Accept(socket) => {
+                if let Some(namespace) = self.namespaces.get_mut(socket.nsp.0 as usize) {
+                    namespace.accept(socket);
+                }
+            }
+            ToHub::Leave(socket) => self.remove(socket),
+            ToHub::Drain => {
+                self.sids.remove(&entry.sid);
+                self.connections.remove(from.index as usize);
+            }
+        }
+    }
+
+    /// Puts a socket into a room, at once. Says whether it was not in it before.
+    ///
+    /// # Errors
+    ///
+    /// [`JoinError`] if the socket is gone or in too many rooms.
+    pub fn join(&mut self, socket: SocketKey, room: &str) -> Result<bool, JoinError> {
+        let namespace = self.namespaces.get_mut(socket.nsp.0 as usize).ok_or(JoinError::NotConnected)?;
+        let (entry, rooms) = namespace.with_rooms(socket).ok_or(JoinError::NotConnected)?;
+        let limit = self.config.limits.rooms_per_socket;
+        if entry.joined.len() >= limit && !rooms.members(room).contains(&socket.index) {
+            return Err(JoinError::TooManyRooms { limit });
+        }
+        let Some((room, created)) = rooms.join(socket.index, &mut entry.joined, room) else { return Ok(false) };
+        if self.config.room_events {
+            if created {
+                self.outputs.push_back(HubOutput::Room(RoomOp::Create { namespace: socket.nsp, room: room.clone() }));
+            }
+            self.outputs.push_back(HubOutput::Room(RoomOp::Join { socket, room }));
+        }
+        Ok(true)
+    }
+
+    /// Takes a socket out of a room, at once. Says whether it was in it.
+    pub fn leave(&mut self, socket: SocketKey, room: &str) -> bool {
+        let Some(namespace) = self.namespaces.get_mut(socket.nsp.0 as usize) else { return false };
+        let Some((entry, rooms)) = namespace.with_rooms(socket) else { return false };
+        let left = rooms.leave(socket.index, &mut entry.joined, room);
+        let was_in = left.is_some();
+        self.report_leave(socket, left);
+        was_in
+    }
+
+    /// Sends an event to every socket of the target, encoded once. Returns the number of recipients.
+    ///
+    /// `event` is what [`Payload::event`] gave: user code (`Serialize`) ran before, outside of any lock.
+    pub fn broadcast(
+        &mut self,
+        target: &Target<'_>,
+        event: &Payload,
+        out: &mut impl FnMut(ConnKey, HubEvent),
+    ) -> usize {
+        let Some(namespace) = self.namespaces.get_mut(target.namespace.0 as usize) else { return 0 };
+        if namespace.is_empty(target) {
+            return 0;
+        }
+        let packet = Encoded::event(&namespace.name, None, event);
+        let mut recipients = 0_usize;
+        namespace.select(target, |socket, conn| {
+            recipients = recipients.saturating_add(1);
+            out(conn, HubEvent(ToConnection::Deliver { socket, packet: packet.clone() }));
+        });
+        recipients
+    }
+
+    /// Whether a target names no socket for certain, so that an event for it need not be encoded. May say `false` of
+    /// an empty one.
+    pub fn is_empty(&self, target: &Target<'_>) -> bool {
+        self.namespaces.get(target.namespace.0 as usize).is_none_or(|namespace| namespace.is_empty(target))
+    }
+
+    /// Makes every socket of the target join the rooms. The answer is [`HubOutput::Selection`]. A socket that is in
+    /// too many rooms already ([`crate::Limits::rooms_per_socket`]) is not counted.
+    pub fn sockets_join(&mut self, target: &Target<'_>, rooms: &[&str]) -> SelectionId {
+        let mut reached = 0_usize;
+        for socket in self.select(target) {
+            let joined = rooms.iter().filter(|room| self.join(socket, room).is_ok()).count();
+            reached = reached.saturating_add(usize::from(joined == rooms.len()));
+        }
+        self.answer(reached)
+    }
+
+    /// Makes every socket of the target leave the rooms. The answer is [`HubOutput::Selection`].
+    pub fn sockets_leave(&mut self, target: &Target<'_>, rooms: &[&str]) -> SelectionId {
+        let sockets = self.select(target);
+        for socket in &sockets {
+            for room in rooms {
+                self.leave(*socket, room);
+            }
+        }
+        self.answer(sockets.len())
+    }
+
+    /// Disconnects every socket of the target, with its whole connection if `close`. The answer is
+    /// [`HubOutput::Selection`].
+    pub fn disconnect_sockets(
+        &mut self,
+        target: &Target<'_>,
+        close: bool,
+        out: &mut impl FnMut(ConnKey, HubEvent),
+    ) -> SelectionId {
+        let namespace = self.namespaces.get_mut(target.namespace.0 as usize);
+        let sockets = namespace.map(|namespace| namespace.selected(target)).unwrap_or_default();
+        for (socket, conn) in &sockets {
+            out(*conn, HubEvent(ToConnection::Disconnect { socket: *socket, close }));
+        }
+        self.answer(sockets.len())
+    }
+
+    /// The next thing that the application should know.
+    pub fn poll_output(&mut self) -> Option<HubOutput> {
+        self.outputs.pop_front()
+    }
+
+    fn answer(&mut self, sockets: usize) -> SelectionId {
+        let id = SelectionId(self.selections);
+        self.selections = self.selections.wrapping_add(1);
+        self.outputs.push_back(HubOutput::Selection { id, sockets });
+        id
+    }
+
+    fn remove(&mut self, socket: SocketKey) {
+        while let Some(left) = self.leave_last(socket) {
+            self.report_leave(socket, Some(left));
+        }
+        if let Some(namespace) = self.namespaces.get_mut(socket.nsp.0 as usize) {
+            namespace.remove(socket);
+        }
+    }
+
+    fn leave_last(&mut self, socket: SocketKey) -> Option<(Text, bool)> {
+        let (entry, rooms) = self.namespaces.get_mut(socket.nsp.0 as usize)?.with_rooms(socket)?;
+        rooms.leave_last(socket.index, &mut entry.joined)
+    }
+
+    fn report_leave(&mut self, socket: SocketKey, left: Option<(Text, bool)>) {
+        if let Some((room, gone)) = left
+            && self.config.room_events
+        {
+            self.outputs.push_back(HubOutput::Room(RoomOp::Leave { socket, room: room.clone() }));
+            if gone {
+                self.outputs.push_back(HubOutput::Room(RoomOp::Delete { namespace: socket.nsp, room }));
+            }
+        }
+    }
+}

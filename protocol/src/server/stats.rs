@@ -1,0 +1,65 @@
+//! Counts of everything that can grow.
+
+use core::ops::AddAssign;
+
+/// What a machine holds. Churn must bring every number back to zero (`namespaces` excepted, which the application
+/// makes); tests and monitoring read it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Connections, those that are closing included.
+    pub connections: usize,
+    /// Session ids that requests can name.
+    pub sids: usize,
+    /// Sockets: accepted memberships of connections in namespaces.
+    pub sockets: usize,
+    /// Connection requests that are not answered yet.
+    pub pending_sockets: usize,
+    /// Namespaces that a connection left or was refused, still remembered.
+    pub left_namespaces: usize,
+    /// Namespaces of the hub.
+    pub namespaces: usize,
+    /// Rooms with at least one socket.
+    pub rooms: usize,
+    /// Memberships of sockets in rooms.
+    pub memberships: usize,
+    /// Acknowledgements that clients owe.
+    pub acks: usize,
+    /// HTTP requests that are not answered yet.
+    pub requests: usize,
+    /// WebSockets, candidates of an upgrade included.
+    pub transports: usize,
+    /// Bytes received and not processed yet, unfinished messages and attachments included.
+    pub received_bytes: usize,
+    /// Bytes waiting to be sent.
+    pub queued_bytes: usize,
+    /// Packets waiting to be sent.
+    pub queued_packets: usize,
+    /// Outputs waiting to be polled, and inputs waiting to be processed.
+    pub waiting: usize,
+}
+
+impl AddAssign for Stats {
+    fn add_assign(&mut self, other: Self) {
+        let pairs = [
+            (&mut self.connections, other.connections),
+            (&mut self.sids, other.sids),
+            (&mut self.sockets, other.sockets),
+            (&mut self.pending_sockets, other.pending_sockets),
+            (&mut self.left_namespaces, other.left_namespaces),
+            (&mut self.namespaces, other.namespaces),
+            (&mut self.rooms, other.rooms),
+            (&mut self.memberships, other.memberships),
+            (&mut self.acks, other.acks),
+            (&mut self.requests, other.requests),
+            (&mut self.transports, other.transports),
+            (&mut self.received_bytes, other.received_bytes),
+            (&mut self.queued_bytes, other.queued_bytes),
+            (&mut self.queued_packets, other.queued_packets),
+            (&mut self.waiting, other.waiting),
+        ];
+        for (sum, part) in pairs {
+            *sum = sum.saturating_add(part);
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! What a packet carries: arguments, or the data of a connect packet.
+
+use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
+use core::fmt;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize, Serializer, de::DeserializeOwned, ser::SerializeTuple};
+
+use super::{
+    Value,
+    de::{self, Source},
+    json,
+};
+use crate::Text;
+
+/// The arguments of an event or acknowledgement: valid JSON text, shared with the message that it came in, and the
+/// attachments that its placeholders stand for. Cloning is cheap.
+///
+/// Nothing is parsed before somebody asks. Two are equal if their [`raw`](Self::raw) texts and attachments are.
+/// As something to send, they are those arguments ([`Payload::event_from_args`](super::Payload::event_from_args)
+/// forwards them without parsing).
+///
+/// ```
+/// use sockeye_protocol::{Limits, Text, socket::{Decoder, Packet, Value}};
+///
+/// let mut decoder = Decoder::new(&Limits::default());
+/// let packet = decoder.handle_text(Text::from(r#"2["move",3,"north"]"#))?;
+/// let Some(Packet::Event { args, .. }) = packet else { panic!() };
+///
+/// assert_eq!(args.deserialize::<(u8, String)>()?, (3, "north".to_owned()));
+/// assert_eq!(args.deserialize::<u8>()?, 3);
+/// assert_eq!(args.deserialize::<(u8, String, Option<bool>)>()?.2, None);
+/// assert_eq!(args.to_values()?, [Value::from(3), Value::from("north")]);
+/// assert_eq!(args.raw(), r#"3,"north""#);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Args {
+    /// A valid JSON array without white space around it.
+    array: Text,
+    /// Where the first argument begins, or the closing bracket.
+    start: usize,
+    /// Whether the array begins with an event's name.
+    named: bool,
+    attachments: Attachments,
+}
+
+impl Args {
+    /// The number of arguments, counted on each call.
+    pub fn len(&self) -> usize {
+        de::count(&self.source())
+    }
+
+    /// Whether there are no arguments.
+    pub fn is_empty(&self) -> bool {
+        self.raw().is_empty()
+    }
+
+    /// The JSON of the arguments, separated by commas, without brackets; attachments as placeholders.
+    pub fn raw(&self) -> &str {
+        let end = self.array.len().saturating_sub(1);
+        self.array.get(self.start..end).unwrap_or_default()
+    }
+
+    /// The binary attachments, in the order of their numbers.
+    pub fn attachments(&self) -> &[Bytes] {
+        self.attachments.as_slice()
+    }
+
+    /// Reads the arguments into a type: a tuple takes them in turn, anything else the first
+    /// ([module documentation](super)).
+    ///
+    /// Half of a surrogate pair, and a number out of range, which JavaScript may send, read as U+FFFD and `null`.
+    ///
+    /// # Errors
+    ///
+    /// An argument is missing, or is not what the type expects.
+    pub fn deserialize<T: DeserializeOwned>(&self) -> Result<T, ArgsError> {
+        de::read(&self.source()).or_else(|error| match self.sanitised() {
+            Some(clean) => de::read(&clean.source()),
+            None => Err(error),
+        })
+    }
+
+    /// [`deserialize`](Self::deserialize) for types that borrow: `&str` without escapes, `&[u8]` of an attachment.
+    /// Halves of surrogate pairs and numbers out of range are errors here.
+    ///
+    /// # Errors
+    ///
+    /// An argument is missing, is not what the type expects, or cannot be borrowed.
+    pub fn deserialize_borrowed<'de, T: Deserialize<'de>>(&'de self) -> Result<T, ArgsError> {
+        de::read(&self.source())
+    }
+
+    /// The arguments as values; binary is shared, not copied.
+    ///
+    /// # Errors
+    ///
+    /// None that a peer is known to provoke: half of a surrogate pair is U+FFFD here, and a number out of range `null`.
+    pub fn to_values(&self) -> Result<Vec<Value>, ArgsError> {
+        de::values(&self.source()).or_else(|error| match self.sanitised() {
+            Some(clean) => de::values(&clean.source()),
+            None => Err(error),
+        })
+    }
+
+    /// The arguments of an event: a valid, trimmed array, and where the element after the name begins.
+    pub(super) fn of_event(array: Text, start: usize) -> Self {
+        Self { array, start, named: true, attachments: Attachments::default() }
+    }
+
+    /// A valid, trimmed array, all of which is arguments.
+    pub(super) fn of_ack(array: Text) -> Self {
+        let inner = array.get(1..).unwrap_or_default();
+        let first = inner.trim_start_matches(json::is_space);
+        Self {
+            start: array.len().saturating_sub(first.len()),
+            array,
+            named: false,
+            attachments: Attachments::default(),
+        }
+    }
+
+    pub(super) fn attach(&mut self, attachments: Attachments) {
+        self.attachments = attachments;
+    }
+
+    pub(super) fn shared_attachments(&self) -> &Attachments {
+        &self.attachments
+    }
+
+    /// The array that the arguments are in, maybe behind an event's name.
+    pub(super) fn array(&self) -> &str {
+        &self.array
+    }
+
+    /// The array, if nothing but the arguments is in it.
+    pub(super) fn whole_array(&self) -> Option<&Text> {
+        (!self.named).then_some(&self.array)
+    }
+
+    pub(super) fn source(&self) -> Source<'_> {
+        Source {
+            array: &self.array,
+            start: self.start,
+            raw: self.raw(),
+            named: self.named,
+            resolve: !self.attachments().is_empty(),
+            attachments: self.attachments(),
+        }
+    }
+
+    /// The same without the tokens that serde_json refuses, if there are any.
+    fn sanitised(&self) -> Option<Self> {
+        let raw = json::sanitise(self.raw())?;
+        let mut clean = Self::of_ack(Text::from(["[", &raw, "]"].concat()));
+        clean.attach(self.attachments.clone());
+        Some(clean)
+    }
+}
+
+/// No arguments.
+impl Default for Args {
+    fn default() -> Self {
+        Self::of_ack(Text::from_static("[]"))
+    }
+}
+
+impl PartialEq for Args {
+    fn eq(&self, other: &Self) -> bool {
+        self.raw() == other.raw() && self.attachments == other.attachments
+    }
+}
+
+impl Eq for Args {}
+
+impl fmt::Debug for Args {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut tuple = f.debug_tuple("Args");
+        tuple.field(&format_args!("{}", self.raw()));
+        if !self.attachments().is_empty() {
+            tuple.field(&self.attachments());
+        }
+        tuple.finish()
+    }
+}
+
+/// As several arguments, attachments included.
+impl Serialize for Args {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let values = self.to_values().map_err(serde::ser::Error::custom)?;
+        let mut tuple = serializer.serialize_tuple(values.len())?;
+        for value in &values {
+            tuple.serialize_element(value)?;
+        }
+        tuple.end()
+    }
+}
+
+/// One JSON value: what a connect packet carries (authentication, the session's id), or why it was refused.
+///
+/// ```
+/// use sockeye_protocol::{Limits, Text, socket::{Decoder, Packet}};
+///
+/// let mut decoder = Decoder::new(&Limits::default());
+/// let packet = decoder.handle_text(Text::from(r#"0/admin,{"token":"123"}"#))?;
+/// let Some(Packet::Connect { data: Some(auth), .. }) = packet else { panic!() };
+/// assert_eq!(auth.raw(), r#"{"token":"123"}"#);
+/// assert_eq!(auth.to_value()?.get("token").and_then(|token| token.as_str()), Some("123"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Data(Text);
+
+impl Data {
+    /// The JSON text.
+    pub fn raw(&self) -> &str {
+        &self.0
+    }
+
+    /// The JSON text, shared.
+    pub fn text(&self) -> &Text {
+        &self.0
+    }
+
+    /// Reads the value into a type. A tuple is a JSON array here.
+    ///
+    /// # Errors
+    ///
+    /// The value is not what the type expects.
+    pub fn deserialize<T: DeserializeOwned>(&self) -> Result<T, ArgsError> {
+        de::read_value(&self.0).or_else(|error| match json::sanitise(&self.0) {
+            Some(clean) => de::read_value(&clean),
+            None => Err(error),
+        })
+    }
+
+    /// The value.
+    ///
+    /// # Errors
+    ///
+    /// As [`Args::to_values`].
+    pub fn to_value(&self) -> Result<Value, ArgsError> {
+        self.deserialize()
+    }
+
+    pub(super) const fn from_valid(json: Text) -> Self {
+        Self(json)
+    }
+}
+
+impl fmt::Debug for Data {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Data").field(&format_args!("{}", self.0)).finish()
+    }
+}
+
+/// Binary attachments, shared. Without any: no heap.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Attachments(Option<Arc<[Bytes]>>);
+
+impl Attachments {
+    pub(super) fn as_slice(&self) -> &[Bytes] {
+        self.0.as_deref().unwrap_or_default()
+    }
+}
+
+impl From<Vec<Bytes>> for Attachments {
+    fn from(attachments: Vec<Bytes>) -> Self {
+        Self((!attachments.is_empty()).then(|| attachments.into()))
+    }
+}
+
+/// Arguments are not what the application expects.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ArgsError {
+    /// There are fewer arguments than the type takes.
+    #[error("argument {index} is missing, {expected} expected")]
+    Missing {
+        /// The first argument that is missing, from 0.
+        index: usize,
+        /// The number of arguments that the type takes.
+        expected: usize,
+    },
+    /// An argument does not fit the type.
+    #[error("argument {index}: {reason} (line {line}, column {column})")]
+    Invalid {
+        /// The argument, from 0.
+        index: u32,
+        /// The line of [`Args::raw`], from 1; 0 if unknown.
+        line: u32,
+        /// The column in bytes, from 1; 0 if unknown.
+        column: u32,
+        /// Why, in at most 200 bytes.
+        reason: Box<str>,
+    },
+}
+
+/// An error's text, cut at 200 bytes: serde's may quote what a peer has sent.
+pub(super) fn bounded(error: &dyn fmt::Display) -> Box<str> {
+    const LIMIT: usize = 200;
+    struct Bounded(String);
+    impl fmt::Write for Bounded {
+        fn write_str(&mut self, part: &str) -> fmt::Result {
+            let room = LIMIT.saturating_sub(self.0.len());
+            let fits = |(at, c): &(usize, char)| at.saturating_add(c.len_utf8()) <= room;
+            let cut = part.char_indices().find(|next| !fits(next));
+            let end = cut.map_or(part.len(), |(at, _)| at);
+            self.0.push_str(part.get(..end).unwrap_or_default());
+            // An error ends the formatting.
+            cut.map_or(Ok(()), |_| Err(fmt::Error))
+        }
+    }
+    let mut text = Bounded(String::new());
+    let _ = fmt::Write::write_fmt(&mut text, format_args!("{error}"));
+    text.0.into_boxed_str()
+}

@@ -1,0 +1,242 @@
+//! What is sent: the payload of a packet.
+
+use alloc::{boxed::Box, string::String};
+
+use bytes::Bytes;
+use serde::{Serialize, Serializer, ser::SerializeTuple};
+
+use super::{
+    Args,
+    args::{Attachments, bounded},
+    json,
+    packet::reserved,
+    ser::{self, Serialized, Shape},
+};
+use crate::Text;
+
+/// The JSON of a packet and its attachments, without what stands in front (type, namespace, id). It is encoded once for
+/// any number of recipients: cloning shares it.
+///
+/// ```
+/// use bytes::Bytes;
+/// use sockeye_protocol::socket::{EncodeError, Payload};
+///
+/// // A tuple is several arguments, `()` none, anything else one.
+/// assert_eq!(Payload::event("hello", &(1, "two"), 10)?.json(), r#"["hello",1,"two"]"#);
+/// assert_eq!(Payload::event("hello", &(), 10)?.json(), r#"["hello"]"#);
+/// assert_eq!(Payload::event("hello", &vec![1, 2], 10)?.json(), r#"["hello",[1,2]]"#);
+///
+/// // Bytes become attachments.
+/// let payload = Payload::ack(&(Bytes::from_static(b"\x01"), "ok"), 10)?;
+/// assert_eq!(payload.json(), r#"[{"_placeholder":true,"num":0},"ok"]"#);
+/// assert_eq!(payload.attachments(), [&b"\x01"[..]]);
+///
+/// assert_eq!(Payload::event("disconnect", &(), 10), Err(EncodeError::ReservedEvent("disconnect")));
+/// # Ok::<(), EncodeError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Payload {
+    json: Text,
+    /// Where the arguments begin in `json`, an array; 0 if there are none but data.
+    start: usize,
+    attachments: Attachments,
+}
+
+impl Payload {
+    /// An event with its arguments.
+    ///
+    /// # Errors
+    ///
+    /// The name is [reserved](super::RESERVED_EVENTS), there are more attachments than `max_attachments` (JavaScript
+    /// peers take 10), or the arguments cannot be written as JSON.
+    pub fn event<T: Serialize + ?Sized>(event: &str, args: &T, max_attachments: usize) -> Result<Self, EncodeError> {
+        check_name(event)?;
+        Self::arguments(Some(event), args, max_attachments)
+    }
+
+    /// The arguments of an acknowledgement.
+    ///
+    /// # Errors
+    ///
+    /// As [`event`](Self::event).
+    pub fn ack<T: Serialize + ?Sized>(args: &T, max_attachments: usize) -> Result<Self, EncodeError> {
+        Self::arguments(None, args, max_attachments)
+    }
+
+    /// One value: the data of a connect packet, or of its refusal. A tuple is a JSON array here.
+    ///
+    /// # Errors
+    ///
+    /// The value has binary in it, which these packets cannot carry, or cannot be written as JSON.
+    pub fn data<T: Serialize + ?Sized>(value: &T) -> Result<Self, EncodeError> {
+        let serialized = ser::alone(value)?;
+        if serialized.found > 0 {
+            return Err(EncodeError::BinaryData);
+        }
+        Ok(Self { json: shallow(serialized.json)?, start: 0, attachments: Attachments::default() })
+    }
+
+    /// An event with arguments that have arrived, forwarded without parsing.
+    ///
+    /// # Errors
+    ///
+    /// The name is [reserved](super::RESERVED_EVENTS).
+    pub fn event_from_args(event: &str, args: &Args) -> Result<Self, EncodeError> {
+        check_name(event)?;
+        let name = serde_json::to_string(event)?;
+        let comma = if args.is_empty() { "" } else { "," };
+        let json = ["[", &name, comma, args.raw(), "]"].concat();
+        Ok(Self {
+            start: name.len().saturating_add(comma.len()).saturating_add(1),
+            json: json.into(),
+            attachments: args.shared_attachments().clone(),
+        })
+    }
+
+    /// An acknowledgement with arguments that have arrived, forwarded without parsing.
+    pub fn ack_from_args(args: &Args) -> Self {
+        let json = match args.whole_array() {
+            Some(array) => array.clone(),
+            None => ["[", args.raw(), "]"].concat().into(),
+        };
+        Self { json, start: 1, attachments: args.shared_attachments().clone() }
+    }
+
+    /// The JSON text, placeholders for attachments included.
+    pub fn json(&self) -> &Bytes {
+        self.json.as_shared()
+    }
+
+    /// The attachments in the order in which they are sent.
+    pub fn attachments(&self) -> &[Bytes] {
+        self.attachments.as_slice()
+    }
+
+    /// Bytes of the JSON text and the attachments.
+    pub fn size(&self) -> usize {
+        self.attachments().iter().map(Bytes::len).fold(self.json.len(), usize::saturating_add)
+    }
+
+    /// What a receiver gets as arguments; `None` for [`data`](Self::data).
+    pub fn to_args(&self) -> Option<Args> {
+        let array = self.json.clone();
+        let mut args = match self.start {
+            0 => return None,
+            1 => Args::of_ack(array),
+            start => Args::of_event(array, start),
+        };
+        args.attach(self.attachments.clone());
+        Some(args)
+    }
+
+    fn arguments<T: Serialize + ?Sized>(
+        event: Option<&str>,
+        args: &T,
+        max_attachments: usize,
+    ) -> Result<Self, EncodeError> {
+        let Serialized { mut json, shape, found, attachments } = ser::in_array(event, args, max_attachments)?;
+        if found > max_attachments {
+            let limit = max_attachments;
+            return Err(EncodeError::TooManyAttachments { limit, found });
+        }
+        // An object of the application that looks like a placeholder would stand for one of the attachments. A quote
+        // within a string is escaped, so that this finds keys only.
+        if found > 0 && json.matches(r#""_placeholder":"#).count() != found {
+            return Err(EncodeError::PlaceholderKey);
+        }
+        // Everything was written as one argument: a tuple loses its brackets, `()` its `null`.
+        let mut start = match event {
+            Some(_) => json::after_name(&json),
+            None => 1,
+        };
+        match shape {
+            Shape::Other => {}
+            Shape::Tuple if json.get(start..) != Some("[]]") => {
+                json.remove(start);
+                json.pop();
+            }
+            Shape::Tuple | Shape::Unit => {
+                // The comma goes with them.
+                start = start.saturating_sub(usize::from(event.is_some()));
+                json.truncate(start);
+                json.push(']');
+            }
+        }
+        Ok(Self { json: shallow(json)?, start, attachments: Attachments::from(attachments) })
+    }
+}
+
+fn check_name(event: &str) -> Result<(), EncodeError> {
+    match reserved(event) {
+        Some(name) => Err(EncodeError::ReservedEvent(name)),
+        None => Ok(()),
+    }
+}
+
+/// What receivers of this kind would refuse is not sent.
+fn shallow(json: String) -> Result<Text, EncodeError> {
+    if json::is_too_deep(json.as_bytes()) {
+        return Err(EncodeError::TooDeep { limit: json::DEPTH });
+    }
+    Ok(json.into())
+}
+
+/// A slice whose elements are one argument each.
+///
+/// ```
+/// use sockeye_protocol::socket::{Payload, Spread, Value};
+///
+/// let values = [Value::from(1), Value::from("two")];
+/// assert_eq!(Payload::event("e", &Spread(&values), 10)?.json(), r#"["e",1,"two"]"#);
+/// # Ok::<(), sockeye_protocol::socket::EncodeError>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Spread<'a, T>(pub &'a [T]);
+
+impl<T: Serialize> Serialize for Spread<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut tuple = serializer.serialize_tuple(self.0.len())?;
+        for element in self.0 {
+            tuple.serialize_element(element)?;
+        }
+        tuple.end()
+    }
+}
+
+/// What cannot be sent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EncodeError {
+    /// An event with one of the [`RESERVED_EVENTS`](super::RESERVED_EVENTS).
+    #[error("{0:?} is a reserved event name")]
+    ReservedEvent(&'static str),
+    /// More attachments than peers accept.
+    #[error("{found} attachments, the limit is {limit}")]
+    TooManyAttachments {
+        /// The limit.
+        limit: usize,
+        /// The attachments in the arguments.
+        found: usize,
+    },
+    /// Binary in the data of a connect packet.
+    #[error("binary in the data of a connect packet")]
+    BinaryData,
+    /// An object with a key `_placeholder` beside binary: receivers would take it for one of the attachments.
+    #[error("a key `_placeholder` beside binary")]
+    PlaceholderKey,
+    /// Too many levels of arrays and objects.
+    #[error("arguments nested {limit} levels deep or deeper")]
+    TooDeep {
+        /// The first depth that is refused.
+        limit: usize,
+    },
+    /// Something that is not JSON, such as a map whose keys are no strings, or an error of the type's own.
+    #[error("{0}")]
+    Serialize(Box<str>),
+}
+
+impl From<serde_json::Error> for EncodeError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Serialize(bounded(&error))
+    }
+}

@@ -1,0 +1,127 @@
+// What the tests share: a server under test as a child process, bounded waits, and a TCP proxy that fails on request.
+
+import { spawn } from "node:child_process";
+import { createConnection, createServer } from "node:net";
+import { createInterface } from "node:readline";
+
+/** How long anything may take before a test gives up, in milliseconds. No test asserts a time. */
+export const PATIENCE = 20_000;
+
+/**
+ * Starts the server whose command is in the environment variable `variable`, on a free port.
+ * Gives `{ port, url, stop() }`; `stop` fails if the server has ended by itself.
+ */
+export async function startServer(variable, args = []) {
+  const command = process.env[variable];
+  if (!command) throw new Error(`${variable} is not set: it must hold the command of the server to test`);
+  const child = spawn("/bin/sh", ["-c", `exec ${command} "$@"`, "sh", "--port", "0", ...args], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const exit = new Promise((resolve) => child.once("exit", (code, signal) => resolve(signal ?? code)));
+  process.once("exit", () => child.kill("SIGKILL"));
+
+  const ready = new Promise((resolve) => createInterface({ input: child.stdout }).once("line", resolve));
+  const line = await within(Promise.race([ready, exit.then((code) => `ended with ${code}`)]), `${command} to be ready`);
+  const port = Number(/^listening on 127\.0\.0\.1:([1-9]\d*)$/.exec(line)?.[1]);
+  if (!port) {
+    child.kill("SIGKILL");
+    throw new Error(`${command}: expected "listening on 127.0.0.1:<port>", got "${line}"`);
+  }
+  return {
+    port,
+    url: `http://127.0.0.1:${port}`,
+    async stop() {
+      const ended = child.exitCode ?? child.signalCode;
+      child.kill("SIGKILL");
+      await exit;
+      if (ended !== null) throw new Error(`${command} ended by itself during the tests: ${ended}`);
+    },
+  };
+}
+
+/** `promise`, or a failure that names `what` after PATIENCE. */
+export function within(promise, what) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`waited in vain for ${what}`)), PATIENCE).unref();
+  });
+  const result = Promise.race([promise, late]).finally(() => clearTimeout(timer));
+  // A test that has failed for another reason no longer looks at it.
+  result.catch(() => {});
+  return result;
+}
+
+/** The arguments of the next `event` of `emitter`. */
+export function next(emitter, event) {
+  return within(new Promise((resolve) => emitter.once(event, (...args) => resolve(args))), `"${event}"`);
+}
+
+/** The arguments of the first `event` of `emitter` that `accept` says yes to. */
+export function nextWhere(emitter, event, accept) {
+  let listener;
+  const found = new Promise((resolve) => {
+    listener = (...args) => accept(...args) && resolve(args);
+    emitter.on(event, listener);
+  });
+  return within(found, `"${event}"`).finally(() => emitter.off(event, listener));
+}
+
+/** The arguments of the next `count` times of `event`. */
+export function take(emitter, event, count) {
+  const seen = [];
+  let listener;
+  const all = new Promise((resolve) => {
+    listener = (...args) => {
+      seen.push(args);
+      if (seen.length === count) resolve(seen);
+    };
+    emitter.on(event, listener);
+  });
+  return within(all, `${count} times "${event}"`).finally(() => emitter.off(event, listener));
+}
+
+/** A TCP proxy in front of `port` that can drop connections, refuse new ones, or go silent. */
+export async function startProxy(port) {
+  const pairs = new Set();
+  let refusing = false;
+  let silent = false;
+  let onSent = () => {};
+  const server = createServer((near) => {
+    if (refusing) return near.destroy();
+    const far = createConnection(port, "127.0.0.1");
+    const pair = [near, far];
+    pairs.add(pair);
+    const end = () => {
+      pairs.delete(pair);
+      // A silent network does not tell one end what the other did.
+      if (!silent) pair.forEach((socket) => socket.destroy());
+    };
+    near.on("data", (chunk) => silent || far.write(chunk, () => onSent()));
+    far.on("data", (chunk) => silent || near.write(chunk));
+    for (const socket of pair) socket.on("error", () => {}).on("close", end);
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const destroyAll = () => pairs.forEach((pair) => pair.forEach((socket) => socket.destroy()));
+  return {
+    url: `http://127.0.0.1:${server.address().port}`,
+    /** Waits until the client's next bytes are on their way to the server. */
+    sent: () => within(new Promise((resolve) => (onSent = resolve)), "the client to send something"),
+    /** Ends every connection and refuses new ones until `restore`. */
+    cut() {
+      refusing = true;
+      destroyAll();
+    },
+    /** Passes nothing on any more, in either direction, without closing anything. */
+    silence() {
+      silent = true;
+    },
+    restore() {
+      refusing = false;
+    },
+    close() {
+      silent = false;
+      destroyAll();
+      server.close();
+    },
+  };
+}
