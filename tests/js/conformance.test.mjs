@@ -545,7 +545,7 @@ describe("Engine.IO v4 messages", () => {
 
     // JavaScript answers 200, and reads any text as base64.
     ours("answers 400 to a packet of an invalid format", async () => {
-      for (const payload of ["abc", "", SEPARATOR, "8", "9x", `4hello${SEPARATOR}`, "b!", "bAQIDBA="]) {
+      for (const payload of ["abc", "", SEPARATOR, "8", "9x", `4hello${SEPARATOR}`, "b!", "bA"]) {
         const session = await host.poll();
         assert.equal((await session.post(payload)).status, 400, JSON.stringify(payload));
         assertRefused(await session.get(), refusal.sid);
@@ -614,7 +614,7 @@ describe("Engine.IO v4 messages", () => {
 
     // JavaScript ignores these.
     ours("closes the session upon a packet of the handshake or the upgrade, and upon bad base64", async () => {
-      for (const packet of ["0", "5", "b!", "bAQIDBA="]) await assertCloses(packet);
+      for (const packet of ["0", "5", "b!", "bA"]) await assertCloses(packet);
     });
 
     it("ignores a noop", async () => {

@@ -18,10 +18,7 @@ pub struct Response {
 impl Response {
     /// The value of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(key, _)| key.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
     /// The body as text.
@@ -31,9 +28,7 @@ impl Response {
 
     /// The status and the body in one line, for comparison and display.
     pub fn line(&self) -> String {
-        format!("{} {}", self.status, String::from_utf8_lossy(&self.body))
-            .trim_end()
-            .to_owned()
+        format!("{} {}", self.status, String::from_utf8_lossy(&self.body)).trim_end().to_owned()
     }
 }
 
@@ -105,11 +100,7 @@ impl Wire {
                 (name.to_owned(), value.trim().to_owned())
             })
             .collect();
-        let mut response = Response {
-            status,
-            headers,
-            body: Vec::new(),
-        };
+        let mut response = Response { status, headers, body: Vec::new() };
         let bodiless = method == "HEAD" || matches!(status, 100..=199 | 204 | 304);
         if bodiless {
             return Ok(response);
@@ -144,10 +135,7 @@ impl Wire {
 
     fn read_until(&mut self, end: &[u8], deadline: Instant) -> Result<Vec<u8>, End> {
         loop {
-            let found = self
-                .buffered()
-                .windows(end.len())
-                .position(|window| window == end);
+            let found = self.buffered().windows(end.len()).position(|window| window == end);
             if let Some(position) = found {
                 return Ok(self.take(position + end.len()));
             }

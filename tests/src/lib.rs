@@ -8,10 +8,7 @@
     clippy::arithmetic_side_effects,
     reason = "test code: a panic is how it reports"
 )]
-#![allow(
-    clippy::disallowed_methods,
-    reason = "these tests watch a process from outside, so their clock is the wall's"
-)]
+#![allow(clippy::disallowed_methods, reason = "these tests watch a process from outside, so their clock is the wall's")]
 
 pub mod http;
 pub mod neighbour;

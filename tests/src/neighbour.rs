@@ -21,17 +21,10 @@ impl Neighbour {
     /// Moves in.
     pub fn of(server: &Server) -> Self {
         let engine = server.is_engine();
-        let socket = if engine {
-            Socket::open(server)
-        } else {
-            Socket::join(server)
-        };
+        let socket = if engine { Socket::open(server) } else { Socket::join(server) };
         let (questions, receiver) = channel();
         let thread = thread::spawn(move || live(socket, engine, &receiver));
-        Self {
-            questions: Some(questions),
-            thread: Some(thread),
-        }
+        Self { questions: Some(questions), thread: Some(thread) }
     }
 
     /// Whether the session still carries messages there and back.
@@ -42,12 +35,8 @@ impl Neighbour {
     pub fn check(&self) -> Result<(), String> {
         let (sender, receiver) = channel();
         let asked = self.questions.as_ref().unwrap().send(sender);
-        let answer = asked
-            .ok()
-            .and_then(|()| receiver.recv_timeout(2 * PATIENCE).ok());
-        answer
-            .unwrap_or_else(|| Err("no answer".into()))
-            .map_err(|error| format!("the neighbour: {error}"))
+        let answer = asked.ok().and_then(|()| receiver.recv_timeout(2 * PATIENCE).ok());
+        answer.unwrap_or_else(|| Err("no answer".into())).map_err(|error| format!("the neighbour: {error}"))
     }
 }
 
@@ -78,10 +67,7 @@ fn live(mut socket: Socket, engine: bool, questions: &Receiver<Question>) {
         let (ask, expected) = if engine {
             (format!("4{number}"), format!("4{number}"))
         } else {
-            (
-                format!("42[\"message\",{number}]"),
-                format!("42[\"message-back\",{number}]"),
-            )
+            (format!("42[\"message\",{number}]"), format!("42[\"message-back\",{number}]"))
         };
         socket.send_text(&ask);
         let result = match socket.next(PATIENCE) {

@@ -24,13 +24,7 @@ impl Report {
         let _ = server.life(&server.open_polling());
         drop(Neighbour::of(&server));
         let descriptors = settled(|| server.descriptors());
-        Self {
-            neighbour: Some(Neighbour::of(&server)),
-            server,
-            descriptors,
-            rows: 0,
-            failures: Vec::new(),
-        }
+        Self { neighbour: Some(Neighbour::of(&server)), server, descriptors, rows: 0, failures: Vec::new() }
     }
 
     /// The server.
@@ -44,9 +38,7 @@ impl Report {
         let result = catch_unwind(AssertUnwindSafe(|| run(&self.server)));
         let result = result.unwrap_or_else(|panic| {
             let text = panic.downcast_ref::<String>().cloned();
-            Err(text
-                .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
-                .unwrap_or_default())
+            Err(text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default())
         });
         let neighbour = self.neighbour.as_ref().unwrap().check();
         for error in [result, neighbour].into_iter().filter_map(Result::err) {
@@ -58,13 +50,10 @@ impl Report {
     pub fn finish(mut self) {
         self.neighbour = None;
         let before = self.descriptors;
-        let closed = eventually(Duration::from_secs(3), || {
-            (self.server.descriptors() <= before).then_some(())
-        });
+        let closed = eventually(Duration::from_secs(3), || (self.server.descriptors() <= before).then_some(()));
         if closed.is_none() {
             let now = self.server.descriptors();
-            self.failures
-                .push(format!("descriptors: {now}, before it all {before}"));
+            self.failures.push(format!("descriptors: {now}, before it all {before}"));
         }
         if !self.server.is_running() {
             self.failures.push("the server has ended".into());
@@ -99,9 +88,5 @@ fn settled(mut read: impl FnMut() -> usize) -> usize {
 ///
 /// What was found and what should have been.
 pub fn equal(found: &str, expected: &str) -> Result<(), String> {
-    if found == expected {
-        Ok(())
-    } else {
-        Err(format!("{found:?} instead of {expected:?}"))
-    }
+    if found == expected { Ok(()) } else { Err(format!("{found:?} instead of {expected:?}")) }
 }

@@ -115,10 +115,7 @@ impl Server {
     /// A POST with packets.
     pub fn post(&self, sid: &str, body: &[u8]) -> Response {
         let target = self.target(&format!("transport=polling&sid={sid}"));
-        self.exchange(
-            "POST",
-            &request("POST", &target, &["Connection: close"], body),
-        )
+        self.exchange("POST", &request("POST", &target, &["Connection: close"], body))
     }
 
     /// The id of a new polling session.
@@ -143,10 +140,7 @@ impl Server {
 
     /// Whether the session ends within a moment.
     pub fn is_gone(&self, sid: &str) -> bool {
-        eventually(Duration::from_secs(1), || {
-            (self.life(sid) == Life::Gone).then_some(())
-        })
-        .is_some()
+        eventually(Duration::from_secs(1), || (self.life(sid) == Life::Gone).then_some(())).is_some()
     }
 
     /// Bytes of memory that it has resident now.
@@ -183,20 +177,12 @@ impl Server {
         let status = fs::read_to_string(self.proc("status")).expect("the process's status");
         status
             .lines()
-            .find_map(|line| {
-                line.strip_prefix(key)?
-                    .split_whitespace()
-                    .next()?
-                    .parse()
-                    .ok()
-            })
+            .find_map(|line| line.strip_prefix(key)?.split_whitespace().next()?.parse().ok())
             .expect("a number")
     }
 
     fn proc(&self, name: &str) -> PathBuf {
-        Path::new("/proc")
-            .join(self.child.id().to_string())
-            .join(name)
+        Path::new("/proc").join(self.child.id().to_string()).join(name)
     }
 }
 
@@ -222,15 +208,7 @@ fn program() -> &'static Path {
         }
         let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let built = Command::new(cargo)
-            .args([
-                "build",
-                "--quiet",
-                "--release",
-                "-p",
-                "sockeye-protocol",
-                "--example",
-                "blocking",
-            ])
+            .args(["build", "--quiet", "--release", "-p", "sockeye-protocol", "--example", "blocking"])
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .status()
             .expect("run cargo");

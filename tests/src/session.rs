@@ -66,12 +66,7 @@ impl Socket {
     }
 
     /// Sends an opening handshake and gives what was answered.
-    pub fn handshake(
-        server: &Server,
-        query: &str,
-        headers: &[&str],
-        glued: &[u8],
-    ) -> (Self, Response) {
+    pub fn handshake(server: &Server, query: &str, headers: &[&str], glued: &[u8]) -> (Self, Response) {
         let mut wire = server.wire();
         let mut bytes = request("GET", &server.target(query), headers, b"");
         bytes.extend_from_slice(glued);
@@ -95,10 +90,7 @@ impl Socket {
     pub fn next(&mut self, wait: Duration) -> Event {
         let deadline = Instant::now() + wait;
         loop {
-            match self
-                .wire
-                .event(deadline.saturating_duration_since(Instant::now()))
-            {
+            match self.wire.event(deadline.saturating_duration_since(Instant::now())) {
                 Event::Text(text) if text == "2" => self.send_text("3"),
                 event => return event,
             }
@@ -122,10 +114,7 @@ impl Socket {
         let (question, answer) = if server.is_engine() {
             ("4are you there", "4are you there")
         } else {
-            (
-                r#"4242["message-with-ack","are you there"]"#,
-                r#"4342["are you there"]"#,
-            )
+            (r#"4242["message-with-ack","are you there"]"#, r#"4342["are you there"]"#)
         };
         self.send_text(question);
         match self.next(PATIENCE) {
@@ -147,10 +136,7 @@ impl Socket {
             }
             event => return Err(format!("{event:?} instead of a close frame with {code:?}")),
         }
-        self.send(&websocket::frame(
-            websocket::CLOSE,
-            &code.map_or(Vec::new(), |code| code.to_be_bytes().to_vec()),
-        ));
+        self.send(&websocket::frame(websocket::CLOSE, &code.map_or(Vec::new(), |code| code.to_be_bytes().to_vec())));
         match self.wire.end(PATIENCE) {
             End::Eof | End::Reset => Ok(()),
             End::Timeout => Err("the TCP connection stays open".into()),

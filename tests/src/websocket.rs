@@ -53,11 +53,7 @@ pub fn header(first: u8, form: Form, length: u64) -> Vec<u8> {
 
 /// Payload as it follows a header of [`header`], from its beginning.
 pub fn masked(payload: &[u8]) -> Vec<u8> {
-    payload
-        .iter()
-        .zip(MASK.iter().cycle())
-        .map(|(byte, mask)| byte ^ mask)
-        .collect()
+    payload.iter().zip(MASK.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect()
 }
 
 /// A masked frame with this first byte (FIN, RSV and opcode), its length in the shortest form.
@@ -139,14 +135,8 @@ impl Wire {
         let (&first, &second) = (buffer.first()?, buffer.get(1)?);
         assert_eq!(second & 0x80, 0, "a server's frame is not masked");
         let (start, length) = match second {
-            126 => (
-                4,
-                u16::from_be_bytes(buffer.get(2..4)?.try_into().unwrap()).into(),
-            ),
-            127 => (
-                10,
-                u64::from_be_bytes(buffer.get(2..10)?.try_into().unwrap()),
-            ),
+            126 => (4, u16::from_be_bytes(buffer.get(2..4)?.try_into().unwrap()).into()),
+            127 => (10, u64::from_be_bytes(buffer.get(2..10)?.try_into().unwrap())),
             length => (2, length.into()),
         };
         let shortest = match start {
@@ -168,8 +158,5 @@ fn close_event(payload: &[u8]) -> Event {
         return Event::Close(None, String::new());
     };
     let code = u16::from_be_bytes(code.try_into().unwrap());
-    Event::Close(
-        Some(code),
-        String::from_utf8(reason.to_vec()).expect("UTF-8"),
-    )
+    Event::Close(Some(code), String::from_utf8(reason.to_vec()).expect("UTF-8"))
 }

@@ -1,6 +1,7 @@
 //! A TCP connection of which every byte is ours.
 
 use std::{
+    fs,
     io::{ErrorKind, Read as _, Write as _},
     net::{Shutdown, SocketAddr, TcpStream},
     time::{Duration, Instant},
@@ -33,10 +34,7 @@ impl Wire {
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let stream = TcpStream::connect_timeout(&address, PATIENCE).expect("connect");
         stream.set_nodelay(true).expect("nodelay");
-        Self {
-            stream,
-            buffer: Vec::new(),
-        }
+        Self { stream, buffer: Vec::new() }
     }
 
     /// Writes all of `bytes`.
@@ -70,6 +68,19 @@ impl Wire {
         Ok(sent)
     }
 
+    /// Waits until the peer has read all that was sent, as the kernel knows (proc_net_tcp(5)): what is sent on another
+    /// connection from now on comes later.
+    pub fn settle(&self) {
+        let [peer, own] = [self.stream.peer_addr(), self.stream.local_addr()].map(|address| address.unwrap().port());
+        let ends = format!("0100007F:{peer:04X} 0100007F:{own:04X} ");
+        let read = eventually(PATIENCE, || {
+            let table = fs::read_to_string("/proc/net/tcp").expect("the table of connections");
+            let line = table.lines().find(|line| line.contains(&ends))?;
+            line.split_whitespace().nth(4)?.ends_with(":00000000").then_some(())
+        });
+        read.expect("the server reads what was sent");
+    }
+
     /// Ends our direction; the peer's stays open.
     pub fn finish(&mut self) {
         let _ = self.stream.shutdown(Shutdown::Write);
@@ -94,9 +105,7 @@ impl Wire {
         let mut chunk = [0; 16 * 1024];
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            self.stream
-                .set_read_timeout(Some(left.max(Duration::from_millis(1))))
-                .unwrap();
+            self.stream.set_read_timeout(Some(left.max(Duration::from_millis(1)))).unwrap();
             match self.stream.read(&mut chunk) {
                 Ok(0) => return Err(End::Eof),
                 Ok(count) => {

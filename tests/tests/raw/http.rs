@@ -1,4 +1,4 @@
-//! E1 to E13, E20, E24 and W16: requests.
+//! E1 to E13, E20 and E24: requests.
 
 use sockeye_tests::{
     http::{Response, chunk, refusal, request},
@@ -9,19 +9,14 @@ use sockeye_tests::{
 };
 
 /// Sends a request whose method is its first word, and gives the answer.
-fn ask(server: &Server, request: &[u8]) -> Response {
-    let method =
-        String::from_utf8_lossy(request.split(|byte| *byte == b' ').next().unwrap()).into_owned();
+pub(crate) fn ask(server: &Server, request: &[u8]) -> Response {
+    let method = String::from_utf8_lossy(request.split(|byte| *byte == b' ').next().unwrap()).into_owned();
     server.exchange(&method, request)
 }
 
 fn life(server: &Server, sid: &str, expected: Life) -> Result<(), String> {
     let found = server.life(sid);
-    if found == expected {
-        Ok(())
-    } else {
-        Err(format!("the session is {found:?}, not {expected:?}"))
-    }
+    if found == expected { Ok(()) } else { Err(format!("the session is {found:?}, not {expected:?}")) }
 }
 
 /// The session is gone at once.
@@ -41,10 +36,7 @@ fn unharmed(server: &Server, sid: &str) -> Result<(), String> {
         match answer.as_str() {
             "200 2" => equal(&server.post(sid, b"3").line(), "200 ok")?,
             _ => {
-                return equal(
-                    &answer.replace("2\x1e", "").replace("\x1e2", ""),
-                    "200 4are you there",
-                );
+                return equal(&answer.replace("2\x1e", "").replace("\x1e2", ""), "200 4are you there");
             }
         }
     }
@@ -56,36 +48,16 @@ fn requests_without_a_session() {
     for server in [Server::engine(), Server::socketio()] {
         let mut report = Report::on(server);
         let path = report.server().path();
-        let sids = [
-            "AAAAAAAAAAAAAAAAAAAAAA",
-            "abc",
-            "__proto__",
-            "constructor",
-            "%00",
-            "..%2f..%2f",
-            "%ff%fe",
-            "%",
-        ];
+        let sids = ["AAAAAAAAAAAAAAAAAAAAAA", "abc", "__proto__", "constructor", "%00", "..%2f..%2f", "%ff%fe", "%"];
         let mut rows: Vec<(&str, String, Vec<u8>, String)> = Vec::new();
         let mut row = |id, method: &str, query: &str, code: u8| {
             let bytes = request(method, &format!("{path}?{query}"), &[], b"");
-            let expected = if method == "HEAD" {
-                "400".into()
-            } else {
-                refusal(code)
-            };
+            let expected = if method == "HEAD" { "400".into() } else { refusal(code) };
             rows.push((id, format!("{method} {query}"), bytes, expected));
         };
-        for transport in [
-            "",
-            "abc",
-            "__proto__",
-            "constructor",
-            "webtransport",
-            "Polling",
-            "polling%00",
-            "polling,websocket",
-        ] {
+        for transport in
+            ["", "abc", "__proto__", "constructor", "webtransport", "Polling", "polling%00", "polling,websocket"]
+        {
             row("E1", "GET", &format!("EIO=4&transport={transport}"), 0);
         }
         row("E1", "GET", "EIO=4", 0);
@@ -93,60 +65,23 @@ fn requests_without_a_session() {
         row("E1", "POST", "EIO=4", 0);
         row("E1", "GET", "EIO=4&transport=polling&transport=abc", 0);
         for sid in sids {
-            row(
-                "E2",
-                "GET",
-                &format!("EIO=4&transport=polling&sid={sid}"),
-                1,
-            );
-            row(
-                "E2",
-                "POST",
-                &format!("EIO=4&transport=polling&sid={sid}"),
-                1,
-            );
+            row("E2", "GET", &format!("EIO=4&transport=polling&sid={sid}"), 1);
+            row("E2", "POST", &format!("EIO=4&transport=polling&sid={sid}"), 1);
         }
-        row(
-            "E2",
-            "GET",
-            &format!("EIO=4&transport=polling&sid={}", "A".repeat(8000)),
-            1,
-        );
-        row(
-            "E2",
-            "DELETE",
-            "EIO=4&transport=polling&sid=AAAAAAAAAAAAAAAAAAAAAA",
-            1,
-        );
-        row(
-            "E2",
-            "GET",
-            "EIO=4&transport=websocket&sid=AAAAAAAAAAAAAAAAAAAAAA",
-            1,
-        );
+        row("E2", "GET", &format!("EIO=4&transport=polling&sid={}", "A".repeat(8000)), 1);
+        row("E2", "DELETE", "EIO=4&transport=polling&sid=AAAAAAAAAAAAAAAAAAAAAA", 1);
+        row("E2", "GET", "EIO=4&transport=websocket&sid=AAAAAAAAAAAAAAAAAAAAAA", 1);
         for method in ["POST", "PUT", "DELETE", "PATCH", "HEAD", "PROPFIND"] {
             row("E3", method, "EIO=4&transport=polling", 2);
         }
         row("E4", "GET", "EIO=4&transport=websocket", 3);
-        for version in [
-            "",
-            "3",
-            "5",
-            "04",
-            "4.0",
-            "%204",
-            "4%00",
-            "abc",
-            "__proto__",
-        ] {
+        for version in ["", "3", "5", "04", "4.0", "%204", "4%00", "abc", "__proto__"] {
             row("E5", "GET", &format!("EIO={version}&transport=polling"), 5);
         }
         row("E5", "GET", "transport=polling", 5);
         row("E5", "GET", "eio=4&transport=polling", 5);
         for (id, name, bytes, expected) in rows {
-            report.row(id, &name, |server| {
-                equal(&ask(server, &bytes).line(), &expected)
-            });
+            report.row(id, &name, |server| equal(&ask(server, &bytes).line(), &expected));
         }
 
         let bare = path.trim_end_matches('/');
@@ -160,15 +95,9 @@ fn requests_without_a_session() {
         ] {
             report.row("E24", &other, |server| {
                 let target = format!("{other}?EIO=4&transport=polling");
-                equal(
-                    &ask(server, &request("GET", &target, &[], b"")).line(),
-                    "404",
-                )?;
+                equal(&ask(server, &request("GET", &target, &[], b"")).line(), "404")?;
                 let target = format!("{other}?EIO=4&transport=websocket");
-                equal(
-                    &ask(server, &request("GET", &target, &UPGRADE, b"")).line(),
-                    "404",
-                )
+                equal(&ask(server, &request("GET", &target, &UPGRADE, b"")).line(), "404")
             });
         }
         for below in ["abc", "../etc/passwd", "socket.io.js"] {
@@ -187,20 +116,14 @@ fn requests_of_a_session() {
     for server in [Server::engine(), Server::socketio()] {
         let mut report = Report::on(server);
         let path = report.server().path();
-        for query in [
-            "transport=polling",
-            "EIO=3&transport=polling",
-            "EIO=&transport=polling",
-            "EIO=5&transport=polling",
-        ] {
+        for query in
+            ["transport=polling", "EIO=3&transport=polling", "EIO=&transport=polling", "EIO=5&transport=polling"]
+        {
             for (method, body) in [("GET", &b""[..]), ("POST", b"3")] {
                 report.row("E6", &format!("{method} {query}"), |server| {
                     let sid = server.open_polling();
                     let target = format!("{path}?{query}&sid={sid}");
-                    equal(
-                        &ask(server, &request(method, &target, &[], body)).line(),
-                        &refusal(3),
-                    )?;
+                    equal(&ask(server, &request(method, &target, &[], body)).line(), &refusal(3))?;
                     unharmed(server, &sid)
                 });
             }
@@ -209,54 +132,29 @@ fn requests_of_a_session() {
             report.row("E7", method, |server| {
                 let sid = server.open_polling();
                 let target = server.target(&format!("transport=polling&sid={sid}"));
-                equal(
-                    &ask(server, &request(method, &target, &[], b"")).line(),
-                    "405",
-                )?;
+                equal(&ask(server, &request(method, &target, &[], b"")).line(), "405")?;
                 unharmed(server, &sid)
             });
         }
-        report.row(
-            "E4",
-            "GET of a polling session with transport=websocket",
-            |server| {
-                let sid = server.open_polling();
-                let target = server.target(&format!("transport=websocket&sid={sid}"));
-                equal(
-                    &ask(server, &request("GET", &target, &[], b"")).line(),
-                    &refusal(3),
-                )?;
-                equal(
-                    &ask(server, &request("POST", &target, &[], b"4x")).line(),
-                    &refusal(3),
-                )?;
-                unharmed(server, &sid)
-            },
-        );
+        report.row("E4", "GET of a polling session with transport=websocket", |server| {
+            let sid = server.open_polling();
+            let target = server.target(&format!("transport=websocket&sid={sid}"));
+            equal(&ask(server, &request("GET", &target, &[], b"")).line(), &refusal(3))?;
+            equal(&ask(server, &request("POST", &target, &[], b"4x")).line(), &refusal(3))?;
+            unharmed(server, &sid)
+        });
         report.row("E4", "GET and POST of a WebSocket session", |server| {
             let mut socket = Socket::open(server);
             equal(&server.poll(&socket.sid).line(), &refusal(3))?;
             equal(&server.post(&socket.sid, b"4x").line(), &refusal(3))?;
             let target = server.target(&format!("transport=websocket&sid={}", socket.sid));
-            equal(
-                &ask(server, &request("GET", &target, &[], b"")).line(),
-                &refusal(3),
-            )?;
-            if server.is_engine() {
-                socket.check(server)
-            } else {
-                life(server, &socket.sid, Life::WebSocket)
-            }
+            equal(&ask(server, &request("GET", &target, &[], b"")).line(), &refusal(3))?;
+            if server.is_engine() { socket.check(server) } else { life(server, &socket.sid, Life::WebSocket) }
         });
         report.row("E9", "application/octet-stream", |server| {
             let sid = server.open_polling();
             let target = server.target(&format!("transport=polling&sid={sid}"));
-            let bytes = request(
-                "POST",
-                &target,
-                &["Content-Type: application/octet-stream"],
-                b"\x04x",
-            );
+            let bytes = request("POST", &target, &["Content-Type: application/octet-stream"], b"\x04x");
             equal(&ask(server, &bytes).line(), "400")?;
             gone(server, &sid)
         });
@@ -264,12 +162,7 @@ fn requests_of_a_session() {
             report.row("E9", &format!("Content-Encoding: {coding}"), |server| {
                 let sid = server.open_polling();
                 let target = server.target(&format!("transport=polling&sid={sid}"));
-                let bytes = request(
-                    "POST",
-                    &target,
-                    &[&format!("Content-Encoding: {coding}")],
-                    b"\x1f\x8b",
-                );
+                let bytes = request("POST", &target, &[&format!("Content-Encoding: {coding}")], b"\x1f\x8b");
                 equal(&ask(server, &bytes).line(), "415")?;
                 gone(server, &sid)
             });
@@ -284,14 +177,11 @@ fn bodies_that_are_too_large() {
     let post = |server: &Server, sid: &str, header: &str| {
         let mut wire = server.wire();
         let target = server.target(&format!("transport=polling&sid={sid}"));
-        wire.send(&request("POST", &target, &[header], b""))
-            .unwrap();
+        wire.send(&request("POST", &target, &[header], b"")).unwrap();
         wire
     };
     let refused = |mut wire: Wire| {
-        let response = wire
-            .response("POST", PATIENCE)
-            .map_err(|end| format!("{end:?}"))?;
+        let response = wire.response("POST", PATIENCE).map_err(|end| format!("{end:?}"))?;
         equal(&response.line(), "413")?;
         equal(response.header("connection").unwrap_or_default(), "close")?;
         match wire.end(PATIENCE) {
@@ -347,13 +237,7 @@ fn bodies_that_are_too_large() {
             wire.send(&chunk(&[b'4'; MAX_PAYLOAD / 100])).unwrap();
         }
         wire.send(&chunk(b"")).unwrap();
-        equal(
-            &wire
-                .response("POST", PATIENCE)
-                .map_err(|end| format!("{end:?}"))?
-                .line(),
-            "200 ok",
-        )?;
+        equal(&wire.response("POST", PATIENCE).map_err(|end| format!("{end:?}"))?.line(), "200 ok")?;
         if server.poll(&sid).body != [b'4'; MAX_PAYLOAD] {
             return Err("another body".into());
         }
@@ -379,7 +263,6 @@ fn payloads_that_are_none() {
         ("E10", "a character of three bytes", "€".as_bytes()),
         ("E10", "base64 with other letters", b"b!!!!"),
         ("E10", "base64 with a space", b"bAQ ="),
-        ("E10", "base64 without padding", b"bAQI"),
         ("E10", "base64 of one letter", b"bA"),
         ("E10", "base64 with padding inside", b"bAQ==AQ=="),
         ("E10", "not UTF-8", b"4\xff"),
@@ -394,13 +277,13 @@ fn payloads_that_are_none() {
     for (id, name, body) in rows {
         report.row(id, name, |server| {
             let sid = server.open_polling();
-            equal(&server.post(&sid, body).line(), "400")?;
+            equal(&server.post(&sid, body).line(), &refusal(3))?;
             gone(server, &sid)
         });
     }
     report.row("E10", "a good packet before the bad one", |server| {
         let sid = server.open_polling();
-        equal(&server.post(&sid, b"4early\x1e9").line(), "400")?;
+        equal(&server.post(&sid, b"4early\x1e9").line(), &refusal(3))?;
         gone(server, &sid)
     });
     report.row("E11", "500,000 noops", |server| {
@@ -411,7 +294,7 @@ fn payloads_that_are_none() {
     });
     report.row("E11", "500,000 noops and nothing", |server| {
         let sid = server.open_polling();
-        equal(&server.post(&sid, &b"6\x1e".repeat(500_000)).line(), "400")?;
+        equal(&server.post(&sid, &b"6\x1e".repeat(500_000)).line(), &refusal(3))?;
         gone(server, &sid)
     });
     for count in [5_000, 300_000] {
@@ -424,7 +307,7 @@ fn payloads_that_are_none() {
     }
     report.row("E11", "a million separators", |server| {
         let sid = server.open_polling();
-        equal(&server.post(&sid, &[0x1e; MAX_PAYLOAD]).line(), "400")?;
+        equal(&server.post(&sid, &[0x1e; MAX_PAYLOAD]).line(), &refusal(3))?;
         gone(server, &sid)
     });
     report.row("E11", "one packet of a million digits", |server| {
@@ -436,47 +319,41 @@ fn payloads_that_are_none() {
     report.row("E10", "a payload sent while a GET waits", |server| {
         let sid = server.open_polling();
         let mut poll = open_poll(server, &sid);
-        equal(&server.post(&sid, b"9").line(), "400")?;
+        equal(&server.post(&sid, b"9").line(), &refusal(3))?;
         equal(&answer(&mut poll, "GET")?, "200 1")?;
         gone(server, &sid)
     });
     report.finish();
 }
 
-/// A GET that waits. That it has arrived is shown by a POST behind it on another connection, so this waits for a while
-/// only when the server reads connections out of order.
+/// A GET that waits: the server has it.
 fn open_poll(server: &Server, sid: &str) -> Wire {
     let mut wire = server.wire();
     let target = server.target(&format!("transport=polling&sid={sid}"));
     wire.send(&request("GET", &target, &[], b"")).unwrap();
-    settle(server, sid);
-    wire
+    settled(server, wire)
 }
 
-/// A POST of which the last byte is missing.
+/// A POST of which the last byte is missing: the server has the rest.
 fn open_post(server: &Server, sid: &str) -> Wire {
     let mut wire = server.wire();
     let target = server.target(&format!("transport=polling&sid={sid}"));
-    wire.send(&request("POST", &target, &["Content-Length: 3"], b""))
-        .unwrap();
+    wire.send(&request("POST", &target, &["Content-Length: 3"], b"")).unwrap();
     wire.send(b"4x").unwrap();
-    settle(server, sid);
+    settled(server, wire)
+}
+
+/// The server has read what was sent, and has had the time of another exchange to look at it.
+fn settled(server: &Server, wire: Wire) -> Wire {
+    wire.settle();
+    server.life("nobody");
     wire
 }
 
-/// Lets the server see what was sent just before on other connections, as far as that can be done from outside: by a
-/// few exchanges that do not concern the session.
-fn settle(server: &Server, _sid: &str) {
-    for _ in 0..5 {
-        server.life("nobody");
-    }
-}
-
-fn answer(wire: &mut Wire, method: &str) -> Result<String, String> {
+/// What a request that was sent is answered.
+pub(crate) fn answer(wire: &mut Wire, method: &str) -> Result<String, String> {
     let response = wire.response(method, PATIENCE);
-    response
-        .map(|response| response.line())
-        .map_err(|end| format!("{end:?} instead of an answer"))
+    response.map(|response| response.line()).map_err(|end| format!("{end:?} instead of an answer"))
 }
 
 #[test]
@@ -494,11 +371,9 @@ fn overlapping_and_dropped_requests() {
         let mut first = open_post(server, &sid);
         equal(&server.post(&sid, b"4y").line(), "400")?;
         gone(server, &sid)?;
-        // The first one is answered too, or its connection ends.
-        match answer(&mut first, "POST") {
-            Ok(line) => equal(&line, "400"),
-            Err(_) => Ok(()),
-        }
+        // The first one is answered too, at the latest when its body is there.
+        let _ = first.send(b"y");
+        equal(&answer(&mut first, "POST")?, &refusal(1))
     });
     report.row("E13", "a GET beside a POST is no overlap", |server| {
         let sid = server.open_polling();
@@ -512,8 +387,7 @@ fn overlapping_and_dropped_requests() {
     report.row("E12", "a GET that is dropped", |server| {
         let sid = server.open_polling();
         drop(open_poll(server, &sid));
-        eventually(PATIENCE, || (server.life(&sid) == Life::Gone).then_some(()))
-            .ok_or("the session lives".into())
+        eventually(PATIENCE, || (server.life(&sid) == Life::Gone).then_some(())).ok_or("the session lives".into())
     });
     report.row("E13", "a POST that is dropped", |server| {
         let sid = server.open_polling();
@@ -526,207 +400,4 @@ fn overlapping_and_dropped_requests() {
         gone.ok_or("the session lives".into())
     });
     report.finish();
-}
-
-#[test]
-fn heads() {
-    let mut report = Report::on(Server::engine());
-    let target = report.server().target("transport=polling");
-    let opens = |response: Response| {
-        let line = response.line();
-        equal(line.get(..13).unwrap_or(&line), "200 0{\"sid\":\"")
-    };
-    report.row("W16", "a head byte by byte", |server| {
-        let mut wire = server.wire();
-        for byte in request("GET", &target, &["X-Slow: yes"], b"") {
-            wire.send(&[byte]).unwrap();
-        }
-        opens(
-            wire.response("GET", PATIENCE)
-                .map_err(|end| format!("{end:?}"))?,
-        )
-    });
-    report.row("W16", "a head of 15 KiB", |server| {
-        let padding = format!("X-Padding: {}", "x".repeat(15 * 1024));
-        opens(ask(server, &request("GET", &target, &[&padding], b"")))
-    });
-    for (name, headers) in [
-        (
-            "a head of 17 KiB",
-            vec![format!("X-Padding: {}", "x".repeat(17 * 1024))],
-        ),
-        (
-            "3,000 headers",
-            (0..3000).map(|i| format!("X-{i}: y")).collect(),
-        ),
-        (
-            "101 headers",
-            (0..101).map(|i| format!("X-{i}: y")).collect(),
-        ),
-    ] {
-        for upgrade in [false, true] {
-            report.row("W15", &format!("{name}, upgrade {upgrade}"), |server| {
-                let mut lines: Vec<&str> = headers.iter().map(String::as_str).collect();
-                if upgrade {
-                    lines.extend(UPGRADE);
-                }
-                refused(server, &request("GET", &target, &lines, b""), "431")
-            });
-        }
-    }
-    report.row("W16", "a head of 1 MB without an end", |server| {
-        refused(
-            server,
-            &[b"GET / HTTP/1.1\r\nX: ", &[b'x'; 1_000_000][..]].concat(),
-            "431",
-        )
-    });
-    report.row("W16", "a target of 1 MB without an end", |server| {
-        refused(server, &[b"GET /", &[b'x'; 1_000_000][..]].concat(), "431")
-    });
-    for (name, bytes) in [
-        (
-            "no HTTP",
-            &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n"[..],
-        ),
-        (
-            "a header without a colon",
-            b"GET / HTTP/1.1\r\nHost\r\n\r\n",
-        ),
-        (
-            "a header with a control character",
-            b"GET / HTTP/1.1\r\nX: \x01\r\n\r\n",
-        ),
-        ("a folded header", b"GET / HTTP/1.1\r\nX: a\r\n b\r\n\r\n"),
-        (
-            "a space before the colon",
-            b"GET / HTTP/1.1\r\nX : a\r\n\r\n",
-        ),
-        (
-            "a length that is no number",
-            b"POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n",
-        ),
-        (
-            "a negative length",
-            b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
-        ),
-        (
-            "a signed length",
-            b"POST / HTTP/1.1\r\nContent-Length: +1\r\n\r\nx",
-        ),
-        (
-            "a length over 2^64",
-            b"POST / HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n",
-        ),
-        (
-            "two lengths",
-            b"POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxy",
-        ),
-        (
-            "a length and chunks",
-            b"POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        ),
-        (
-            "another transfer coding",
-            b"POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n",
-        ),
-        (
-            "chunked, but not last",
-            b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked, gzip\r\n\r\n",
-        ),
-    ] {
-        report.row("W16", name, |server| {
-            let path = server.target("transport=polling");
-            let text: Vec<u8> = bytes.to_vec();
-            // To the server's own path: elsewhere the body may be none of its business.
-            let bytes = match text.windows(3).position(|window| window == b" / ") {
-                Some(at) => [&text[..at], b" ", path.as_bytes(), b" ", &text[at + 3..]].concat(),
-                None => text,
-            };
-            refused(server, &bytes, "400")
-        });
-    }
-    for (name, body) in [
-        (
-            "a chunk size that is no number",
-            &b"x\r\n4x\r\n0\r\n\r\n"[..],
-        ),
-        (
-            "a chunk size over 2^64",
-            b"fffffffffffffffff\r\n4x\r\n0\r\n\r\n",
-        ),
-        ("a chunk without its end", b"2\r\n4xx0\r\n\r\n"),
-    ] {
-        report.row("W16", name, |server| {
-            let sid = server.open_polling();
-            let target = server.target(&format!("transport=polling&sid={sid}"));
-            let head = request("POST", &target, &["Transfer-Encoding: chunked"], b"");
-            let mut wire = server.wire();
-            wire.send(&[&head[..], body].concat()).unwrap();
-            let line = answer(&mut wire, "POST")?;
-            if line != "400" && line != "413" {
-                return Err(line);
-            }
-            match wire.end(PATIENCE) {
-                End::Timeout => Err("the TCP connection stays open".to_owned()),
-                End::Eof | End::Reset => Ok(()),
-            }
-        });
-    }
-    report.row("W16", "nothing, and the end", |server| {
-        let mut wire = server.wire();
-        wire.finish();
-        equal(&format!("{:?}", wire.end(PATIENCE)), "Eof")
-    });
-    report.row("W16", "half a head, and the end", |server| {
-        let mut wire = server.wire();
-        wire.send(b"GET /engine.io/?EIO=4&tr").unwrap();
-        wire.finish();
-        match wire.end(PATIENCE) {
-            End::Timeout => Err("the TCP connection stays open".into()),
-            End::Eof | End::Reset => Ok(()),
-        }
-    });
-    report.row("W16", "three requests in one segment", |server| {
-        let mut wire = server.wire();
-        wire.send(&request("GET", &target, &[], b"").repeat(3))
-            .unwrap();
-        for _ in 0..3 {
-            opens(
-                wire.response("GET", PATIENCE)
-                    .map_err(|end| format!("{end:?}"))?,
-            )?;
-        }
-        Ok(())
-    });
-    report.row(
-        "W16",
-        "a request behind a body that is not ours",
-        |server| {
-            let mut wire = server.wire();
-            wire.send(&request("POST", &target, &[], b"GET / HTTP/1.1\r\n\r\n"))
-                .unwrap();
-            wire.send(&request("GET", &target, &[], b"")).unwrap();
-            equal(&answer(&mut wire, "POST")?, &refusal(2))?;
-            // Either the connection ends, or the body was taken for a body.
-            match wire.response("GET", PATIENCE) {
-                Ok(response) => opens(response),
-                Err(End::Timeout) => Err("no answer".into()),
-                Err(End::Eof | End::Reset) => Ok(()),
-            }
-        },
-    );
-    report.finish();
-}
-
-/// Refused with this status, and the connection ends.
-fn refused(server: &Server, bytes: &[u8], expected: &str) -> Result<(), String> {
-    let mut wire = server.wire();
-    let _ = wire.send(bytes);
-    let line = answer(&mut wire, "GET")?;
-    equal(line.get(..3).unwrap_or(&line), expected)?;
-    match wire.end(PATIENCE) {
-        End::Timeout => Err("the TCP connection stays open".to_owned()),
-        End::Eof | End::Reset => Ok(()),
-    }
 }

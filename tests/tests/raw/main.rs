@@ -12,10 +12,13 @@
     reason = "test code, run on the wall clock"
 )]
 
+mod attachments;
+mod dawdlers;
 mod engine;
+mod heads;
 mod http;
 mod memory;
-mod slow;
+mod packets;
 mod socket;
 mod upgrade;
 mod websocket;

@@ -5,8 +5,8 @@ use sockeye_tests::{
     server::{MAX_PAYLOAD, Server},
     session::Socket,
     websocket::{
-        BINARY, CLOSE, CONTINUATION, Event, FIN, Form, PING, PONG, TEXT, close, frame, header,
-        masked, raw, text, unmasked,
+        BINARY, CLOSE, CONTINUATION, Event, FIN, Form, PING, PONG, TEXT, close, frame, header, masked, raw, text,
+        unmasked,
     },
     wire::PATIENCE,
 };
@@ -49,11 +49,7 @@ fn verdict(server: &Server, socket: &mut Socket, expect: Expect) -> Result<(), S
             return socket.check(server);
         }
     }
-    if server.is_gone(&socket.sid) {
-        Ok(())
-    } else {
-        Err("the session lives".into())
-    }
+    if server.is_gone(&socket.sid) { Ok(()) } else { Err("the session lives".into()) }
 }
 
 fn short(event: &Event) -> String {
@@ -70,30 +66,10 @@ fn frames_that_no_client_may_send() {
     let mut rows: Vec<Row> = Vec::new();
     let mut row = |id, name: String, bytes: Vec<u8>, expect| rows.push((id, name, bytes, expect));
 
-    row(
-        "W1",
-        "text without a mask".into(),
-        unmasked(TEXT, b"4x"),
-        Closed(1002),
-    );
-    row(
-        "W1",
-        "binary without a mask".into(),
-        unmasked(BINARY, b"x"),
-        Closed(1002),
-    );
-    row(
-        "W1",
-        "ping without a mask".into(),
-        unmasked(PING, b""),
-        Closed(1002),
-    );
-    row(
-        "W1",
-        "close without a mask".into(),
-        unmasked(CLOSE, &[3, 232]),
-        Closed(1002),
-    );
+    row("W1", "text without a mask".into(), unmasked(TEXT, b"4x"), Closed(1002));
+    row("W1", "binary without a mask".into(), unmasked(BINARY, b"x"), Closed(1002));
+    row("W1", "ping without a mask".into(), unmasked(PING, b""), Closed(1002));
+    row("W1", "close without a mask".into(), unmasked(CLOSE, &[3, 232]), Closed(1002));
     for bit in 1..=3_u8 {
         let rsv = 0x80 >> bit;
         for opcode in [TEXT, BINARY, PING, CLOSE] {
@@ -101,183 +77,55 @@ fn frames_that_no_client_may_send() {
             row("W2", name, raw(FIN | rsv | opcode, b"4x"), Closed(1002));
         }
     }
-    row(
-        "W2",
-        "RSV1 on a continuation".into(),
-        [raw(TEXT, b"4"), raw(FIN | 0x40, b"x")].concat(),
-        Closed(1002),
-    );
+    row("W2", "RSV1 on a continuation".into(), [raw(TEXT, b"4"), raw(FIN | 0x40, b"x")].concat(), Closed(1002));
     for opcode in (0x3..=0x7).chain(0xb..=0xf) {
-        row(
-            "W2",
-            format!("opcode {opcode:x}"),
-            frame(opcode, b"4x"),
-            Closed(1002),
-        );
-        row(
-            "W2",
-            format!("opcode {opcode:x}, header alone"),
-            header(FIN | opcode, Form::Short, 2),
-            Closed(1002),
-        );
+        row("W2", format!("opcode {opcode:x}"), frame(opcode, b"4x"), Closed(1002));
+        row("W2", format!("opcode {opcode:x}, header alone"), header(FIN | opcode, Form::Short, 2), Closed(1002));
     }
 
     for opcode in [PING, PONG, CLOSE] {
-        row(
-            "W3",
-            format!("opcode {opcode:x} in fragments"),
-            raw(opcode, &[3, 232]),
-            Closed(1002),
-        );
-        row(
-            "W3",
-            format!("opcode {opcode:x} of 126 bytes"),
-            frame(opcode, &[b'x'; 126]),
-            Closed(1002),
-        );
+        row("W3", format!("opcode {opcode:x} in fragments"), raw(opcode, &[3, 232]), Closed(1002));
+        row("W3", format!("opcode {opcode:x} of 126 bytes"), frame(opcode, &[b'x'; 126]), Closed(1002));
         let declared = header(FIN | opcode, Form::Long, 1 << 40);
-        row(
-            "W3",
-            format!("opcode {opcode:x} of 2^40 bytes, declared"),
-            declared,
-            Closed(1002),
-        );
+        row("W3", format!("opcode {opcode:x} of 2^40 bytes, declared"), declared, Closed(1002));
     }
-    row(
-        "W3",
-        "close body of one byte".into(),
-        frame(CLOSE, &[3]),
-        Closed(1002),
-    );
-    row(
-        "W3",
-        "ping of 125 bytes".into(),
-        frame(PING, &[7; 125]),
-        Unharmed(vec![Event::Pong(vec![7; 125])]),
-    );
-    row(
-        "W3",
-        "unasked pong".into(),
-        frame(PONG, &[7; 125]),
-        Unharmed(Vec::new()),
-    );
+    row("W3", "close body of one byte".into(), frame(CLOSE, &[3]), Closed(1002));
+    row("W3", "ping of 125 bytes".into(), frame(PING, &[7; 125]), Unharmed(vec![Event::Pong(vec![7; 125])]));
+    row("W3", "unasked pong".into(), frame(PONG, &[7; 125]), Unharmed(Vec::new()));
 
-    row(
-        "W7",
-        "continuation of nothing".into(),
-        raw(FIN | CONTINUATION, b"4x"),
-        Closed(1002),
-    );
-    row(
-        "W7",
-        "unfinished continuation of nothing".into(),
-        raw(CONTINUATION, b"4x"),
-        Closed(1002),
-    );
+    row("W7", "continuation of nothing".into(), raw(FIN | CONTINUATION, b"4x"), Closed(1002));
+    row("W7", "unfinished continuation of nothing".into(), raw(CONTINUATION, b"4x"), Closed(1002));
     for opcode in [TEXT, BINARY] {
         let bytes = [raw(TEXT, b"4x"), frame(opcode, b"4y")].concat();
-        row(
-            "W7",
-            format!("opcode {opcode} inside of a fragmented message"),
-            bytes,
-            Closed(1002),
-        );
+        row("W7", format!("opcode {opcode} inside of a fragmented message"), bytes, Closed(1002));
     }
     row(
         "W7",
         "control frames between fragments".into(),
-        [
-            raw(TEXT, b"4a"),
-            frame(PING, b"p"),
-            raw(CONTINUATION, b"b"),
-            frame(PONG, b""),
-            raw(FIN, b"c"),
-        ]
-        .concat(),
+        [raw(TEXT, b"4a"), frame(PING, b"p"), raw(CONTINUATION, b"b"), frame(PONG, b""), raw(FIN, b"c")].concat(),
         Unharmed(vec![Event::Pong(b"p".to_vec()), echo("4abc")]),
     );
 
     let big = MAX_PAYLOAD as u64;
     for (name, length) in [("max + 1", big + 1), ("2^32", 1 << 32), ("2^62", 1 << 62)] {
-        row(
-            "W8",
-            format!("{name} bytes declared"),
-            header(FIN | TEXT, Form::Long, length),
-            Closed(1009),
-        );
-        row(
-            "W8",
-            format!("{name} bytes declared, binary"),
-            header(FIN | BINARY, Form::Long, length),
-            Closed(1009),
-        );
+        row("W8", format!("{name} bytes declared"), header(FIN | TEXT, Form::Long, length), Closed(1009));
+        row("W8", format!("{name} bytes declared, binary"), header(FIN | BINARY, Form::Long, length), Closed(1009));
     }
     for (name, length) in [("2^63", 1 << 63), ("2^64 - 1", u64::MAX)] {
-        row(
-            "W8",
-            format!("{name} bytes declared"),
-            header(FIN | TEXT, Form::Long, length),
-            Closed(1009),
-        );
-        let bytes = [
-            raw(TEXT, b"4"),
-            header(FIN | CONTINUATION, Form::Long, length),
-        ]
-        .concat();
-        row(
-            "W8",
-            format!("a fragment and {name} bytes declared"),
-            bytes,
-            Closed(1009),
-        );
+        row("W8", format!("{name} bytes declared"), header(FIN | TEXT, Form::Long, length), Closed(1009));
+        let bytes = [raw(TEXT, b"4"), header(FIN | CONTINUATION, Form::Long, length)].concat();
+        row("W8", format!("a fragment and {name} bytes declared"), bytes, Closed(1009));
     }
     let bytes = [raw(TEXT, b"4"), header(FIN | CONTINUATION, Form::Long, big)].concat();
-    row(
-        "W8",
-        "a fragment and what makes it max + 1".into(),
-        bytes,
-        Closed(1009),
-    );
-    let bytes = [
-        raw(TEXT, &[b'4'; MAX_PAYLOAD]),
-        raw(FIN | CONTINUATION, b"4"),
-    ]
-    .concat();
-    row(
-        "W8",
-        "max in a fragment and one byte".into(),
-        bytes,
-        Closed(1009),
-    );
-    let bytes = [
-        raw(BINARY, &[1; MAX_PAYLOAD - 1]),
-        raw(FIN | CONTINUATION, &[1]),
-    ]
-    .concat();
-    row(
-        "W8",
-        "max in two fragments".into(),
-        bytes,
-        Unharmed(vec![Event::Binary(vec![1; MAX_PAYLOAD])]),
-    );
+    row("W8", "a fragment and what makes it max + 1".into(), bytes, Closed(1009));
+    let bytes = [raw(TEXT, &[b'4'; MAX_PAYLOAD]), raw(FIN | CONTINUATION, b"4")].concat();
+    row("W8", "max in a fragment and one byte".into(), bytes, Closed(1009));
+    let bytes = [raw(BINARY, &[1; MAX_PAYLOAD - 1]), raw(FIN | CONTINUATION, &[1])].concat();
+    row("W8", "max in two fragments".into(), bytes, Unharmed(vec![Event::Binary(vec![1; MAX_PAYLOAD])]));
 
-    for (form, length) in [
-        (Form::Medium, 0),
-        (Form::Medium, 125),
-        (Form::Long, 2),
-        (Form::Long, 65_535),
-    ] {
-        let bytes = [
-            header(FIN | TEXT, form, length),
-            masked(&vec![b'4'; length as usize]),
-        ]
-        .concat();
-        row(
-            "W9",
-            format!("length {length} as {form:?}"),
-            bytes,
-            Closed(1002),
-        );
+    for (form, length) in [(Form::Medium, 0), (Form::Medium, 125), (Form::Long, 2), (Form::Long, 65_535)] {
+        let bytes = [header(FIN | TEXT, form, length), masked(&vec![b'4'; length as usize])].concat();
+        row("W9", format!("length {length} as {form:?}"), bytes, Closed(1002));
     }
     run(&mut report, rows);
     report.finish();
@@ -308,35 +156,16 @@ fn close_codes_and_reasons() {
     let mut report = Report::on(Server::engine());
     let mut rows: Vec<Row> = Vec::new();
     let mut row = |id, name: String, bytes: Vec<u8>, expect| rows.push((id, name, bytes, expect));
-    let bad = [
-        0, 1, 999, 1004, 1005, 1006, 1015, 1016, 1017, 1100, 1999, 2000, 2999, 5000, 9999, 65_535,
-    ];
+    let bad = [0, 1, 999, 1004, 1005, 1006, 1015, 1016, 1017, 1100, 1999, 2000, 2999, 5000, 9999, 65_535];
     for code in bad {
         row("W4", format!("code {code}"), close(code, b""), Closed(1002));
-        row(
-            "W4",
-            format!("code {code} with a reason"),
-            close(code, b"bye"),
-            Closed(1002),
-        );
+        row("W4", format!("code {code} with a reason"), close(code, b"bye"), Closed(1002));
     }
-    let good = [
-        1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 3000, 3999, 4000, 4999,
-    ];
+    let good = [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 3000, 3999, 4000, 4999];
     for code in good {
-        row(
-            "W4",
-            format!("code {code}"),
-            close(code, b""),
-            Echoed(Some(code)),
-        );
+        row("W4", format!("code {code}"), close(code, b""), Echoed(Some(code)));
     }
-    row(
-        "W4",
-        "code 1000 with a reason of 123 bytes".into(),
-        close(1000, &[b'x'; 123]),
-        Echoed(Some(1000)),
-    );
+    row("W4", "code 1000 with a reason of 123 bytes".into(), close(1000, &[b'x'; 123]), Echoed(Some(1000)));
     row("W4", "no code".into(), frame(CLOSE, b""), Echoed(None));
     for (name, reason) in [
         ("a lone byte", &b"\xff"[..]),
@@ -355,20 +184,10 @@ fn close_codes_and_reasons() {
         ("a megabyte", frame(BINARY, &[0; 1 << 20])),
     ] {
         let bytes = [close(1000, b""), behind].concat();
-        row(
-            "W12",
-            format!("{name} behind a close frame"),
-            bytes,
-            Echoed(Some(1000)),
-        );
+        row("W12", format!("{name} behind a close frame"), bytes, Echoed(Some(1000)));
     }
     let bytes = [raw(TEXT, b"4half"), close(1001, b"")].concat();
-    row(
-        "W12",
-        "a close frame inside of a message".into(),
-        bytes,
-        Echoed(Some(1001)),
-    );
+    row("W12", "a close frame inside of a message".into(), bytes, Echoed(Some(1001)));
     run(&mut report, rows);
     report.finish();
 }
@@ -377,8 +196,7 @@ fn close_codes_and_reasons() {
 fn text_that_is_not_utf8() {
     let mut report = Report::on(Server::engine());
     let mut rows: Vec<Row> = Vec::new();
-    let mut row =
-        |name: &str, bytes: Vec<u8>, expect| rows.push(("W6", name.to_owned(), bytes, expect));
+    let mut row = |name: &str, bytes: Vec<u8>, expect| rows.push(("W6", name.to_owned(), bytes, expect));
     for (name, payload) in [
         ("a lone byte", &b"4\xff"[..]),
         ("a continuation byte", b"4\x80"),
@@ -387,10 +205,7 @@ fn text_that_is_not_utf8() {
         ("a surrogate", b"4\xed\xa0\x80"),
         ("above U+10FFFF", b"4\xf4\x90\x80\x80"),
         ("an unfinished character", b"4\xe2\x82"),
-        (
-            "bad at the end of much",
-            &[&[b'4'; 70_000][..], b"\xff"].concat(),
-        ),
+        ("bad at the end of much", &[&[b'4'; 70_000][..], b"\xff"].concat()),
     ] {
         row(name, frame(TEXT, payload), Closed(1007));
         let (first, rest) = payload.split_at(payload.len() - 1);
@@ -398,52 +213,17 @@ fn text_that_is_not_utf8() {
         row(&format!("{name}, in two fragments"), bytes, Closed(1007));
     }
     // At the first bad byte: nothing more is sent.
-    row(
-        "in an unfinished message",
-        raw(TEXT, b"4\xff"),
-        Closed(1007),
-    );
-    row(
-        "in its continuation",
-        [raw(TEXT, b"4\xe2"), raw(CONTINUATION, b"\x28")].concat(),
-        Closed(1007),
-    );
-    let unfinished =
-        |payload: &[u8]| [header(FIN | TEXT, Form::Short, 100), masked(payload)].concat();
-    row(
-        "in an unfinished frame",
-        unfinished(b"4 \xc0"),
-        Closed(1007),
-    );
-    row(
-        "a surrogate in an unfinished frame",
-        unfinished(b"4\xed\xa0"),
-        Closed(1007),
-    );
-    let bytes = [
-        header(FIN | TEXT, Form::Long, 900_000),
-        masked(&[&[b'4'; 1000][..], b"\xf8"].concat()),
-    ]
-    .concat();
+    row("in an unfinished message", raw(TEXT, b"4\xff"), Closed(1007));
+    row("in its continuation", [raw(TEXT, b"4\xe2"), raw(CONTINUATION, b"\x28")].concat(), Closed(1007));
+    let unfinished = |payload: &[u8]| [header(FIN | TEXT, Form::Short, 100), masked(payload)].concat();
+    row("in an unfinished frame", unfinished(b"4 \xc0"), Closed(1007));
+    row("a surrogate in an unfinished frame", unfinished(b"4\xed\xa0"), Closed(1007));
+    let bytes = [header(FIN | TEXT, Form::Long, 900_000), masked(&[&[b'4'; 1000][..], b"\xf8"].concat())].concat();
     row("in a large unfinished frame", bytes, Closed(1007));
 
-    let bytes = [
-        raw(TEXT, b"4\xf0\x9f"),
-        frame(PING, b""),
-        raw(CONTINUATION, b"\x91"),
-        raw(FIN, b"\x8d"),
-    ]
-    .concat();
-    row(
-        "a character in three fragments",
-        bytes,
-        Unharmed(vec![Event::Pong(Vec::new()), echo("4👍")]),
-    );
-    row(
-        "binary is no text",
-        frame(BINARY, b"\xff\xfe"),
-        Unharmed(vec![Event::Binary(b"\xff\xfe".to_vec())]),
-    );
+    let bytes = [raw(TEXT, b"4\xf0\x9f"), frame(PING, b""), raw(CONTINUATION, b"\x91"), raw(FIN, b"\x8d")].concat();
+    row("a character in three fragments", bytes, Unharmed(vec![Event::Pong(Vec::new()), echo("4👍")]));
+    row("binary is no text", frame(BINARY, b"\xff\xfe"), Unharmed(vec![Event::Binary(b"\xff\xfe".to_vec())]));
     run(&mut report, rows);
 
     report.row("W6", "a character in two segments", |server| {
@@ -506,11 +286,7 @@ fn frames_in_the_segment_of_the_upgrade() {
         ("all of RSV", raw(FIN | 0x70 | TEXT, b"4x"), 1002),
         ("not masked", unmasked(TEXT, b"4x"), 1002),
         ("opcode f", frame(0xf, b""), 1002),
-        (
-            "2^63 bytes declared",
-            header(FIN | TEXT, Form::Long, 1 << 63),
-            1009,
-        ),
+        ("2^63 bytes declared", header(FIN | TEXT, Form::Long, 1 << 63), 1009),
         ("not UTF-8", frame(TEXT, b"4\xff"), 1007),
     ] {
         report.row("W13", name, |server| {
@@ -540,11 +316,7 @@ fn frames_byte_by_byte() {
         for byte in [text("4slow"), frame(BINARY, &[1; 200]), frame(PING, b"p")].concat() {
             socket.send(&[byte]);
         }
-        let answers = vec![
-            echo("4slow"),
-            Event::Binary(vec![1; 200]),
-            Event::Pong(b"p".to_vec()),
-        ];
+        let answers = vec![echo("4slow"), Event::Binary(vec![1; 200]), Event::Pong(b"p".to_vec())];
         verdict(server, &mut socket, Unharmed(answers))
     });
     report.finish();
