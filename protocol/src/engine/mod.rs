@@ -50,6 +50,8 @@ mod polling;
 mod route;
 mod server;
 mod session;
+#[cfg(test)]
+mod tests;
 mod timers;
 mod upgrade;
 mod websocket;

@@ -213,7 +213,7 @@ impl Session {
 
     /// `polling` or `websocket`.
     pub fn transport_name(&self) -> &'static str {
-        if self.main().is_some() { "websocket" } else { "polling" }
+        if self.upgrade == upgrade::State::Upgraded { "websocket" } else { "polling" }
     }
 
     /// Whether the session is closed for the application: [`Event::Close`] was put out or is next.
@@ -307,13 +307,8 @@ impl Session {
 
     /// Bytes of a WebSocket have arrived. The buffer is left empty. Bytes of one that has ended are discarded.
     pub fn handle_bytes(&mut self, now: Instant, transport: TransportId, buffer: &mut BytesMut) {
-        // An id is known from the moment on when its 101 was polled until its WebSocket has ended.
-        if self.socket(transport).is_some() {
-            let bytes = buffer.split();
-            self.inbox.push(now, Input::Bytes { transport, bytes });
-        } else {
-            buffer.clear();
-        }
+        let bytes = buffer.split();
+        self.inbox.push(now, Input::Bytes { transport, bytes });
     }
 
     /// A message of a WebSocket has arrived, from a framework that reads the frames itself. Such a driver takes
@@ -380,8 +375,11 @@ impl Session {
                     None
                 }
             };
-            if let Some(event) = event {
-                return Some(Step::Output(Output::Event(event)));
+            match event {
+                // The usual case needs no queue.
+                Some(event) if self.out.is_empty() => return Some(Step::Output(Output::Event(event))),
+                Some(event) => self.emit(event),
+                None => {}
             }
         }
     }

@@ -115,6 +115,9 @@ mod tests {
 
     use super::*;
 
+    type Sent<'a> = &'a [(&'a str, &'a [u8])];
+    type Answered<'a> = Vec<(&'a str, &'a str)>;
+
     fn list(credentials: bool) -> Cors {
         Cors {
             origins: Origins::List(vec!["https://a.example".to_string(), "https://b.example".to_string()]),
@@ -151,7 +154,7 @@ mod tests {
         let credentials = ("Access-Control-Allow-Credentials", "true");
         let vary = ("Vary", "Origin");
         let star = ("Access-Control-Allow-Origin", "*");
-        let rows: Vec<(&str, Cors, &[(&str, &[u8])], bool, Vec<(&str, &str)>)> = vec![
+        let rows: Vec<(&str, Cors, Sent<'_>, bool, Answered<'_>)> = vec![
             ("any", any(false), a, false, vec![star]),
             ("any without origin", any(false), &[], false, vec![star]),
             ("any, credentials", any(true), a, false, vec![credentials, allow_a, vary]),
@@ -181,7 +184,7 @@ mod tests {
         };
         let methods = ("Access-Control-Allow-Methods", "GET,HEAD,PUT,PATCH,POST,DELETE");
         let allow_a = ("Access-Control-Allow-Origin", "https://a.example");
-        let rows: Vec<(&str, Cors, &[(&str, &[u8])], Vec<(&str, &str)>)> = vec![
+        let rows: Vec<(&str, Cors, Sent<'_>, Answered<'_>)> = vec![
             (
                 "any",
                 any(false),

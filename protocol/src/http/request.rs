@@ -145,6 +145,8 @@ fn hex(digit: u8) -> Option<u8> {
 mod tests {
     use super::*;
 
+    type Headers<'a> = &'a [(&'a str, &'a [u8])];
+
     fn request<'a>(target: &'a str, headers: &'a [(&'a str, &'a [u8])]) -> Request<'a> {
         Request { method: "GET", target, headers, peer: None, secure: false }
     }
@@ -190,7 +192,7 @@ mod tests {
 
     #[test]
     fn an_upgrade_is_found_among_other_tokens() {
-        let rows: [(&[(&str, &[u8])], bool); 6] = [
+        let rows: [(Headers<'_>, bool); 6] = [
             (&[("Connection", b"Upgrade"), ("Upgrade", b"websocket")], true),
             (
                 &[("connection", b"keep-alive"), ("connection", b"close , UPGRADE"), ("upgrade", b"h2c, WebSocket")],

@@ -80,6 +80,8 @@ mod tests {
     const KEY: (&str, &[u8]) = ("Sec-WebSocket-Key", b"dGhlIHNhbXBsZSBub25jZQ==");
     const VERSION: (&str, &[u8]) = ("Sec-WebSocket-Version", b"13");
 
+    type Headers<'a> = &'a [(&'a str, &'a [u8])];
+
     fn run(method: &str, headers: &[(&str, &[u8])]) -> Result<Response, Response> {
         check(&Request { method, target: "/", headers, peer: None, secure: false }).map(Accept::into_response)
     }
@@ -102,7 +104,7 @@ mod tests {
 
     #[test]
     fn w15_bad_headers_are_refused_before_the_101() {
-        let rows: [(&str, &str, &[(&str, &[u8])], u16); 9] = [
+        let rows: [(&str, &str, Headers<'_>, u16); 9] = [
             ("no key", "GET", &[VERSION], 400),
             ("two keys", "GET", &[KEY, VERSION, KEY], 400),
             ("short key", "GET", &[VERSION, (KEY.0, b"dGhlIHNhbXBsZQ==")], 400),

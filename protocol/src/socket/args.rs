@@ -316,3 +316,25 @@ pub(super) fn bounded(error: &dyn fmt::Display) -> Box<str> {
     let _ = fmt::Write::write_fmt(&mut text, format_args!("{error}"));
     text.0.into_boxed_str()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::socket::{DecodeError, EncodeError};
+
+    #[test]
+    fn errors_are_small() {
+        assert!(size_of::<ArgsError>() <= 32, "{}", size_of::<ArgsError>());
+        assert!(size_of::<EncodeError>() <= 24, "{}", size_of::<EncodeError>());
+        assert!(size_of::<DecodeError>() <= 24, "{}", size_of::<DecodeError>());
+    }
+
+    #[test]
+    fn an_error_text_is_cut_between_characters() {
+        assert_eq!(&*bounded(&"short"), "short");
+        let long = "é".repeat(1000);
+        assert_eq!(bounded(&long).len(), 200);
+        assert_eq!(bounded(&["x", &long].concat()).len(), 199);
+        assert_eq!(bounded(&"y".repeat(201)).len(), 200);
+    }
+}

@@ -132,7 +132,10 @@ fn invalid(index: usize, error: &Error, offset: usize) -> ArgsError {
     }
     let text = error.to_string();
     // serde_json appends the position, which stands in fields of its own here.
-    let reason = text.rsplit_once(" at line ").map_or(text.as_str(), |(reason, _)| reason);
+    let reason = match text.rsplit_once(" at line ") {
+        Some((reason, _)) if line > 0 => reason,
+        _ => text.as_str(),
+    };
     ArgsError::Invalid {
         index: u32::try_from(index).unwrap_or(u32::MAX),
         line: u32::try_from(line).unwrap_or(u32::MAX),

@@ -15,7 +15,8 @@
 //! | `Option<A>` | one argument, maybe `null` | the first argument; `None` without arguments |
 //! | struct, enum, `Vec<A>`, `String`, newtype, .. | one argument | the first argument |
 //!
-//! A tuple inside something else (a field, an `Option`, a newtype) is a JSON array. Bytes (`serialize_bytes`, as of
+//! A tuple inside something else (a field, an `Option`, a newtype) is a JSON array; a tuple variant of an untagged enum
+//! is a tuple. Bytes (`serialize_bytes`, as of
 //! `bytes::Bytes` or `serde_bytes`) become binary attachments wherever they stand, and come back from them.
 //!
 //! ```

@@ -139,9 +139,7 @@ impl Payload {
             let limit = max_attachments;
             return Err(EncodeError::TooManyAttachments { limit, found });
         }
-        // An object of the application that looks like a placeholder would stand for one of the attachments. A quote
-        // within a string is escaped, so that this finds keys only.
-        if found > 0 && json.matches(r#""_placeholder":"#).count() != found {
+        if found > 0 && placeholder_keys(&json) != found {
             return Err(EncodeError::PlaceholderKey);
         }
         // Everything was written as one argument: a tuple loses its brackets, `()` its `null`.
@@ -164,6 +162,14 @@ impl Payload {
         }
         Ok(Self { json: shallow(json)?, start, attachments: Attachments::from(attachments) })
     }
+}
+
+/// The number of keys `_placeholder`. Those that are not ours, in an object of the application, would stand for one of
+/// the attachments.
+fn placeholder_keys(json: &str) -> usize {
+    let found = json.match_indices(r#""_placeholder":"#);
+    // Within a string, and so within a longer key, a quote has a backslash in front.
+    found.filter(|(at, _)| json.get(..*at).is_some_and(|before| before.ends_with(['{', ',']))).count()
 }
 
 fn check_name(event: &str) -> Result<(), EncodeError> {

@@ -40,7 +40,7 @@ pub enum Value {
     Number(Number),
     /// A string.
     String(String),
-    /// Binary. Boxed so that a value takes 24 bytes: peers can send many.
+    /// Binary. Boxed so that a value takes 32 bytes, no more than without binary: peers can send many.
     Binary(Box<Bytes>),
     /// An array.
     Array(Vec<Self>),
@@ -402,9 +402,70 @@ impl<'de> Visitor<'de> for ValueVisitor<'_> {
         while let Some(key) = map.next_key()? {
             entries.push((key, map.next_value_seed(self)?));
         }
-        Ok(match self.attachment(&entries) {
-            Some(bytes) => bytes.clone().into(),
+        if let Some(bytes) = self.attachment(&entries) {
+            return Ok(bytes.clone().into());
+        }
+        Ok(match arbitrary_precision(&entries) {
+            Some(number) => Value::Number(number),
             None => Value::Object(Object(entries)),
         })
+    }
+}
+
+/// How serde_json gives numbers if some other crate has switched on its feature `arbitrary_precision`.
+fn arbitrary_precision(entries: &[(String, Value)]) -> Option<Number> {
+    match entries {
+        [(key, Value::String(digits))] if key == "$serde_json::private::Number" => digits.parse().ok(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_small() {
+        assert_eq!(size_of::<Value>(), size_of::<serde_json::Value>());
+        assert!(size_of::<Value>() <= 32);
+    }
+
+    #[test]
+    fn the_last_of_equal_keys_counts() {
+        let mut object = Object::from_iter([("a", 1), ("b", 2), ("a", 3)]);
+        assert_eq!(object.get("a"), Some(&Value::from(3)));
+        assert_eq!(object.insert("a", 4), Some(Value::from(3)));
+        assert_eq!(object.remove("a"), Some(Value::from(4)));
+        assert_eq!((object.len(), object.get("a")), (1, None));
+        assert_eq!(object.keys().collect::<Vec<_>>(), ["b"]);
+        assert_eq!(object.insert("c", ()), None);
+        assert_eq!(object.into_iter().last(), Some(("c".into(), Value::Null)));
+    }
+
+    #[test]
+    fn what_becomes_which_value() {
+        assert_eq!(Value::from(f64::NAN), Value::Null);
+        assert_eq!(Value::from(f32::INFINITY), Value::Null);
+        assert_eq!(Value::from(Some("x")).as_str(), Some("x"));
+        assert_eq!(Value::from(None::<u8>), Value::Null);
+        let json = serde_json::json!({"a": [1, -2, 2.5, null, true, "x"]});
+        let value = Value::from(json.clone());
+        assert_eq!(serde_json::to_value(&value).unwrap(), json);
+        assert_eq!(serde_json::from_value::<Value>(json).unwrap(), value);
+        let elements = value.get("a").and_then(Value::as_array).unwrap();
+        assert_eq!(elements[0].as_u64(), Some(1));
+        assert_eq!(elements[1].as_i64(), Some(-2));
+        assert_eq!(elements[2].as_f64(), Some(2.5));
+        assert!(elements[3].is_null());
+        assert_eq!(elements[4].as_bool(), Some(true));
+        assert!(serde_json::from_str::<Object>("[]").is_err());
+        assert_eq!(Value::from(Bytes::from_static(b"x")).as_bytes().unwrap(), "x");
+    }
+
+    #[test]
+    fn numbers_of_arbitrary_precision_are_numbers() {
+        let entries = [("$serde_json::private::Number".into(), Value::from("12"))];
+        assert_eq!(arbitrary_precision(&entries), Some(12.into()));
+        assert_eq!(arbitrary_precision(&[("a".into(), Value::from("12"))]), None);
     }
 }

@@ -247,7 +247,8 @@ impl Stream {
         let whole = available == frame.len;
         // A message is checked as a whole when it is whole; until then, since 8.1 and 7.1.7 want a bad byte found as soon
         // as it arrives, what is new is.
-        let check = !(whole && frame.fin) && !frame.opcode.is_control() && self.kind(frame.opcode) == Kind::Text;
+        let partial = !(whole && frame.fin);
+        let check = partial && !frame.opcode.is_control() && self.kind(frame.opcode) == Kind::Text;
         let fresh = self.inbound.range_mut(frame.scanned, available);
         if let Some(mask) = frame.mask {
             mask::apply(mask, frame.scanned, fresh);

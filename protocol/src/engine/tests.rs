@@ -1,0 +1,231 @@
+//! What only the layers inside of this crate can see of a session.
+
+use alloc::{string::String, sync::Arc, vec, vec::Vec};
+
+use bytes::Bytes;
+
+use super::{CloseReason, Event, Message, Output, QueueUnit, SendError, Session, SidSource, session::Step};
+use crate::{
+    Config, Instant, RequestId, Seed, Text, TransportId,
+    encoded::Encoded,
+    http::{Body, Request},
+    socket::Payload,
+    ws::OutMessage,
+};
+
+const UPGRADE: &[(&str, &[u8])] = &[
+    ("Connection", b"Upgrade"),
+    ("Upgrade", b"websocket"),
+    ("Sec-WebSocket-Version", b"13"),
+    ("Sec-WebSocket-Key", b"dGhlIHNhbXBsZSBub25jZQ=="),
+];
+
+fn request(session: &mut Session, id: u64, target: &str, headers: &[(&str, &[u8])]) {
+    let head = Request { method: "GET", target, headers, peer: None, secure: false };
+    session.handle_request(Instant::ZERO, RequestId(id), &head, Body::EMPTY);
+}
+
+fn session(config: Config, target: &str, headers: &[(&str, &[u8])]) -> Session {
+    let sid = SidSource::new(&Seed::for_tests(1)).next_sid();
+    let mut session = Session::new(Instant::ZERO, Arc::new(config), sid);
+    request(&mut session, 0, target, headers);
+    while session.poll_output().is_some() {}
+    session
+}
+
+fn polling(config: Config) -> Session {
+    session(config, "/?EIO=4&transport=polling", &[])
+}
+
+/// A session on WebSocket whose open packet has been written.
+fn websocket(config: Config, query: &str) -> Session {
+    let mut session = session(config, &["/?EIO=4&transport=websocket", query].concat(), UPGRADE);
+    frames(&mut session);
+    session
+}
+
+fn frames(session: &mut Session) -> Vec<String> {
+    let queue = session.transmit(TransportId(0)).unwrap();
+    core::iter::from_fn(|| queue.pop_message())
+        .map(|message| match message {
+            OutMessage::Message(Message::Text(text)) => String::from(text.as_str()),
+            OutMessage::Message(Message::Binary(bytes)) => alloc::format!("{bytes:?}"),
+            other => alloc::format!("{other:?}"),
+        })
+        .collect()
+}
+
+fn poll(session: &mut Session) -> String {
+    request(session, 1, "/?EIO=4&transport=polling", &[]);
+    match session.poll_output() {
+        Some(Output::Respond { response, .. }) => String::from_utf8(response.body.to_vec()).unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn payload() -> Payload {
+    let parts = (1, serde_bytes(b"abc"), serde_bytes(b"d"));
+    Payload::event("e", &parts, 10).unwrap()
+}
+
+fn serde_bytes(bytes: &'static [u8]) -> Bytes {
+    Bytes::from_static(bytes)
+}
+
+const JSON: &str = r#"["e",1,{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]"#;
+
+fn text(text: &str) -> Message {
+    Message::Text(Text::from(text))
+}
+
+#[test]
+fn a_packet_and_its_attachments_stay_together() {
+    let expected = alloc::format!("452-/a,{JSON}");
+    let mut session = polling(Config::default());
+    session.send_packet(b"52-/a,", Some(&payload())).unwrap();
+    assert_eq!(session.queued_packets(), 1);
+    assert_eq!(session.queued_bytes(), expected.len() + 4);
+    assert_eq!(poll(&mut session), [&expected, "bYWJj", "bZA=="].join("\x1e"));
+
+    let mut session = websocket(Config::default(), "");
+    session.send_packet(b"52-/a,", Some(&payload())).unwrap();
+    assert_eq!(session.queued_packets(), 1);
+    assert_eq!(frames(&mut session), [&expected, "b\"abc\"", "b\"d\""]);
+
+    let mut session = websocket(Config::default(), "&b64=1");
+    session.send_packet(b"52-/a,", Some(&payload())).unwrap();
+    assert_eq!(frames(&mut session), [&expected, "bYWJj", "bZA=="]);
+}
+
+#[test]
+fn a_packet_without_a_payload() {
+    let mut session = polling(Config::default());
+    session.send_packet(b"1/a,", None).unwrap();
+    assert_eq!(poll(&mut session), "41/a,");
+    let mut session = websocket(Config::default(), "");
+    session.send_packet(b"1/a,", None).unwrap();
+    assert_eq!(frames(&mut session), ["41/a,"]);
+}
+
+#[test]
+fn a_shared_packet_is_the_same_on_every_transport() {
+    let encoded = Encoded::event("/a", Some(7), &payload());
+    let expected = alloc::format!("452-/a,7{JSON}");
+    for (mut session, binary) in [
+        (websocket(Config::default(), ""), ["b\"abc\"", "b\"d\""]),
+        (websocket(Config::default(), "&b64=1"), ["bYWJj", "bZA=="]),
+    ] {
+        session.send_encoded(&encoded).unwrap();
+        assert_eq!(session.queued_packets(), 1);
+        assert_eq!(frames(&mut session), [&*expected, binary[0], binary[1]]);
+    }
+    let mut session = polling(Config::default());
+    session.send_encoded(&encoded).unwrap();
+    assert_eq!(poll(&mut session), [&expected, "bYWJj", "bZA=="].join("\x1e"));
+}
+
+/// A packet of which a part went over polling already goes on over WebSocket where it stopped.
+#[test]
+fn an_upgrade_in_the_middle_of_a_packet() {
+    for shared in [false, true] {
+        let mut config = Config::default();
+        config.limits.max_payload = 30;
+        let mut session = polling(config);
+        if shared {
+            session.send_encoded(&Encoded::event("/", None, &payload())).unwrap();
+        } else {
+            session.send_packet(b"52-", Some(&payload())).unwrap();
+        }
+        session.send(text("after")).unwrap();
+        assert_eq!(poll(&mut session), alloc::format!("452-{JSON}"));
+        request(&mut session, 2, "/?EIO=4&transport=websocket", UPGRADE);
+        for packet in ["2probe", "5"] {
+            session.handle_message(Instant::ZERO, TransportId(0), text(packet));
+        }
+        while session.poll_output().is_some() {}
+        assert_eq!(frames(&mut session), ["3probe", "b\"abc\"", "b\"d\"", "4after"], "shared: {shared}");
+    }
+}
+
+#[test]
+fn the_oldest_message_gives_way_but_no_ping() {
+    let mut config = Config::default();
+    config.limits.send_queue_packets = 3;
+    let mut session = websocket(config, "");
+    session.send(text("a")).unwrap();
+    session.handle_timeout(Instant::from_millis(25_000));
+    while session.poll_output().is_some() {}
+    session.send(text("b")).unwrap();
+    assert!(session.drop_oldest());
+    assert!(session.drop_oldest());
+    assert!(!session.drop_oldest());
+    assert_eq!(frames(&mut session), ["2"], "one ping, whatever was dropped");
+
+    let mut session = polling(Config::default());
+    session.send(text("a")).unwrap();
+    session.send_encoded(&Encoded::event("/", None, &payload())).unwrap();
+    assert!(session.drop_oldest());
+    assert_eq!(session.queued_packets(), 1);
+    assert!(session.drop_oldest());
+    assert!(!session.drop_oldest());
+    assert_eq!(session.queued_bytes(), 0);
+}
+
+#[test]
+fn the_open_packet_does_not_give_way() {
+    let mut session = session(Config::default(), "/?EIO=4&transport=websocket", UPGRADE);
+    session.send(text("a")).unwrap();
+    assert!(!session.drop_oldest());
+    assert_eq!(session.queued_packets(), 2);
+}
+
+#[test]
+fn a_full_queue_refuses_packets_and_shared_packets_alike() {
+    let mut config = Config::default();
+    config.limits.send_queue_packets = 1;
+    let full = Err(SendError::Full { unit: QueueUnit::Packets, limit: 1, value: 2 });
+    for mut session in [polling(config.clone()), websocket(config, "")] {
+        session.send_packet(b"2", None).unwrap();
+        assert_eq!(session.send_packet(b"2", None), full);
+        assert_eq!(session.send_encoded(&Encoded::event("/", None, &payload())), full);
+        session.close(Instant::ZERO, CloseReason::ForcedClose);
+        assert_eq!(session.send_packet(b"2", None), Err(SendError::Closed));
+        assert_eq!(session.send_encoded(&Encoded::event("/", None, &payload())), Err(SendError::Closed));
+    }
+}
+
+#[test]
+fn ticks_stand_where_the_timeouts_stood_and_work_can_be_bounded() {
+    let mut session = websocket(Config::default(), "");
+    let (begun, stored) = (session.begun(), session.stored());
+    assert_eq!(begun, stored);
+    let at = Instant::from_millis;
+    session.handle_message(at(1), TransportId(0), text("4a"));
+    session.handle_timeout(at(2));
+    session.handle_message(at(3), TransportId(0), text("4b"));
+    assert_eq!(session.stored(), stored + 3);
+    let message = |content| Step::Output(Output::Event(Event::Message(text(content))));
+    assert_eq!(session.poll_step(stored), None);
+    assert_eq!(session.poll_step(stored + 2), Some(message("a")));
+    assert_eq!(session.clock(), at(1));
+    assert_eq!(session.poll_step(stored + 2), Some(Step::Tick(at(2))));
+    assert_eq!(session.poll_step(stored + 2), None);
+    assert_eq!(session.begun(), stored + 2);
+    assert_eq!(session.poll_step(u64::MAX), Some(message("b")));
+    assert_eq!(session.clock(), at(3));
+}
+
+#[test]
+fn unsent_names_the_transports_with_bytes() {
+    let mut session = websocket(Config::default(), "");
+    assert_eq!(session.unsent().count(), 0);
+    session.send(text("a")).unwrap();
+    assert_eq!(session.unsent().collect::<Vec<_>>(), vec![TransportId(0)]);
+}
+
+/// A session that waits costs a few hundred bytes and holds no buffer.
+#[test]
+fn an_idle_session_is_small() {
+    assert!(size_of::<Session>() <= 512, "{}", size_of::<Session>());
+    assert!(size_of::<super::websocket::WebSocket>() <= 400, "{}", size_of::<super::websocket::WebSocket>());
+}

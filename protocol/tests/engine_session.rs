@@ -1,0 +1,918 @@
+//! A session's life as a script: what a client does, and what comes out, line by line.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::arithmetic_side_effects, missing_docs)]
+
+mod engine_support;
+
+use std::time::Duration;
+
+use bytes::{Buf as _, Bytes, BytesMut};
+use engine_support::{Client, UPGRADE, WEBSOCKET, frame, text, transport_id};
+use sockeye_protocol::{
+    Config, Instant, RequestId,
+    engine::{CloseReason, Message, QueueUnit, SendError},
+    http::Body,
+};
+
+const NONE: [&str; 0] = [];
+const CODE_1: &str = r#"400 {"code":1,"message":"Session ID unknown"}"#;
+const CODE_3: &str = r#"400 {"code":3,"message":"Bad request"}"#;
+
+fn config(change: impl FnOnce(&mut Config)) -> Config {
+    let mut config = Config::default();
+    change(&mut config);
+    config
+}
+
+mod polling {
+    use super::*;
+
+    #[test]
+    fn a_get_waits_for_a_message() {
+        let mut client = Client::polling(Config::default());
+        assert!(!client.session.writable());
+        client.get();
+        assert_eq!(client.drain(), NONE);
+        assert!(client.session.writable());
+        client.session.send(text("a")).unwrap();
+        client.session.send(Message::Binary(Bytes::from_static(&[1, 2, 3]))).unwrap();
+        assert_eq!(client.drain(), ["2: 200 4a|bAQID"]);
+        client.get();
+        client.post("4b\x1ebAQID\x1e4");
+        assert_eq!(client.drain(), [r#"message b"#, r#"message b"\x01\x02\x03""#, "message ", "4: 200 ok"]);
+    }
+
+    #[test]
+    fn item_1_a_second_get() {
+        let mut client = Client::polling(Config::default());
+        client.get();
+        client.get();
+        assert_eq!(client.drain(), ["transport error: a second GET while one is open", "2: 200 1", "3: 400"]);
+        client.assert_drained();
+    }
+
+    #[test]
+    fn item_2_a_second_post() {
+        let mut client = Client::polling(Config::default());
+        let first = client.post_pending();
+        client.post("4a");
+        assert_eq!(
+            client.drain(),
+            ["transport error: a second POST while one is open", &format!("{first}: {CODE_1}"), "3: 400"]
+        );
+        client.body(first, Body::Whole("4b".into()));
+        assert_eq!(client.drain(), NONE);
+        client.assert_drained();
+    }
+
+    #[test]
+    fn item_3_an_aborted_get_or_post() {
+        for (post, line) in [
+            (false, "transport error: the waiting GET was dropped"),
+            (true, "transport error: a POST was dropped before its end"),
+        ] {
+            let mut client = Client::polling(Config::default());
+            let id = if post { client.post_pending() } else { client.get() };
+            client.drain();
+            client.abort(99);
+            assert_eq!(client.drain(), NONE);
+            client.abort(id);
+            assert_eq!(client.drain(), [line]);
+            client.assert_drained();
+        }
+    }
+
+    #[test]
+    fn item_6_packets_before_a_bad_one_count() {
+        let mut client = Client::polling(Config::default());
+        client.post("4a\x1ex\x1e4b");
+        assert_eq!(client.drain(), ["message a", "parse error: unknown packet type 'x'", &format!("2: {CODE_3}")]);
+        client.assert_drained();
+    }
+
+    #[test]
+    fn e10_bad_bodies_are_never_lossy() {
+        for (body, error) in [
+            (&b""[..], "an empty packet"),
+            (b"\x1e", "an empty packet"),
+            (b"8", "unknown packet type '8'"),
+            (b"bA", "a binary packet that is not base64"),
+            (b"4\xff", "a packet that is not UTF-8"),
+        ] {
+            let mut client = Client::polling(Config::default());
+            client.post(body);
+            assert_eq!(client.drain(), [format!("parse error: {error}"), format!("2: {CODE_3}")]);
+            client.assert_drained();
+        }
+    }
+
+    #[test]
+    fn e14_packets_in_the_wrong_direction() {
+        for kind in ['0', '2', '5'] {
+            let mut client = Client::polling(Config::default());
+            client.post(format!("{kind}\x1e4a"));
+            assert_eq!(
+                client.drain(),
+                [format!("transport error: a client must not send a packet of type {kind}"), format!("2: {CODE_3}")]
+            );
+        }
+        let mut client = Client::polling(Config::default());
+        client.post("6\x1e3");
+        assert_eq!(client.drain(), ["2: 200 ok"], "noop and unsolicited pong");
+    }
+
+    #[test]
+    fn item_9_the_close_packet_waits_for_a_get() {
+        let mut client = Client::polling(Config::default());
+        client.session.send(text("last")).unwrap();
+        client.close(CloseReason::ForcedClose);
+        client.close(CloseReason::ServerShuttingDown);
+        assert_eq!(client.drain(), ["forced close"]);
+        assert!(client.session.is_closed() && !client.session.is_drained());
+        assert_eq!(client.session.send(text("late")), Err(SendError::Closed));
+        assert_eq!(client.tick(29_999), NONE);
+        client.post("4ignored");
+        client.get();
+        assert_eq!(client.drain(), ["2: 200 ok", "3: 200 4last|1"]);
+        client.get();
+        assert_eq!(client.drain(), [format!("4: {CODE_1}")]);
+        client.assert_drained();
+    }
+
+    #[test]
+    fn item_9_until_the_drain_timeout() {
+        let mut client = Client::polling(Config::default());
+        client.close(CloseReason::ForcedClose);
+        assert_eq!(client.drain(), ["forced close"]);
+        let deadline = client.now + Duration::from_secs(30);
+        assert_eq!(client.tick(1), NONE);
+        let posted = client.post_pending();
+        assert_eq!(client.drain(), NONE);
+        assert_eq!(client.session.poll_timeout(), Some(deadline));
+        assert_eq!(client.tick(29_999), [format!("{posted}: {CODE_1}")]);
+        client.assert_drained();
+    }
+
+    #[test]
+    fn a_close_with_an_open_get() {
+        let mut client = Client::polling(Config::default());
+        client.get();
+        client.drain();
+        client.close(CloseReason::ServerShuttingDown);
+        assert_eq!(client.drain(), ["server shutting down", "2: 200 1"]);
+        client.assert_drained();
+    }
+
+    #[test]
+    fn a_close_while_a_post_is_read() {
+        let mut client = Client::polling(Config::default());
+        client.post("4a\x1e4b");
+        assert_eq!(engine_support::line(&client.session.poll_output().unwrap()), "message a");
+        client.close(CloseReason::ForcedClose);
+        assert_eq!(client.drain(), ["forced close", "2: 200 ok"]);
+        client.get();
+        assert_eq!(client.drain(), ["3: 200 1"]);
+        client.assert_drained();
+    }
+
+    #[test]
+    fn a_long_queue_is_drained_in_chunks() {
+        let mut client = Client::polling(config(|config| config.limits.max_payload = 6));
+        for message in ["a", "b", "c"] {
+            client.session.send(text(message)).unwrap();
+        }
+        client.close(CloseReason::ForcedClose);
+        client.get();
+        client.get();
+        assert_eq!(client.drain(), ["forced close", "2: 200 4a|4b", "3: 200 4c|1"]);
+        client.assert_drained();
+    }
+
+    #[test]
+    fn item_10_a_closing_client_gets_a_noop() {
+        let mut client = Client::polling(Config::default());
+        client.get();
+        client.post("4a\x1e1\x1e4b");
+        assert_eq!(client.drain(), ["message a", "transport close", "2: 200 6", "3: 200 ok"]);
+        client.assert_drained();
+    }
+
+    #[test]
+    fn e25_answers_are_chunked_with_100_000_packets() {
+        let mut client = Client::polling(config(|config| {
+            config.limits.max_payload = 1_000;
+            config.limits.send_queue_packets = 100_000;
+        }));
+        for _ in 0..100_000 {
+            client.session.send(text("abc")).unwrap();
+        }
+        for _ in 0..500 {
+            client.get();
+            let lines = client.drain();
+            let body = lines[0].split_once("200 ").unwrap().1;
+            assert_eq!((lines.len(), body.len()), (1, 999));
+        }
+        assert_eq!(client.session.queued_packets(), 0);
+    }
+
+    #[test]
+    fn s2_half_a_body() {
+        let mut client = Client::polling(Config::default());
+        let id = client.post_pending();
+        assert_eq!(client.tick(29_999), ["2: 200 6"; 0]);
+        assert_eq!(
+            client.tick(1),
+            [&format!("{id}: 408"), "transport error: a request body took longer than body_timeout of 30s"]
+        );
+        client.assert_drained();
+    }
+
+    #[test]
+    fn no_expansion() {
+        let mut client = Client::polling(Config::default());
+        client.post("4a\x1e".repeat(100_000) + "4b");
+        assert!(client.session.poll_output().is_some());
+        let stats = client.session.stats();
+        assert_eq!((stats.waiting, stats.received_bytes), (0, 300_002 - 3));
+    }
+}
+
+mod websocket {
+    use super::*;
+
+    #[test]
+    fn messages_both_ways() {
+        let mut client = Client::websocket(Config::default());
+        assert_eq!(client.session.transport_name(), "websocket");
+        client.text(0, "4a");
+        client.bytes(0, &frame(2, &[1, 2]));
+        client.text(0, "bAQID");
+        assert_eq!(client.drain(), ["message a", r#"message b"\x01\x02""#, r#"message b"\x01\x02\x03""#]);
+        client.session.send(text("b")).unwrap();
+        client.session.send(Message::Binary(Bytes::from_static(&[3]))).unwrap();
+        assert_eq!(client.session.queued_packets(), 2);
+        assert_eq!(client.sent(0), ["4b", r#"b"\x03""#]);
+    }
+
+    #[test]
+    fn b64_asks_for_text_frames() {
+        let mut client = Client::new(Config::default());
+        client.send("GET", &format!("{WEBSOCKET}&b64=1"), UPGRADE, Body::EMPTY);
+        client.drain();
+        client.session.send(Message::Binary(Bytes::from_static(&[1, 2, 3]))).unwrap();
+        assert_eq!(client.sent(0)[1..], ["bAQID"]);
+    }
+
+    /// What a client may not send closes the session, with its reason and close frame.
+    #[test]
+    fn e14_and_e16_bad_packets() {
+        let wrong = |kind| format!("transport error: a client must not send a packet of type {kind}");
+        for (packet, line, close) in [
+            ("2", wrong('2'), "close 1002 transport error"),
+            ("2probe", wrong('2'), "close 1002 transport error"),
+            ("0", wrong('0'), "close 1002 transport error"),
+            ("5", wrong('5'), "close 1002 transport error"),
+            ("", "parse error: an empty packet".into(), "close 1002 parse error"),
+            ("8x", "parse error: unknown packet type '8'".into(), "close 1002 parse error"),
+            ("bA", "parse error: a binary packet that is not base64".into(), "close 1002 parse error"),
+            ("1", "transport close".into(), "close 1000"),
+        ] {
+            let mut client = Client::websocket(Config::default());
+            client.text(0, packet);
+            client.text(0, "4late");
+            assert_eq!(client.drain(), [line], "{packet}");
+            assert_eq!(client.sent(0), [close], "{packet}");
+            client.close_frame(0);
+            assert_eq!(client.drain(), ["shutdown ws-0"], "{packet}");
+            client.eof(0);
+            assert_eq!(client.drain(), NONE);
+            client.assert_drained();
+        }
+    }
+
+    #[test]
+    fn e15_ignored_packets() {
+        let mut client = Client::websocket(Config::default());
+        let deadline = client.session.poll_timeout();
+        client.wait(1);
+        for _ in 0..5_000 {
+            client.text(0, "3");
+        }
+        client.text(0, "6");
+        assert_eq!(client.drain(), NONE);
+        assert_eq!(client.session.poll_timeout(), deadline);
+        assert_eq!(client.sent(0), NONE);
+    }
+
+    /// W8, W1 and others: the WebSocket layer answers, the session closes.
+    #[test]
+    fn violations_of_the_websocket_protocol() {
+        for (bytes, error, close) in [
+            (&[0x81, 0x01, b'4'][..], "a client's frame is not masked", "close 1002"),
+            (&[0x81, 0x82, 0, 0, 0, 0, b'4', 0xff], "text is not UTF-8", "close 1007"),
+        ] {
+            let mut client = Client::websocket(Config::default());
+            client.bytes(0, bytes);
+            assert_eq!(client.drain(), [format!("transport error: WebSocket: {error}").as_str(), "shutdown ws-0"]);
+            assert_eq!(client.sent(0), [close]);
+            client.eof(0);
+            client.drain();
+            client.assert_drained();
+        }
+    }
+
+    #[test]
+    fn max_payload_at_n_and_above_by_bytes_and_by_messages() {
+        for by_bytes in [true, false] {
+            for over in [false, true] {
+                let mut client = Client::websocket(config(|config| config.limits.max_payload = 5));
+                let message = if over { "4abcde" } else { "4abcd" };
+                if by_bytes {
+                    client.text(0, message);
+                } else {
+                    client.session.handle_message(client.now, transport_id(0), text(message));
+                }
+                let lines = client.drain();
+                if over {
+                    assert!(lines[0].starts_with("transport error: "), "{lines:?}");
+                    assert!(lines[0].contains('6') && lines[0].contains('5'), "names limit and value: {lines:?}");
+                    assert_eq!(client.sent(0), ["close 1009"]);
+                } else {
+                    assert_eq!(lines, ["message abcd"]);
+                }
+            }
+        }
+    }
+
+    /// The same session through bytes and through messages.
+    #[test]
+    fn messages_instead_of_bytes() {
+        let script = ["4a", "3", "bAQID", "6", "4", "8"];
+        let (mut bytes, mut messages) = (Client::websocket(Config::default()), Client::websocket(Config::default()));
+        for packet in script {
+            bytes.text(0, packet);
+            messages.session.handle_message(messages.now, transport_id(0), text(packet));
+        }
+        assert_eq!(bytes.drain(), messages.drain());
+        assert_eq!(bytes.sent(0), messages.sent(0));
+        bytes.eof(0);
+        messages.eof(0);
+        assert_eq!(bytes.drain(), messages.drain());
+        bytes.assert_drained();
+        messages.assert_drained();
+    }
+
+    #[test]
+    fn the_peer_closes_or_is_lost() {
+        let mut client = Client::websocket(Config::default());
+        client.close_frame(0);
+        assert_eq!(client.drain(), ["transport close", "shutdown ws-0"]);
+        assert_eq!(client.sent(0), ["close"]);
+        client.eof(0);
+        client.drain();
+        client.assert_drained();
+
+        let mut client = Client::websocket(Config::default());
+        client.bytes(0, &[0x81]);
+        client.eof(0);
+        assert_eq!(client.drain(), ["transport close"]);
+        client.assert_drained();
+        client.bytes(0, &frame(1, b"4late"));
+        client.eof(0);
+        assert_eq!(client.drain(), NONE, "bytes of the dead are discarded");
+        client.assert_drained();
+    }
+
+    #[test]
+    fn an_orderly_close_flushes_and_says_goodbye() {
+        for (reason, close) in [
+            (CloseReason::ForcedClose, "close 1000"),
+            (CloseReason::ServerShuttingDown, "close 1001 server shutting down"),
+            (CloseReason::SlowConsumer, "close 1008 slow consumer"),
+        ] {
+            let mut client = Client::websocket(Config::default());
+            client.session.send(text("last")).unwrap();
+            client.close(reason);
+            assert_eq!(client.drain(), [reason.as_str()]);
+            assert_eq!(client.sent(0), ["4last", close]);
+            client.close_frame(0);
+            client.eof(0);
+            assert_eq!(client.drain(), ["shutdown ws-0"]);
+            client.assert_drained();
+        }
+    }
+
+    #[test]
+    fn a_peer_that_never_answers_the_close_frame() {
+        let mut client = Client::websocket(Config::default());
+        client.close(CloseReason::ForcedClose);
+        client.drain();
+        assert_eq!(client.tick(4_999), NONE);
+        assert_eq!(client.tick(1), ["abort ws-0"]);
+        client.assert_drained();
+        client.eof(0);
+        assert_eq!(client.drain(), NONE);
+    }
+
+    #[test]
+    fn a_driver_that_never_confirms_a_shutdown() {
+        let mut client = Client::websocket(Config::default());
+        client.close_frame(0);
+        client.drain();
+        assert_eq!(client.tick(4_999), NONE);
+        assert_eq!(client.tick(1), ["abort ws-0"]);
+        client.assert_drained();
+    }
+
+    #[test]
+    fn w11_few_pongs_wait_however_many_pings_come() {
+        let mut client = Client::websocket(Config::default());
+        for _ in 0..100_000 {
+            client.bytes(0, &frame(9, b"x"));
+        }
+        assert_eq!(client.drain(), NONE);
+        assert!(client.session.queued_bytes() < 8_192, "{}", client.session.queued_bytes());
+    }
+
+    #[test]
+    fn a_lent_buffer_is_given_back() {
+        let mut client = Client::websocket(Config::default());
+        let mut buffer = BytesMut::with_capacity(1 << 16);
+        buffer.extend_from_slice(&frame(1, b"4a"));
+        client.session.handle_bytes(client.now, transport_id(0), &mut buffer);
+        client.drain();
+        assert!(buffer.try_reclaim(1 << 15), "nothing holds it any more");
+    }
+}
+
+mod upgrade {
+    use super::*;
+
+    #[test]
+    fn item_20_to_23_the_whole_way() {
+        let mut client = Client::probed(Config::default());
+        client.get();
+        client.post("4still polling");
+        assert_eq!(client.drain(), ["message still polling", "4: 200 ok"]);
+        client.session.send(text("a")).unwrap();
+        assert_eq!(client.drain(), ["3: 200 4a"]);
+        assert_eq!(client.sent(0), NONE);
+        client.session.send(text("b")).unwrap();
+        client.text(0, "5");
+        assert_eq!(client.drain(), ["upgraded"]);
+        assert_eq!(client.sent(0), ["4b"]);
+        assert_eq!(client.session.transport_name(), "websocket");
+        client.text(0, "4c");
+        assert_eq!(client.drain(), ["message c"]);
+        client.get();
+        assert_eq!(client.drain(), [format!("5: {CODE_3}")]);
+    }
+
+    #[test]
+    fn item_22_an_open_get_is_ended_after_100_ms_and_then_every_100_ms() {
+        let mut client = Client::probed(Config::default());
+        client.get();
+        assert_eq!(client.tick(99), NONE);
+        assert_eq!(client.tick(1), ["3: 200 6"]);
+        assert_eq!(client.tick(100), NONE, "no GET is open");
+        client.get();
+        assert_eq!(client.tick(99), NONE);
+        assert_eq!(client.tick(1), ["4: 200 6"]);
+    }
+
+    #[test]
+    fn the_upgrade_releases_what_waits_on_polling() {
+        let mut client = Client::probed(Config::default());
+        client.get();
+        client.post_pending();
+        client.text(0, "5");
+        assert_eq!(client.drain(), ["3: 200 6", "4: 200 ok", "upgraded"]);
+        client.body(4, Body::Whole("4late".into()));
+        assert_eq!(client.drain(), NONE);
+        assert_eq!(client.session.poll_timeout(), Some(Instant::from_millis(26_000)), "the heartbeat alone");
+    }
+
+    /// Items 24 and 33, E17, E18: whatever a candidate does wrong closes the candidate only.
+    #[test]
+    fn a_failed_candidate_leaves_the_session_alone() {
+        for packets in [
+            &["5"][..],
+            &["4a"],
+            &["2"],
+            &["2other"],
+            &["8"],
+            &[""],
+            &["3probe"],
+            &["2probe", "2probe"],
+            &["2probe", "4a"],
+            &["2probe", "1"],
+        ] {
+            let mut client = Client::polling(Config::default());
+            client.upgrade();
+            for packet in packets {
+                client.text(0, packet);
+            }
+            client.get();
+            assert_eq!(client.drain(), ["2: 101 ws-0"], "{packets:?}");
+            assert_eq!(client.sent(0).last().unwrap(), "close 1002 upgrade expected", "{packets:?}");
+            client.close_frame(0);
+            client.eof(0);
+            assert_eq!(client.drain(), ["shutdown ws-0"], "{packets:?}");
+            client.session.send(text("alive")).unwrap();
+            assert_eq!(client.drain(), ["3: 200 4alive"], "{packets:?}");
+            assert_eq!(client.session.stats().transports, 0);
+            client.upgrade();
+            assert_eq!(client.drain(), ["4: 101 ws-1"], "another try is welcome");
+        }
+    }
+
+    #[test]
+    fn e18_a_flood_of_probes_costs_one_answer() {
+        let mut client = Client::polling(Config::default());
+        client.upgrade();
+        for _ in 0..500 {
+            client.text(0, "2probe");
+        }
+        assert_eq!(client.drain(), ["2: 101 ws-0"]);
+        assert_eq!(client.sent(0), ["3probe", "close 1002 upgrade expected"]);
+    }
+
+    #[test]
+    fn a_candidate_that_is_lost_or_breaks_the_protocol() {
+        for (end, lines) in [("eof", &[][..]), ("close", &["shutdown ws-0"]), ("violation", &["shutdown ws-0"])] {
+            let mut client = Client::probed(Config::default());
+            match end {
+                "eof" => client.eof(0),
+                "close" => client.close_frame(0),
+                _ => client.bytes(0, &[0xff, 0xff]),
+            }
+            assert_eq!(client.drain(), lines, "{end}");
+            assert!(!client.session.is_closed());
+            client.eof(0);
+            client.get();
+            client.drain();
+            assert_eq!(client.tick(1_000), NONE, "{end}: no noop any more");
+            assert_eq!(client.session.stats().transports, 0);
+        }
+    }
+
+    #[test]
+    fn e21_a_candidate_that_hangs() {
+        for probed in [false, true] {
+            let mut client = Client::polling(Config::default());
+            client.upgrade();
+            if probed {
+                client.text(0, "2probe");
+            }
+            client.drain();
+            client.sent(0);
+            assert_eq!(client.tick(9_999), NONE);
+            assert_eq!(client.tick(1), NONE);
+            assert_eq!(client.sent(0), ["close 1008 upgrade timeout"]);
+            assert_eq!(client.tick(5_000), ["abort ws-0"]);
+            assert!(!client.session.is_closed());
+        }
+    }
+
+    #[test]
+    fn closing_candidates_are_bounded() {
+        let mut client = Client::polling(Config::default());
+        for number in 0..4 {
+            client.upgrade();
+            client.drain();
+            client.text(number, "4bad");
+            client.drain();
+        }
+        client.upgrade();
+        assert_eq!(client.drain(), [format!("6: {CODE_3}")]);
+        client.eof(2);
+        client.upgrade();
+        assert_eq!(client.drain(), ["7: 101 ws-4"]);
+    }
+
+    #[test]
+    fn item_29_a_close_during_an_upgrade() {
+        let mut client = Client::probed(Config::default());
+        client.session.send(text("last")).unwrap();
+        client.close(CloseReason::ForcedClose);
+        client.text(0, "5");
+        assert_eq!(client.drain(), ["forced close"]);
+        assert_eq!(client.sent(0), ["4last", "close 1000"], "over the WebSocket");
+        client.close_frame(0);
+        client.eof(0);
+        client.drain();
+        client.assert_drained();
+
+        let mut client = Client::probed(Config::default());
+        client.session.send(text("last")).unwrap();
+        client.close(CloseReason::ForcedClose);
+        client.get();
+        assert_eq!(client.drain(), ["forced close", "3: 200 4last|1"], "over polling");
+        assert_eq!(client.sent(0), ["close 1000"]);
+        client.eof(0);
+        client.drain();
+        client.assert_drained();
+    }
+
+    #[test]
+    fn the_session_ends_during_an_upgrade() {
+        let mut client = Client::probed(Config::default());
+        client.get();
+        client.post("1");
+        assert_eq!(client.drain(), ["transport close", "3: 200 6", "4: 200 ok"]);
+        assert_eq!(client.sent(0), ["close 1000"]);
+        assert_eq!(client.tick(5_000), ["abort ws-0"]);
+        client.assert_drained();
+    }
+
+    /// A close packet is not followed by `5`, and a closing session accepts no candidate.
+    #[test]
+    fn no_upgrade_of_a_closing_session() {
+        let mut client = Client::polling(Config::default());
+        client.close(CloseReason::ForcedClose);
+        client.upgrade();
+        assert_eq!(client.drain(), ["forced close".to_owned(), format!("2: {CODE_3}")]);
+    }
+}
+
+mod heartbeat {
+    use super::*;
+
+    #[test]
+    fn item_30_the_first_ping_comes_after_an_interval_and_the_next_after_the_pong() {
+        let mut client = Client::websocket(Config::default());
+        assert_eq!(client.tick(24_999), NONE);
+        assert_eq!(client.sent(0), NONE);
+        client.tick(1);
+        assert_eq!(client.sent(0), ["2"]);
+        client.wait(7_000).text(0, "3");
+        client.drain();
+        assert_eq!(client.session.poll_timeout(), Some(client.now + Duration::from_secs(25)));
+    }
+
+    #[test]
+    fn e22_no_pong() {
+        let mut client = Client::websocket(Config::default());
+        client.tick(25_000);
+        client.sent(0);
+        assert_eq!(client.tick(19_999), NONE);
+        assert_eq!(client.tick(1), ["ping timeout: no pong within ping_timeout of 20s"]);
+        assert_eq!(client.sent(0), ["close 1008 ping timeout"]);
+    }
+
+    #[test]
+    fn e22_other_packets_extend_the_wait_once() {
+        let mut client = Client::websocket(Config::default());
+        client.tick(25_000);
+        client.wait(10_000).text(0, "4a");
+        client.drain();
+        client.wait(10_000).text(0, "4b");
+        assert_eq!(client.drain(), ["message b"]);
+        assert_eq!(client.tick(9_999), NONE);
+        assert_eq!(client.tick(1), ["ping timeout: no pong within ping_timeout of 20s"]);
+    }
+
+    #[test]
+    fn e21_a_session_that_is_never_polled() {
+        let mut client = Client::polling(Config::default());
+        assert_eq!(client.tick(25_000), NONE);
+        assert_eq!(client.session.stats().queued_packets, 0, "a ping is no message");
+        assert_eq!(client.tick(20_000), ["ping timeout: no pong within ping_timeout of 20s"]);
+        client.assert_drained();
+    }
+
+    #[test]
+    fn pings_over_polling() {
+        let mut client = Client::polling(Config::default());
+        client.get();
+        assert_eq!(client.tick(25_000), ["2: 200 2"]);
+        client.post("3");
+        client.get();
+        assert_eq!(client.drain(), ["3: 200 ok"]);
+        assert_eq!(client.tick(25_000), ["4: 200 2"]);
+        client.get();
+        assert_eq!(client.tick(20_000), ["ping timeout: no pong within ping_timeout of 20s", "5: 200 1"]);
+        client.assert_drained();
+    }
+
+    #[test]
+    fn it_keeps_running_over_an_upgrade() {
+        let mut client = Client::polling(Config::default());
+        client.get();
+        assert_eq!(client.tick(25_000), ["2: 200 2"]);
+        client.upgrade();
+        client.text(0, "2probe");
+        client.text(0, "5");
+        assert_eq!(client.drain(), ["3: 101 ws-0", "upgraded"]);
+        client.tick(19_999);
+        assert_eq!(client.tick(1), ["ping timeout: no pong within ping_timeout of 20s"]);
+    }
+
+    #[test]
+    fn a_stored_pong_has_arrived() {
+        let mut client = Client::websocket(Config::default());
+        client.tick(25_000);
+        client.wait(19_999).text(0, "3");
+        client.wait(1_000);
+        client.session.handle_timeout(client.now);
+        assert_eq!(client.drain(), NONE);
+        assert!(!client.session.is_closed());
+    }
+}
+
+mod driving {
+    use super::*;
+
+    #[test]
+    fn a_spurious_timeout_does_nothing() {
+        let mut client = Client::websocket(Config::default());
+        let deadline = client.session.poll_timeout();
+        for _ in 0..100 {
+            assert_eq!(client.tick(1), NONE);
+        }
+        assert_eq!(client.session.poll_timeout(), deadline);
+        assert_eq!(client.sent(0), NONE);
+    }
+
+    #[test]
+    fn a_stored_tick_counts_for_poll_timeout() {
+        let mut client = Client::polling(Config::default());
+        let deadline = client.session.poll_timeout().unwrap();
+        client.session.handle_timeout(deadline);
+        assert_eq!(client.session.poll_timeout(), None);
+        client.drain();
+        assert_eq!(client.session.poll_timeout(), Some(deadline + Duration::from_secs(20)));
+    }
+
+    #[test]
+    fn zero_durations_end_at_once_and_do_not_spin() {
+        let zero = config(|config| {
+            config.ping_interval = Duration::ZERO;
+            config.ping_timeout = Duration::ZERO;
+            config.upgrade_timeout = Duration::ZERO;
+            config.limits.close_timeout = Duration::ZERO;
+        });
+        let mut client = Client::polling(zero);
+        client.upgrade();
+        client.drain();
+        assert_eq!(client.tick(0), ["ping timeout: no pong within ping_timeout of 0ns", "abort ws-0"]);
+        client.assert_drained();
+    }
+
+    #[test]
+    fn time_never_runs_backwards() {
+        let mut client = Client::polling(Config::default());
+        client.now = Instant::ZERO;
+        client.post("4a");
+        client.session.handle_timeout(Instant::ZERO);
+        assert_eq!(client.drain(), ["message a", "2: 200 ok"]);
+        assert_eq!(client.session.poll_timeout(), Some(Instant::from_millis(26_000)));
+    }
+
+    #[test]
+    fn a_wrong_first_request_is_answered_and_ends_the_session() {
+        let mut client = Client::new(Config::default());
+        client.post("4a");
+        client.get();
+        assert_eq!(client.drain(), ["transport error".to_owned(), format!("1: {CODE_3}"), format!("2: {CODE_1}")]);
+        client.assert_drained();
+    }
+
+    #[test]
+    fn a_session_that_is_closed_before_its_handshake() {
+        let mut client = Client::new(Config::default());
+        assert_eq!(client.session.send(text("a")), Err(SendError::Closed));
+        client.close(CloseReason::ForcedClose);
+        client.get();
+        assert_eq!(client.drain(), ["forced close".to_owned(), format!("1: {CODE_1}")]);
+        client.assert_drained();
+    }
+
+    #[test]
+    fn the_handshake_answer_comes_first_and_alone() {
+        let mut client = Client::new(Config::default());
+        client.send("GET", engine_support::POLLING, &[], Body::EMPTY);
+        let first = client.session.poll_output().unwrap();
+        assert!(engine_support::line(&first).starts_with("1: 200 0{"));
+        assert_eq!(engine_support::line(&client.session.poll_output().unwrap()), "open");
+    }
+
+    #[test]
+    fn unknown_ids_are_ignored() {
+        let mut client = Client::polling(Config::default());
+        client.body(9, Body::TooLarge);
+        client.abort(9);
+        client.eof(7);
+        client.session.handle_message(client.now, transport_id(3), text("4a"));
+        client.bytes(3, &frame(1, b"4a"));
+        assert_eq!(client.drain(), NONE);
+        assert!(client.session.transmit(transport_id(3)).is_none());
+        assert!(!client.session.is_closed());
+    }
+
+    #[test]
+    fn inputs_are_worked_on_in_order_with_their_own_times() {
+        let mut client = Client::polling(Config::default());
+        client.get();
+        client.session.handle_timeout(client.now + Duration::from_secs(25));
+        client.session.handle_request(
+            client.now + Duration::from_secs(26),
+            RequestId(3),
+            &engine_support::request(
+                "POST",
+                &format!("{}&sid={}", engine_support::POLLING, engine_support::sid()),
+                &[],
+            ),
+            Body::Whole("3".into()),
+        );
+        client.session.handle_timeout(client.now + Duration::from_secs(50));
+        assert_eq!(client.drain(), ["2: 200 2", "3: 200 ok"]);
+        let next = client.now + Duration::from_secs(26 + 25);
+        assert_eq!(client.session.poll_timeout(), Some(next));
+    }
+}
+
+mod send_queue {
+    use super::*;
+
+    /// Each limit at n and above, on both transports; the error names the limit and the value.
+    #[test]
+    fn packets_at_n_and_above() {
+        for websocket in [false, true] {
+            let config = config(|config| config.limits.send_queue_packets = 3);
+            let mut client = if websocket { Client::websocket(config) } else { Client::polling(config) };
+            for _ in 0..3 {
+                client.session.send(text("a")).unwrap();
+            }
+            let full = SendError::Full { unit: QueueUnit::Packets, limit: 3, value: 4 };
+            assert_eq!(client.session.send(text("a")), Err(full));
+            assert_eq!(client.session.queued_packets(), 3);
+            if websocket {
+                client.sent(0);
+            } else {
+                client.get();
+                client.drain();
+            }
+            client.session.send(text("a")).unwrap();
+        }
+    }
+
+    #[test]
+    fn bytes_at_n_and_above_but_any_size_fits_an_empty_queue() {
+        for (websocket, head) in [(false, 0), (true, 2)] {
+            // Two messages of 1 + 3 bytes; a WebSocket counts the first with its frame header.
+            for (limit, fits) in [(8 + head, true), (7 + head, false)] {
+                let config = config(|config| config.limits.send_queue_bytes = limit);
+                let mut client = if websocket { Client::websocket(config) } else { Client::polling(config) };
+                client.session.send(text("abc")).unwrap();
+                let full = SendError::Full { unit: QueueUnit::Bytes, limit, value: 8 + head };
+                assert_eq!(client.session.send(text("abc")), if fits { Ok(()) } else { Err(full) });
+            }
+            let config = config(|config| config.limits.send_queue_bytes = 1);
+            let mut client = if websocket { Client::websocket(config) } else { Client::polling(config) };
+            client.session.send(text("more than one byte")).unwrap();
+        }
+    }
+
+    #[test]
+    fn packets_of_the_protocol_are_exempt() {
+        let config = config(|config| config.limits.send_queue_packets = 1);
+        let mut client = Client::polling(config);
+        client.session.send(text("a")).unwrap();
+        client.tick(25_000);
+        client.get();
+        assert_eq!(client.drain(), ["2: 200 4a|2"]);
+    }
+
+    #[test]
+    fn s1_a_slow_consumer_holds_no_more_than_the_limit() {
+        let mut client = Client::websocket(Config::default());
+        let message = Message::Binary(Bytes::from(vec![0; 100_000]));
+        let mut sent = 0;
+        while client.session.send(message.clone()).is_ok() {
+            sent += 1;
+        }
+        assert_eq!(sent, 41);
+        assert!(client.session.queued_bytes() <= 4 * 1024 * 1024);
+    }
+
+    #[test]
+    fn the_default_queue_takes_10_000_emits_and_a_maximal_message() {
+        let mut client = Client::polling(Config::default());
+        for _ in 0..10_000 {
+            client.session.send(text("a message of some length")).unwrap();
+        }
+        client.session.send(Message::Binary(Bytes::from(vec![0; 1_000_000]))).unwrap();
+    }
+
+    #[test]
+    fn transmit_holds_exactly_what_is_queued() {
+        let mut client = Client::websocket(Config::default());
+        client.session.send(text("abc")).unwrap();
+        assert_eq!(client.session.queued_bytes(), 6);
+        let queue = client.session.transmit(transport_id(0)).unwrap();
+        assert_eq!(queue.chunk(), b"\x81\x044abc");
+        queue.advance(2);
+        assert_eq!(client.session.queued_bytes(), 4);
+    }
+}
