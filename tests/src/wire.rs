@@ -68,17 +68,24 @@ impl Wire {
         Ok(sent)
     }
 
-    /// Waits until the peer has read all that was sent, as the kernel knows (proc_net_tcp(5)): what is sent on another
-    /// connection from now on comes later.
+    /// Waits until the peer has read all that was sent: what is sent on another connection from now on comes later.
     pub fn settle(&self) {
-        let [peer, own] = [self.stream.peer_addr(), self.stream.local_addr()].map(|address| address.unwrap().port());
-        let ends = format!("0100007F:{peer:04X} 0100007F:{own:04X} ");
-        let read = eventually(PATIENCE, || {
-            let table = fs::read_to_string("/proc/net/tcp").expect("the table of connections");
-            let line = table.lines().find(|line| line.contains(&ends))?;
-            line.split_whitespace().nth(4)?.ends_with(":00000000").then_some(())
-        });
+        let read = eventually(PATIENCE, || self.peer_field(4)?.ends_with(":00000000").then_some(()));
         read.expect("the server reads what was sent");
+    }
+
+    /// Whether the peer's process still has its end of the connection, which it may have half closed.
+    pub fn is_held(&self) -> bool {
+        self.peer_field(9).is_some_and(|inode| inode != "0")
+    }
+
+    /// What the kernel knows of the peer's end (proc_net_tcp(5)).
+    fn peer_field(&self, index: usize) -> Option<String> {
+        let [peer, own] = [self.stream.peer_addr(), self.stream.local_addr()].map(|address| address.map(|a| a.port()));
+        let ends = format!("0100007F:{:04X} 0100007F:{:04X} ", peer.ok()?, own.ok()?);
+        let table = fs::read_to_string("/proc/net/tcp").expect("the table of connections");
+        let line = table.lines().find(|line| line.contains(&ends))?;
+        line.split_whitespace().nth(index).map(str::to_owned)
     }
 
     /// Ends our direction; the peer's stays open.
