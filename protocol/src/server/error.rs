@@ -53,7 +53,7 @@ impl Error {
     pub(crate) const fn close_frame(&self) -> (u16, &'static str) {
         use socket::DecodeError;
         match self {
-            Self::Packet(DecodeError::PacketTooLarge { .. }) => (1009, "packet too large"),
+            Self::Packet(DecodeError::PacketTooLarge { .. }) => (1008, "packet too large"),
             Self::Packet(DecodeError::NamespaceTooLong { .. }) => (1008, "namespace name too long"),
             Self::Packet(_) => (1002, "parse error"),
             Self::NotJoined(_) | Self::JoinedTwice(_) | Self::ConnectErrorFromClient => (1002, "invalid state"),
