@@ -185,7 +185,7 @@ impl Driver {
                 return self.serve_websocket(http, socket);
             }
             written?;
-            if response.header("connection").is_some() {
+            if http.lost || response.header("connection").is_some() {
                 return http.stream.shutdown(Shutdown::Write);
             }
         }
