@@ -123,12 +123,18 @@ impl Http {
 
     /// Reads what is there, until `deadline` at the latest. The end of the stream is an error.
     pub(crate) fn read(&mut self, deadline: Clock) -> io::Result<()> {
-        let left = deadline.saturating_duration_since(Clock::now());
-        self.stream.set_read_timeout(Some(left.max(Duration::from_millis(1))))?;
         let mut chunk = [0; 65_536];
-        let len = self.stream.read(&mut chunk)?;
-        self.buffer.extend_from_slice(&chunk[..len]);
-        if len == 0 { Err(ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
+        loop {
+            let left = deadline.saturating_duration_since(Clock::now());
+            // The kernel's timer is coarse: of a long time it may add seconds.
+            self.stream.set_read_timeout(Some(left.clamp(Duration::from_millis(1), Duration::from_secs(1))))?;
+            match self.stream.read(&mut chunk) {
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(len) => return Ok(self.buffer.extend_from_slice(&chunk[..len])),
+                Err(error) if error.kind() == ErrorKind::WouldBlock && !left.is_zero() => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Whether the peer closed its side.

@@ -536,9 +536,9 @@ impl Session {
     }
 
     fn on_timeout(&mut self) {
-        while let Some(timer) = self.timers.take_due(self.clock) {
+        while let Some((timer, due)) = self.timers.take_due(self.clock) {
             match timer {
-                Timer::Heartbeat => self.on_heartbeat(),
+                Timer::Heartbeat => self.on_heartbeat(due),
                 Timer::Noop => self.on_noop(),
                 Timer::Upgrade => self.on_upgrade_timeout(),
                 Timer::Body => self.on_body_timeout(),
@@ -548,12 +548,16 @@ impl Session {
         self.abort_overdue();
     }
 
-    fn on_heartbeat(&mut self) {
+    fn on_heartbeat(&mut self, due: Instant) {
         let limit = self.config.ping_timeout;
         match self.heartbeat.expire() {
             Beat::Ping => {
                 self.push(Unit::Control("2"));
-                self.timers.set(Timer::Heartbeat, after(self.clock, limit));
+                // Counted from when the ping was due: a tick that is a little late does not add to the peer's time. One
+                // that is very late, since the whole process stood still, takes at most a tenth of it.
+                let late = self.clock.saturating_duration_since(due).min(limit.checked_div(10).unwrap_or_default());
+                let deadline = after(self.clock, limit.saturating_sub(late));
+                self.timers.set(Timer::Heartbeat, deadline);
             }
             Beat::TimedOut => {
                 self.end(CloseReason::PingTimeout, Some(Error::PingTimeout { limit }));
