@@ -130,7 +130,10 @@ impl Http {
             self.stream.set_read_timeout(Some(left.clamp(Duration::from_millis(1), Duration::from_secs(1))))?;
             match self.stream.read(&mut chunk) {
                 Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-                Ok(len) => return Ok(self.buffer.extend_from_slice(&chunk[..len])),
+                Ok(len) => {
+                    self.buffer.extend_from_slice(&chunk[..len]);
+                    return Ok(());
+                }
                 Err(error) if error.kind() == ErrorKind::WouldBlock && !left.is_zero() => {}
                 Err(error) => return Err(error),
             }
