@@ -53,6 +53,8 @@ pub struct Connection {
     slots: Vec<Slot>,
     outputs: VecDeque<Output>,
     hub_events: VecDeque<ConnectionEvent>,
+    /// Questions that the hub has not answered yet: until then it may hold a socket of this connection.
+    lookups: usize,
     /// Until when a namespace must have been joined (behaviours, item 35).
     connect_deadline: Option<Instant>,
     /// Until when the attachments of a packet must have arrived.
@@ -139,6 +141,7 @@ impl Connection {
             slots: Vec::new(),
             outputs: VecDeque::new(),
             hub_events: VecDeque::new(),
+            lookups: 0,
             connect_deadline: Some(now + config.connect_timeout),
             packet_deadline: None,
             ack_deadline: None,
@@ -187,7 +190,11 @@ impl Connection {
             received_bytes: session.received_bytes.saturating_add(self.decoder.pending_bytes()),
             queued_bytes: session.queued_bytes,
             queued_packets: session.queued_packets,
-            waiting: session.waiting.saturating_add(self.outputs.len()).saturating_add(self.hub_events.len()),
+            waiting: session
+                .waiting
+                .saturating_add(self.outputs.len())
+                .saturating_add(self.hub_events.len())
+                .saturating_add(self.lookups),
             ..Stats::default()
         };
         for slot in &self.slots {
@@ -239,8 +246,12 @@ impl Connection {
     /// What the hub has to say to this connection.
     pub fn handle_hub_event(&mut self, now: Instant, event: HubEvent) {
         match event.0 {
-            ToConnection::Found { namespace, socket, sid } => self.on_found(&namespace, socket, sid),
+            ToConnection::Found { namespace, socket, sid } => {
+                self.lookups = self.lookups.saturating_sub(1);
+                self.on_found(namespace, socket, sid);
+            }
             ToConnection::Unknown { namespace } => {
+                self.lookups = self.lookups.saturating_sub(1);
                 // Socket.IO protocol v5, "Connection to a namespace": the connection stays open.
                 if let Some(index) = self.asked(&namespace) {
                     self.slots.remove(index);
@@ -408,7 +419,7 @@ impl Connection {
                         return Some(output);
                     }
                 }
-                None if !self.drained && self.session.is_drained() => {
+                None if !self.drained && self.lookups == 0 && self.session.is_drained() => {
                     self.drained = true;
                     self.hub_events.push_back(ConnectionEvent(ToHub::Drain));
                 }
@@ -539,22 +550,25 @@ impl Connection {
             );
         }
         self.slots.push(Slot { name: namespace.clone(), state: State::Asked(auth) });
+        self.lookups = self.lookups.saturating_add(1);
         self.hub_events.push_back(ConnectionEvent(ToHub::Lookup(namespace)));
     }
 
-    fn on_found(&mut self, namespace: &Text, socket: SocketKey, sid: Sid) {
-        let Some(slot) = self.asked(namespace).and_then(|index| self.slots.get_mut(index)) else {
+    fn on_found(&mut self, namespace: Text, socket: SocketKey, sid: Sid) {
+        let Some(slot) = self.asked(&namespace).and_then(|index| self.slots.get_mut(index)) else {
             // The connection ended while the hub looked.
             self.hub_events.push_back(ConnectionEvent(ToHub::Leave(socket)));
             return;
         };
+        // The hub's own name from here on: the client's is a slice of its whole message.
+        slot.name = namespace.clone();
         let asked = core::mem::replace(&mut slot.state, State::Pending { socket });
         let auth = if let State::Asked(auth) = asked { auth } else { None };
         self.outputs.push_back(Output::Event(Event::Connect(ConnectRequest {
             connection: self.key,
             socket,
             sid,
-            namespace: namespace.clone(),
+            namespace,
             auth,
             handshake: Arc::clone(&self.handshake),
         })));

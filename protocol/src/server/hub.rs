@@ -257,6 +257,7 @@ impl Hub {
                         // A public id of its own per namespace: who knows it cannot take over the session
                         // (behaviours, item 34).
                         let sid = Sid::generate(&mut self.rng);
+                        let name = namespace.name.clone();
                         ToConnection::Found { namespace: name, socket: namespace.insert(from, sid), sid }
                     }
                     None => ToConnection::Unknown { namespace: name },

@@ -1,0 +1,236 @@
+//! `Connection` and `Hub` without `Server`: a driver with mailboxes, which delivers late.
+
+#![allow(clippy::arithmetic_side_effects, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::{collections::VecDeque, time::Duration};
+
+use sockeye_protocol::{
+    Config, Instant, Limits, Output, QueuePolicy, RequestId, Route, Seed, SocketKey, Text, TransportId,
+    engine::Message,
+    http::{Body, Request},
+    server::{
+        AckOutcome, ConnectRequest, Connection, ConnectionEvent, ConnectionOutput, DisconnectReason, EmitError, Event,
+        Hub, HubEvent, Server, Stats,
+    },
+    socket::{EncodeError, Payload},
+    ws::OutMessage,
+};
+
+const UPGRADE: [(&str, &[u8]); 4] = [
+    ("Connection", b"Upgrade"),
+    ("Upgrade", b"websocket"),
+    ("Sec-WebSocket-Version", b"13"),
+    ("Sec-WebSocket-Key", b"dGhlIHNhbXBsZSBub25jZQ=="),
+];
+
+fn config(change: impl FnOnce(&mut Config)) -> Config {
+    let mut config = Config::default();
+    change(&mut config);
+    config
+}
+
+fn limits(change: impl FnOnce(&mut Limits)) -> Config {
+    config(|config| change(&mut config.limits))
+}
+
+fn get<'a>(target: &'a str, headers: &'a [(&'a str, &'a [u8])]) -> Request<'a> {
+    Request { method: "GET", target, headers, peer: None, secure: false }
+}
+
+fn payload<T: serde::Serialize>(args: T) -> Payload {
+    Payload::event("e", &args, 10).unwrap()
+}
+
+/// A hub, one connection over WebSocket, and what is on its way between them.
+struct Driver {
+    hub: Hub,
+    connection: Connection,
+    transport: TransportId,
+    now: Instant,
+    to_hub: VecDeque<ConnectionEvent>,
+    to_connection: VecDeque<HubEvent>,
+    requests: Vec<ConnectRequest>,
+    events: Vec<Event>,
+}
+
+impl Driver {
+    fn new(config: Config, namespaces: &[&str]) -> Self {
+        let now = Instant::from_millis(1_000);
+        let mut hub = Hub::new(config, &Seed::for_tests(1));
+        for name in namespaces {
+            hub.add_namespace(name);
+        }
+        let head = get("/socket.io/?EIO=4&transport=websocket", &UPGRADE);
+        let mut connection = hub.open(now, &head);
+        connection.handle_request(now, RequestId(1), &head, Body::EMPTY);
+        let Some(ConnectionOutput::Upgrade { transport, .. }) = connection.poll_output() else { panic!() };
+        let (to_hub, to_connection) = (VecDeque::new(), VecDeque::new());
+        let mut driver =
+            Self { hub, connection, transport, now, to_hub, to_connection, requests: Vec::new(), events: Vec::new() };
+        driver.poll();
+        assert!(driver.sent()[0].starts_with("0{"));
+        driver
+    }
+
+    /// Everything that the connection has to say; what is for the hub waits.
+    fn poll(&mut self) {
+        while let Some(output) = self.connection.poll_output() {
+            match output {
+                ConnectionOutput::Hub(event) => self.to_hub.push_back(event),
+                ConnectionOutput::Event(Event::Connect(request)) => self.requests.push(request),
+                ConnectionOutput::Event(event) => self.events.push(event),
+                _ => {}
+            }
+        }
+    }
+
+    /// Delivers the mail of both sides, as long as there is any.
+    fn deliver(&mut self) {
+        loop {
+            self.poll();
+            if let Some(event) = self.to_hub.pop_front() {
+                let mail = &mut self.to_connection;
+                self.hub.handle_event(self.connection.key(), event, &mut |_, event| mail.push_back(event));
+            } else if let Some(event) = self.to_connection.pop_front() {
+                self.connection.handle_hub_event(self.now, event);
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn receive(&mut self, text: impl Into<Text>) {
+        self.connection.handle_message(self.now, self.transport, Message::Text(text.into()));
+    }
+
+    fn connect(&mut self, namespace: &str) -> SocketKey {
+        self.receive(format!("40{namespace},"));
+        self.deliver();
+        let request = self.requests.pop().unwrap();
+        let socket = self.connection.accept(self.now, request).unwrap();
+        self.deliver();
+        socket
+    }
+
+    fn tick(&mut self, millis: u64) {
+        self.now = self.now + Duration::from_millis(millis);
+        self.connection.handle_timeout(self.now);
+        self.deliver();
+    }
+
+    /// What was queued for the client, which reads it now.
+    fn sent(&mut self) -> Vec<String> {
+        let Some(queue) = self.connection.transmit(self.transport) else { return Vec::new() };
+        let mut sent = Vec::new();
+        while let Some(message) = queue.pop_message() {
+            if let OutMessage::Message(Message::Text(text)) = message {
+                sent.push(text.to_string());
+            }
+        }
+        sent
+    }
+
+    fn events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
+    }
+}
+
+#[test]
+fn parts_can_live_in_threads_of_their_own() {
+    fn send<T: Send>() {}
+    fn shared<T: Send + Sync>() {}
+    send::<Connection>();
+    send::<Hub>();
+    send::<Server>();
+    shared::<HubEvent>();
+    shared::<ConnectionEvent>();
+    shared::<Event>();
+    shared::<Payload>();
+}
+
+#[test]
+fn a_namespace_that_is_found_after_the_client_went_leaves_nothing_behind() {
+    let mut driver = Driver::new(Config::default(), &[]);
+    driver.receive("40");
+    driver.poll();
+    driver.connection.handle_eof(driver.now, driver.transport);
+    driver.poll();
+    assert!(!driver.connection.is_drained(), "the hub's answer is still to come");
+    driver.deliver();
+    assert!(driver.connection.is_drained());
+    assert_eq!(driver.hub.stats(), nothing_but_namespaces(1));
+    assert_eq!(driver.connection.stats(), nothing_but_namespaces(0));
+}
+
+fn nothing_but_namespaces(namespaces: usize) -> Stats {
+    let mut stats = Stats::default();
+    stats.namespaces = namespaces;
+    stats
+}
+
+#[test]
+fn a_joined_namespace_does_not_keep_the_message_that_asked_for_it() {
+    let mut driver = Driver::new(Config::default(), &["/a"]);
+    let text = Text::from(format!("40/a,{{\"token\":\"{}\"}}", "x".repeat(100_000)));
+    driver.receive(text.clone());
+    driver.deliver();
+    let request = driver.requests.pop().unwrap();
+    assert_eq!(request.namespace(), "/a");
+    assert!(!text.as_shared().is_unique(), "the request has `auth`");
+    driver.connection.accept(driver.now, request).unwrap();
+    driver.deliver();
+    // The driver's own copy of what it handed over is gone.
+    assert!(text.as_shared().is_unique());
+}
+
+#[test]
+fn a_stale_key_reaches_nothing() {
+    let mut driver = Driver::new(Config::default(), &["/a"]);
+    let old = driver.connect("/a");
+    driver.connection.emit_with_ack(driver.now, old, &payload(1), Duration::from_secs(1)).unwrap();
+    driver.receive("41/a,");
+    let new = driver.connect("/a");
+    assert_ne!(old, new);
+    let _ = (driver.sent(), driver.events());
+    assert_eq!(driver.connection.emit(driver.now, old, &payload(1)), Err(EmitError::NotConnected));
+    driver.connection.disconnect(driver.now, old, true);
+    driver.connection.set_queue_policy(old, QueuePolicy::DropNewest);
+    assert!(driver.hub.join(old, "r").is_err() && !driver.hub.leave(old, "r"));
+    // The answer to the old socket's question is none to the new one's.
+    driver.receive("43/a,0[]");
+    driver.deliver();
+    assert!(driver.events().is_empty() && driver.sent().is_empty());
+    assert_eq!(driver.hub.connection(new), Some(driver.connection.key()));
+}
+
+#[test]
+fn verbs_after_the_end_do_nothing() {
+    let mut driver = Driver::new(Config::default(), &["/a"]);
+    let socket = driver.connect("/");
+    driver.receive("40/a,");
+    driver.deliver();
+    let request = driver.requests.pop().unwrap();
+    driver.connection.shutdown(driver.now);
+    driver.connection.shutdown(driver.now);
+    assert!(driver.connection.accept(driver.now, request).is_err());
+    driver.connection.disconnect(driver.now, socket, true);
+    assert_eq!(driver.connection.emit(driver.now, socket, &payload(1)), Err(EmitError::NotConnected));
+    driver.receive("42[\"late\"]");
+    driver.deliver();
+    let events = driver.events();
+    assert!(
+        matches!(
+            events[..],
+            [
+                Event::Disconnecting { reason: DisconnectReason::ServerShuttingDown, .. },
+                Event::Disconnect { reason: DisconnectReason::ServerShuttingDown, .. },
+                Event::Close { .. }
+            ]
+        ),
+        "{events:?}"
+    );
+    driver.connection.handle_eof(driver.now, driver.transport);
+    driver.deliver();
+    assert!(driver.connection.is_drained());
+    assert_eq!(driver.hub.stats(), nothing_but_namespaces(2));
+}
