@@ -234,3 +234,35 @@ fn verbs_after_the_end_do_nothing() {
     assert!(driver.connection.is_drained());
     assert_eq!(driver.hub.stats(), nothing_but_namespaces(2));
 }
+
+/// The hub's answer belongs to the packet that asked, not to the latest input of some other connection.
+#[test]
+fn a_refusal_happens_when_its_packet_arrived_however_inputs_are_batched() {
+    let run = |batched: bool| {
+        let mut server = Server::new(limits(|limits| limits.failed_namespaces = 0), &Seed::for_tests(1));
+        let start = Instant::from_millis(1_000);
+        let mut keys = Vec::new();
+        for number in 0..2 {
+            let head = get("/socket.io/?EIO=4&transport=polling", &[]);
+            let Route::Connection { key, .. } = server.route(start, &head) else { panic!() };
+            server.handle_request(start, key, RequestId(number), &head, Body::EMPTY);
+            keys.push(key);
+        }
+        let mut outputs = 0;
+        while let Some(output) = server.poll_output() {
+            outputs += usize::from(matches!(output, Output::Respond { .. }));
+        }
+        assert_eq!(outputs, 2);
+        let post = Request { method: "POST", ..get("/socket.io/?EIO=4&transport=polling", &[]) };
+        for (number, key, body, millis) in [(2, keys[0], "40/none,", 10), (3, keys[1], "3", 5_000)] {
+            let body = Body::Whole(body.into());
+            server.handle_request(start + Duration::from_millis(millis), key, RequestId(number), &post, body);
+            if !batched {
+                while server.poll_output().is_some() {}
+            }
+        }
+        while server.poll_output().is_some() {}
+        server.connection(keys[0]).unwrap().poll_timeout()
+    };
+    assert_eq!(run(true), run(false));
+}

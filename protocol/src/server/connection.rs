@@ -433,6 +433,11 @@ impl Connection {
         self.session.unsent()
     }
 
+    /// For [`super::Server`], which answers at once: when the packet arrived that is being worked on.
+    pub(super) fn clock(&self) -> Instant {
+        self.session.clock()
+    }
+
     /// For [`super::Server`], which forwards these right after a verb.
     pub(super) fn poll_hub_event(&mut self) -> Option<ConnectionEvent> {
         self.hub_events.pop_front()
