@@ -184,6 +184,53 @@ fn a_joined_namespace_does_not_keep_the_message_that_asked_for_it() {
 }
 
 #[test]
+fn an_ack_that_was_never_asked_for_never_ends() {
+    let full = limits(|limits| limits.send_queue_packets = 2);
+    let mut driver = Driver::new(Config { queue_policy: QueuePolicy::Disconnect, ..full }, &[]);
+    let socket = driver.connect("/");
+    let _ = driver.sent();
+    let timeout = Duration::from_secs(1);
+    for _ in 0..2 {
+        driver.connection.emit_with_ack(driver.now, socket, &payload(1), timeout).unwrap();
+    }
+    let refused = driver.connection.emit_with_ack(driver.now, socket, &payload(1), timeout);
+    assert_eq!(refused, Err(EmitError::NotConnected));
+    driver.deliver();
+    let events = driver.events();
+    let acks = events.iter().filter(|event| matches!(event, Event::Ack { .. })).count();
+    assert_eq!(acks, 2, "{events:?}");
+    assert!(events.iter().any(|event| matches!(
+        event,
+        Event::Disconnect { reason: DisconnectReason::SlowConsumer, error: Some(_), .. }
+    )));
+}
+
+#[test]
+fn an_ack_timeout_of_zero_has_a_deadline_too() {
+    let mut driver = Driver::new(Config::default(), &[]);
+    let socket = driver.connect("/");
+    driver.tick(0);
+    driver.connection.emit_with_ack(driver.now, socket, &payload(1), Duration::ZERO).unwrap();
+    let due = driver.connection.poll_timeout().unwrap();
+    assert!(due > driver.now && due <= driver.now + Duration::from_millis(1), "{due:?}");
+    driver.tick(1);
+    assert!(matches!(driver.events()[..], [Event::Ack { outcome: AckOutcome::Timeout, .. }]));
+}
+
+#[test]
+fn an_endless_timeout_is_no_deadline() {
+    let config = config(|config| {
+        config.connect_timeout = Duration::MAX;
+        config.ping_interval = Duration::MAX;
+    });
+    let mut driver = Driver::new(config, &[]);
+    assert_eq!(driver.connection.poll_timeout(), None);
+    let socket = driver.connect("/");
+    driver.connection.emit_with_ack(driver.now, socket, &payload(1), Duration::MAX).unwrap();
+    assert_eq!(driver.connection.poll_timeout(), None);
+}
+
+#[test]
 fn a_stale_key_reaches_nothing() {
     let mut driver = Driver::new(Config::default(), &["/a"]);
     let old = driver.connect("/a");

@@ -323,18 +323,14 @@ impl Connection {
         // Even numbers for direct emits: a broadcast, which shares one id among its recipients, takes odd ones.
         let id = joined.next_ack;
         joined.next_ack = id.saturating_add(2);
-        let due = self.clamp(now) + timeout;
+        // First, so that an emit that ends the connection leaves no acknowledgement to end with it.
+        self.send_packet(now, socket, PacketType::Event, Some(id), event)?;
+        let due = due(now.max(self.ticked), timeout);
         if let Some((_, joined)) = self.joined(socket) {
             joined.acks.insert(id, due);
         }
         self.ack_deadline = Some(self.ack_deadline.map_or(due, |deadline| deadline.min(due)));
-        let sent = self.send_packet(now, socket, PacketType::Event, Some(id), event);
-        if sent.is_err()
-            && let Some((_, joined)) = self.joined(socket)
-        {
-            joined.acks.remove(&id);
-        }
-        sent.map(|()| AckId(id))
+        Ok(AckId(id))
     }
 
     /// Acknowledges an event ([`Payload::ack`]).
@@ -395,7 +391,7 @@ impl Connection {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let own = [self.connect_deadline, self.packet_deadline, self.ack_deadline];
         // A deadline that a stored tick has reached is handled when that tick's turn comes.
-        let own = own.into_iter().flatten().filter(|deadline| *deadline > self.ticked);
+        let own = own.into_iter().flatten().filter(|deadline| *deadline > self.ticked && *deadline < NEVER);
         own.chain(self.session.poll_timeout()).min()
     }
 
@@ -486,7 +482,7 @@ impl Connection {
                 {
                     self.fail(now, Error::NotJoined(name));
                 } else if self.packet_deadline.is_none() {
-                    self.packet_deadline = Some(now + self.config.limits.packet_timeout);
+                    self.packet_deadline = Some(due(now, self.config.limits.packet_timeout));
                 }
             }
             Err(error) => self.fail(now, Error::Packet(error)),
@@ -783,11 +779,6 @@ impl Connection {
             _ => None,
         })
     }
-
-    /// A verb's `now`, which a driver may have read before the last tick.
-    fn clamp(&self, now: Instant) -> Instant {
-        now.max(self.ticked)
-    }
 }
 
 impl Machine for Connection {
@@ -806,6 +797,14 @@ impl Machine for Connection {
     fn begun(&self) -> u64 {
         self.session.begun()
     }
+}
+
+/// The end of time, where instants saturate: no deadline.
+const NEVER: Instant = Instant::from_micros(u64::MAX);
+
+/// A deadline, later than `now` even without a timeout: a tick at `now` may be over.
+fn due(now: Instant, timeout: Duration) -> Instant {
+    now + timeout.max(Duration::from_micros(1))
 }
 
 /// The data of a CONNECT answer (Socket.IO protocol v5, "Connection to a namespace").
