@@ -231,6 +231,31 @@ fn an_endless_timeout_is_no_deadline() {
 }
 
 #[test]
+fn namespaces_that_this_side_left_do_not_count_as_joined() {
+    let names: Vec<String> = (0..20).map(|number| format!("/{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut driver = Driver::new(limits(|limits| limits.namespaces = 4), &names);
+    for name in &names {
+        let socket = driver.connect(name);
+        driver.connection.disconnect(driver.now, socket, false);
+        driver.deliver();
+        // On its way before the client knew.
+        driver.receive(format!("42{name},[\"late\"]"));
+        driver.deliver();
+    }
+    assert!(driver.connection.stats().left_namespaces <= 4);
+    for name in &names[..4] {
+        driver.connect(name);
+    }
+    let _ = driver.sent();
+    driver.receive("40/9,");
+    driver.deliver();
+    assert!(driver.requests.is_empty());
+    assert_eq!(driver.sent(), [r#"44/9,{"message":"Too many namespaces: 4 are joined, the limit is 4"}"#]);
+    assert!(!driver.events().iter().any(|event| matches!(event, Event::Close { .. })));
+}
+
+#[test]
 fn a_stale_key_reaches_nothing() {
     let mut driver = Driver::new(Config::default(), &["/a"]);
     let old = driver.connect("/a");

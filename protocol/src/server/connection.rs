@@ -359,7 +359,7 @@ impl Connection {
             self.send(now, PacketType::Disconnect, &name, None);
             if let Some(index) = self.slot(&name) {
                 self.leave(index, reason, None);
-                self.slots.push(Slot { name, state: State::Left });
+                self.remember(name);
             }
         }
         if close {
@@ -528,13 +528,13 @@ impl Connection {
             self.slots.remove(index);
         }
         let limits = &self.config.limits;
-        let (mut known, mut pending) = (0_usize, 0_usize);
+        let (mut present, mut pending) = (0_usize, 0_usize);
         for slot in &self.slots {
-            known = known.saturating_add(1);
+            present = present.saturating_add(usize::from(!matches!(slot.state, State::Left)));
             pending =
                 pending.saturating_add(usize::from(matches!(slot.state, State::Asked(_) | State::Pending { .. })));
         }
-        if known >= limits.namespaces {
+        if present >= limits.namespaces {
             let limit = limits.namespaces;
             return self.refuse(
                 now,
@@ -667,6 +667,18 @@ impl Connection {
             State::Pending { socket } => self.hub_events.push_back(ConnectionEvent(ToHub::Leave(socket))),
             State::Asked(_) | State::Left => {}
         }
+    }
+
+    /// Remembers that this side left a namespace; of too many such, the oldest is forgotten.
+    fn remember(&mut self, name: Text) {
+        let mut left = self.slots.iter().enumerate().filter(|(_, slot)| matches!(slot.state, State::Left));
+        let oldest = left.next().map(|(index, _)| index);
+        if let Some(oldest) = oldest
+            && left.count().saturating_add(1) >= self.config.limits.namespaces
+        {
+            self.slots.remove(oldest);
+        }
+        self.slots.push(Slot { name, state: State::Left });
     }
 
     fn push_ack(&mut self, socket: SocketKey, id: u64, outcome: AckOutcome) {
