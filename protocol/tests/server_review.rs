@@ -256,6 +256,30 @@ fn namespaces_that_this_side_left_do_not_count_as_joined() {
 }
 
 #[test]
+fn dropping_the_oldest_drops_no_packet_of_the_protocol() {
+    let full = limits(|limits| limits.send_queue_packets = 3);
+    let mut driver = Driver::new(Config { queue_policy: QueuePolicy::DropOldest, ..full }, &["/a"]);
+    let main = driver.connect("/");
+    let other = driver.connect("/a");
+    for number in 0..5 {
+        driver.connection.emit(driver.now, main, &payload(number)).unwrap();
+    }
+    let sent = driver.sent();
+    assert!(sent[0].starts_with("40{") && sent[1].starts_with("40/a,{"), "{sent:?}");
+    assert_eq!(sent.len(), 3);
+    // Once they are on their way, the oldest are dropped again.
+    for number in 0..5 {
+        driver.connection.emit(driver.now, main, &payload(number)).unwrap();
+    }
+    assert_eq!(driver.sent(), [r#"42["e",2]"#, r#"42["e",3]"#, r#"42["e",4]"#]);
+    driver.connection.disconnect(driver.now, other, false);
+    for number in 0..5 {
+        driver.connection.emit(driver.now, main, &payload(number)).unwrap();
+    }
+    assert_eq!(driver.sent()[0], "41/a,");
+}
+
+#[test]
 fn a_stale_key_reaches_nothing() {
     let mut driver = Driver::new(Config::default(), &["/a"]);
     let old = driver.connect("/a");

@@ -64,6 +64,10 @@ pub struct Connection {
     /// The latest tick that was given, perhaps not processed yet.
     ticked: Instant,
     refusals: usize,
+    /// Packets that were queued so far.
+    queued: u64,
+    /// How many they were with the last packet of the protocol itself.
+    queued_protocol: u64,
     /// Set once this side gave up the connection: what still arrives is ignored.
     closing: Option<Error>,
     ended: bool,
@@ -147,6 +151,8 @@ impl Connection {
             ack_deadline: None,
             ticked: Instant::ZERO,
             refusals: 0,
+            queued: 0,
+            queued_protocol: 0,
             closing: None,
             ended: false,
             drained: false,
@@ -706,13 +712,14 @@ impl Connection {
         while let Err(error) = self.session.send_encoded(packet) {
             match (policy, error) {
                 (_, SendError::Closed) | (QueuePolicy::DropNewest, _) => return,
-                (QueuePolicy::DropOldest, _) if self.session.drop_oldest() => {}
+                (QueuePolicy::DropOldest, _) if self.drop_oldest() => {}
                 (QueuePolicy::DropOldest, _) => return,
                 (QueuePolicy::Error | QueuePolicy::Disconnect, full) => {
                     return self.fail(now, Error::SlowConsumer(full));
                 }
             }
         }
+        self.queued = self.queued.saturating_add(1);
     }
 
     fn send_packet(
@@ -734,7 +741,7 @@ impl Connection {
             match (policy, error) {
                 (_, SendError::Closed) => return Err(EmitError::NotConnected),
                 (QueuePolicy::Error, full) => return Err(EmitError::Full(full)),
-                (QueuePolicy::DropOldest, _) if self.session.drop_oldest() => {}
+                (QueuePolicy::DropOldest, _) if self.drop_oldest() => {}
                 (QueuePolicy::DropNewest | QueuePolicy::DropOldest, _) => return Ok(()),
                 (QueuePolicy::Disconnect, full) => {
                     self.fail(now, Error::SlowConsumer(full));
@@ -742,15 +749,28 @@ impl Connection {
                 }
             }
         }
+        self.queued = self.queued.saturating_add(1);
         Ok(())
+    }
+
+    /// Makes room in the send queue; `false` if there is nothing to drop. As long as a packet of the protocol itself
+    /// may be queued nothing is, since it could be the oldest, and without it the client would wait for ever.
+    fn drop_oldest(&mut self) -> bool {
+        let taken = self.queued.saturating_sub(self.session.queued_packets() as u64);
+        self.queued_protocol <= taken && self.session.drop_oldest()
     }
 
     /// Sends a packet of the protocol itself, which no policy may drop.
     fn send(&mut self, now: Instant, kind: PacketType, namespace: &str, payload: Option<&Payload>) {
         self.head.clear();
         write_head(&mut self.head, kind, 0, namespace, None);
-        if let Err(full @ SendError::Full { .. }) = self.session.send_packet(&self.head, payload) {
-            self.fail(now, Error::SlowConsumer(full));
+        match self.session.send_packet(&self.head, payload) {
+            Ok(()) => {
+                self.queued = self.queued.saturating_add(1);
+                self.queued_protocol = self.queued;
+            }
+            Err(SendError::Closed) => {}
+            Err(full @ SendError::Full { .. }) => self.fail(now, Error::SlowConsumer(full)),
         }
     }
 
