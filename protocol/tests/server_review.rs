@@ -362,3 +362,14 @@ fn a_refusal_happens_when_its_packet_arrived_however_inputs_are_batched() {
     };
     assert_eq!(run(true), run(false));
 }
+
+#[test]
+fn a_full_list_of_rooms_still_knows_its_own() {
+    let mut driver = Driver::new(limits(|limits| limits.rooms_per_socket = 2), &[]);
+    let socket = driver.connect("/");
+    assert_eq!(driver.hub.join(socket, "a"), Ok(true));
+    assert_eq!(driver.hub.join(socket, "b"), Ok(true));
+    assert_eq!(driver.hub.join(socket, "a"), Ok(false));
+    assert!(driver.hub.join(socket, "c").is_err());
+    assert_eq!(driver.hub.stats().rooms, 2);
+}

@@ -286,7 +286,7 @@ impl Hub {
         let namespace = self.namespaces.get_mut(socket.nsp.0 as usize).ok_or(JoinError::NotConnected)?;
         let (entry, rooms) = namespace.with_rooms(socket).ok_or(JoinError::NotConnected)?;
         let limit = self.config.limits.rooms_per_socket;
-        if entry.joined.len() >= limit && !rooms.members(room).contains(&socket.index) {
+        if entry.joined.len() >= limit && !rooms.contains(room, socket.index) {
             return Err(JoinError::TooManyRooms { limit });
         }
         let Some((room, created)) = rooms.join(socket.index, &mut entry.joined, room) else { return Ok(false) };
