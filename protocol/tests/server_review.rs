@@ -373,3 +373,18 @@ fn a_full_list_of_rooms_still_knows_its_own() {
     assert!(driver.hub.join(socket, "c").is_err());
     assert_eq!(driver.hub.stats().rooms, 2);
 }
+
+#[test]
+fn a_placeholder_key_is_found_however_it_is_written() {
+    let raw = |json: &str| serde_json::value::RawValue::from_string(json.into()).unwrap();
+    let bytes = bytes::Bytes::from_static(b"x");
+    for json in
+        ["{\"_placeholder\":true}", "{ \"_placeholder\" : true , \"num\" : 0 }", "{\"a\":1,\n\"_placeholder\"\t:1}"]
+    {
+        let event = Payload::event("e", &(raw(json), &bytes), 10);
+        assert_eq!(event, Err(EncodeError::PlaceholderKey), "{json}");
+    }
+    for json in ["\"_placeholder\"", "{\"a\\\"_placeholder\":1}", "[\"_placeholder\", \":\"]"] {
+        assert!(Payload::event("e", &(raw(json), &bytes), 10).is_ok(), "{json}");
+    }
+}
