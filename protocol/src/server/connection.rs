@@ -408,10 +408,10 @@ impl Connection {
 
     pub(super) fn poll_until(&mut self, until: u64) -> Option<Output> {
         loop {
-            if let Some(event) = self.hub_events.pop_front() {
+            if let Some(event) = pop(&mut self.hub_events) {
                 return Some(Output::Hub(event));
             }
-            if let Some(output) = self.outputs.pop_front() {
+            if let Some(output) = pop(&mut self.outputs) {
                 return Some(output);
             }
             match self.session.poll_step(until) {
@@ -442,7 +442,7 @@ impl Connection {
 
     /// For [`super::Server`], which forwards these right after a verb.
     pub(super) fn poll_hub_event(&mut self) -> Option<ConnectionEvent> {
-        self.hub_events.pop_front()
+        pop(&mut self.hub_events)
     }
 
     fn on_engine(&mut self, output: engine::Output) -> Option<Output> {
@@ -453,10 +453,7 @@ impl Connection {
             engine::Output::Abort { transport } => Output::Abort(transport),
             engine::Output::Event(engine::Event::Open) => return None,
             engine::Output::Event(engine::Event::Upgraded) => Output::Event(Event::Upgrade(self.key)),
-            engine::Output::Event(engine::Event::Message(message)) => {
-                self.on_message(message);
-                return None;
-            }
+            engine::Output::Event(engine::Event::Message(message)) => Output::Event(self.on_message(message)?),
             engine::Output::Event(engine::Event::Close { reason, error }) => {
                 self.on_close(reason, error);
                 return None;
@@ -464,9 +461,10 @@ impl Connection {
         })
     }
 
-    fn on_message(&mut self, message: Message) {
+    /// The event that a packet is goes straight to the caller: nothing waits in `outputs` when a message is taken.
+    fn on_message(&mut self, message: Message) -> Option<Event> {
         if self.ended {
-            return;
+            return None;
         }
         let now = self.session.clock();
         let decoded = match message {
@@ -476,7 +474,7 @@ impl Connection {
         match decoded {
             Ok(Some(packet)) => {
                 self.packet_deadline = None;
-                self.on_packet(now, packet);
+                return self.on_packet(now, packet);
             }
             Ok(None) => {
                 // Attachments are not buffered for a namespace that was not joined (CVE-2026-48804).
@@ -493,9 +491,10 @@ impl Connection {
             }
             Err(error) => self.fail(now, Error::Packet(error)),
         }
+        None
     }
 
-    fn on_packet(&mut self, now: Instant, packet: Packet) {
+    fn on_packet(&mut self, now: Instant, packet: Packet) -> Option<Event> {
         match packet {
             Packet::Connect { namespace, data } => self.on_connect(now, namespace, data),
             Packet::Disconnect { namespace } => match self.established(now, &namespace) {
@@ -509,7 +508,7 @@ impl Connection {
                 if let Some((_, Some(joined))) = self.established(now, &namespace) {
                     let socket = joined.socket;
                     let ack = id.map(|id| AckToken { socket, id });
-                    self.outputs.push_back(Output::Event(Event::Packet { socket, event, args, ack }));
+                    return Some(Event::Packet { socket, event, args, ack });
                 }
             }
             Packet::Ack { namespace, id, args } => {
@@ -517,12 +516,13 @@ impl Connection {
                     let socket = joined.socket;
                     // An unknown or repeated id is ignored (behaviours, item 52).
                     if joined.acks.remove(&id).is_some() {
-                        self.push_ack(socket, id, AckOutcome::Reply(args));
+                        return Some(Event::Ack { socket, id: AckId(id), outcome: AckOutcome::Reply(args) });
                     }
                 }
             }
             Packet::ConnectError { .. } => self.fail(now, Error::ConnectErrorFromClient),
         }
+        None
     }
 
     fn on_connect(&mut self, now: Instant, namespace: Text, auth: Option<Data>) {
@@ -829,6 +829,15 @@ impl Machine for Connection {
     fn begun(&self) -> u64 {
         self.session.begun()
     }
+}
+
+/// Takes the oldest; the last one takes the memory with it, since most connections are idle most of the time.
+fn pop<T>(queue: &mut VecDeque<T>) -> Option<T> {
+    let popped = queue.pop_front();
+    if queue.is_empty() {
+        *queue = VecDeque::new();
+    }
+    popped
 }
 
 /// The end of time, where instants saturate: no deadline.
