@@ -35,7 +35,11 @@ use crate::{
 /// - **Verbs**: [`join`](Self::join), [`leave`](Self::leave), [`broadcast`](Self::broadcast), and the requests on
 ///   selections, [`sockets_join`](Self::sockets_join), [`sockets_leave`](Self::sockets_leave),
 ///   [`disconnect_sockets`](Self::disconnect_sockets).
-/// - **Outputs**: [`poll_output`](Self::poll_output).
+/// - **Outputs**: [`poll_output`](Self::poll_output), after each verb and each event, or they pile up: a driver that
+///   wants no room operations switches [`Config::room_events`] off.
+///
+/// A connection tells the hub of an accepted socket when its events are forwarded: do so before anything that shall
+/// reach the socket.
 ///
 /// Ordering: room operations and broadcasts are totally ordered. Events for connections are handed out (`out`) while
 /// the hub is borrowed, so that no two broadcasts can overtake each other on the way to one recipient.
@@ -273,6 +277,10 @@ impl Hub {
             ToHub::Drain => {
                 self.sids.remove(&entry.sid);
                 self.connections.remove(from.index as usize);
+                if self.connections.is_empty() {
+                    self.connections = Slab::new();
+                    self.sids.shrink_to(0);
+                }
             }
         }
     }
