@@ -339,6 +339,23 @@ fn attachments_come_back_wherever_they_stand() {
 }
 
 #[test]
+fn a_key_that_is_no_boolean_is_an_error_whatever_it_begins_with() {
+    for (json, attachments) in
+        [(r#"2["e",{"\u{f031}":"x"}]"#, 0), (r#"51-["e",{"\u{f031}":{"_placeholder":true,"num":0}}]"#, 1)]
+    {
+        let text = json.replace("\\u{f031}", "\u{f031}");
+        let mut decoder = Decoder::new(&Limits::default());
+        let mut packet = decoder.handle_text(Text::from(text)).unwrap();
+        for _ in 0..attachments {
+            packet = decoder.handle_binary(Bytes::from_static(b"x")).unwrap();
+        }
+        let Some(Packet::Event { args, .. }) = packet else { panic!("an event") };
+        let error = args.deserialize::<BTreeMap<bool, Value>>().unwrap_err();
+        assert!(!error.to_string().is_empty());
+    }
+}
+
+#[test]
 fn errors_say_which_argument() {
     let missing = |index, expected| ArgsError::Missing { index, expected };
     assert_eq!(args("", &[]).deserialize::<u8>(), Err(missing(0, 1)));

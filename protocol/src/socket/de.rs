@@ -9,7 +9,7 @@ use serde::{
     de::{DeserializeSeed, IgnoredAny, SeqAccess, Visitor},
     forward_to_deserialize_any,
 };
-use serde_json::{Error, de::StrRead};
+use serde_json::{Error, de::SliceRead};
 
 use super::{
     ArgsError, Value,
@@ -43,7 +43,14 @@ pub(super) fn read<'de, T: Deserialize<'de>>(source: &Source<'de>) -> Result<T, 
 
 /// Reads a type from one JSON value without attachments.
 pub(super) fn read_value<'de, T: Deserialize<'de>>(json: &'de str) -> Result<T, ArgsError> {
-    serde_json::from_str(json).map_err(|error| invalid(0, &error, 0))
+    serde_json::from_slice(json.as_bytes()).map_err(|error| invalid(0, &error, 0))
+}
+
+/// Reads as bytes what is known to be UTF-8. As a string, serde_json 1.0.154 trusts each part of it to be UTF-8 too, and
+/// breaks that itself: for a map with keys of type `bool` it skips the first byte of any other key, whatever it begins,
+/// and the error's text panics.
+fn reader(json: &str) -> serde_json::Deserializer<SliceRead<'_>> {
+    serde_json::Deserializer::from_slice(json.as_bytes())
 }
 
 /// The arguments as values that share the attachments.
@@ -67,9 +74,7 @@ pub(super) fn values(source: &Source<'_>) -> Result<Vec<Value>, ArgsError> {
             Ok(values)
         }
     }
-    serde_json::Deserializer::from_str(source.array)
-        .deserialize_seq(Values(source))
-        .map_err(|error| invalid(0, &error, source.start))
+    reader(source.array).deserialize_seq(Values(source)).map_err(|error| invalid(0, &error, source.start))
 }
 
 /// [`Args::deserialize`](super::Args::deserialize) as if there were attachments, to compare.
@@ -96,7 +101,7 @@ pub(super) fn count(source: &Source<'_>) -> usize {
             Ok(count)
         }
     }
-    serde_json::Deserializer::from_str(source.array)
+    reader(source.array)
         .deserialize_seq(Count)
         // The text was validated when it arrived.
         .unwrap_or_default()
@@ -152,12 +157,12 @@ struct ArgList<'a, 'de> {
 
 impl<'de> ArgList<'_, 'de> {
     /// The first argument.
-    fn first(&self) -> Result<serde_json::Deserializer<StrRead<'de>>, Error> {
+    fn first(&self) -> Result<serde_json::Deserializer<SliceRead<'de>>, Error> {
         if self.source.raw.is_empty() {
             return Err(self.progress.lacks(0, 1));
         }
         // What follows the first argument is not looked at.
-        Ok(serde_json::Deserializer::from_str(self.source.raw))
+        Ok(reader(self.source.raw))
     }
 }
 
@@ -219,12 +224,7 @@ impl<'de> Deserializer<'de> for ArgList<'_, 'de> {
     fn deserialize_tuple<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, Error> {
         self.progress.in_array.set(true);
         let mut taken = None;
-        let result = serde_json::Deserializer::from_str(self.source.array).deserialize_seq(Take {
-            list: self,
-            len,
-            visitor,
-            taken: &mut taken,
-        });
+        let result = reader(self.source.array).deserialize_seq(Take { list: self, len, visitor, taken: &mut taken });
         match (taken, result) {
             // serde_json complains of arguments that nobody wants: not to read them is the point.
             (Some(value), _) => Ok(value),
