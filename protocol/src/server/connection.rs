@@ -312,8 +312,8 @@ impl Connection {
         // Even numbers for direct emits: a broadcast, which shares one id among its recipients, takes odd ones.
         let id = joined.next_ack;
         joined.next_ack = id.saturating_add(2);
-        // Later than every tick that was given, or nobody would ask for the next one.
-        let due = (self.clamp(now) + timeout).max(self.ticked + Duration::from_micros(1));
+        // Later than a tick at `now`, which would not be asked for again.
+        let due = self.clamp(now) + timeout.max(Duration::from_micros(1));
         if let Some((_, joined)) = self.joined(socket) {
             joined.acks.insert(id, due);
         }
