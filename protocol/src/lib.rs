@@ -1,5 +1,155 @@
 //! Socket.IO (protocol v5 on Engine.IO v4) as pure state machines.
-#![cfg_attr(not(feature = "std"), no_std)]
+//!
+//! Bytes, HTTP requests and the time go in; bytes, responses, packets, acknowledgements, room operations and deadlines
+//! come out. Nothing here opens a socket, reads a clock, draws entropy, spawns a thread or awaits. So a server runs in
+//! any event loop, and the same inputs with the same [`Seed`] give the same outputs, to the byte.
+//!
+//! # A whole server
+//!
+//! [`server::Server`] is everything at once, for one thread (or behind one lock). This program lets one client in,
+//! greets it, and sends back what it says; the client here is the documentation itself.
+//!
+//! ```
+//! use core::time::Duration;
+//!
+//! use sockeye_protocol::{
+//!     Config, Instant, Output, RequestId, Route, Seed,
+//!     http::{Body, Request, Response},
+//!     server::{Event, Server},
+//!     socket::Payload,
+//! };
+//!
+//! struct Driver {
+//!     server: Server,
+//!     requests: u64,
+//!     responses: Vec<(RequestId, Response)>,
+//! }
+//!
+//! impl Driver {
+//!     /// An HTTP request has arrived, its body whole. (With a body still to come: `Body::Pending`, then `handle_body`.)
+//!     fn on_request(&mut self, now: Instant, method: &str, target: &str, body: &str) -> RequestId {
+//!         let head = Request { method, target, headers: &[], peer: None, secure: false };
+//!         self.requests += 1;
+//!         let id = RequestId(self.requests);
+//!         match self.server.route(now, &head) {
+//!             Route::Connection { key, body_limit } => {
+//!                 let body = if body.len() > body_limit { Body::TooLarge } else { Body::Whole(body.to_owned().into()) };
+//!                 self.server.handle_request(now, key, id, &head, body);
+//!             }
+//!             Route::Response(response) => self.responses.push((id, response)),
+//!             Route::NotFound => self.responses.push((id, Response::status(404))),
+//!         }
+//!         self.drain(now);
+//!         id
+//!     }
+//!
+//!     /// After every input and tick: do what there is to do.
+//!     fn drain(&mut self, now: Instant) {
+//!         while let Some(output) = self.server.poll_output() {
+//!             match output {
+//!                 // Write the response.
+//!                 Output::Respond { id, response } => self.responses.push((id, response)),
+//!                 // Write the response (101); what the peer sends from here on goes to `handle_bytes`.
+//!                 Output::Upgrade { id, response, .. } => self.responses.push((id, response)),
+//!                 // Write what is left in `transmit`, close; then `handle_eof`.
+//!                 Output::Shutdown { .. } => {}
+//!                 // Close now; then `handle_eof`.
+//!                 Output::Abort { .. } => {}
+//!                 Output::Event(event) => self.on_event(now, event),
+//!                 _ => {}
+//!             }
+//!         }
+//!         // Each WebSocket that has something to write: a `bytes::Buf` with vectored chunks.
+//!         while let Some((key, transport)) = self.server.poll_transmit() {
+//!             let _queue = self.server.transmit(key, transport);
+//!         }
+//!         // Then sleep until `self.server.poll_timeout()` at the latest, and call `handle_timeout`.
+//!     }
+//!
+//!     /// The application.
+//!     fn on_event(&mut self, now: Instant, event: Event) {
+//!         match event {
+//!             Event::Connect(request) => {
+//!                 let socket = self.server.accept(now, request).expect("the client has not gone yet");
+//!                 let hello = Payload::event("hello", "world", 10).expect("a text is serialisable");
+//!                 self.server.emit(now, socket, &hello).expect("the socket is connected");
+//!             }
+//!             Event::Packet { socket, args, .. } => {
+//!                 let (text, number): (String, Option<u32>) = args.deserialize().expect("our client sends these");
+//!                 let back = Payload::event("back", &(text, number), 10).expect("serialisable");
+//!                 self.server.emit(now, socket, &back).expect("the socket is connected");
+//!             }
+//!             Event::Disconnect { reason, .. } => assert_eq!(reason.as_str(), "ping timeout"),
+//!             _ => {}
+//!         }
+//!     }
+//!
+//!     fn body_of(&mut self, id: RequestId) -> String {
+//!         let at = self.responses.iter().position(|(other, _)| *other == id).expect("answered");
+//!         String::from_utf8(self.responses.swap_remove(at).1.body.to_vec()).expect("UTF-8")
+//!     }
+//! }
+//!
+//! // The seed comes from the operating system in a real program.
+//! let server = Server::new(Config::default(), &Seed::for_tests(1));
+//! let mut driver = Driver { server, requests: 0, responses: Vec::new() };
+//! let mut now = Instant::ZERO;
+//!
+//! // Engine.IO: the handshake gives a session id.
+//! let id = driver.on_request(now, "GET", "/socket.io/?EIO=4&transport=polling", "");
+//! let open = driver.body_of(id);
+//! let sid = open.split('"').nth(3).expect("0{\"sid\":\"..\",..}");
+//! let target = format!("/socket.io/?EIO=4&transport=polling&sid={sid}");
+//!
+//! // Socket.IO: CONNECT to the namespace `/`, and an event.
+//! let id = driver.on_request(now, "POST", &target, "40\u{1e}42[\"say\",\"hi\"]");
+//! assert_eq!(driver.body_of(id), "ok");
+//! let id = driver.on_request(now, "GET", &target, "");
+//! let polled = driver.body_of(id);
+//! assert!(polled.starts_with("40{\"sid\":") && polled.ends_with("42[\"hello\",\"world\"]\u{1e}42[\"back\",\"hi\",null]"));
+//!
+//! // Time passes: a ping, and no answer to it.
+//! for _ in 0..2 {
+//!     now = driver.server.poll_timeout().expect("a deadline");
+//!     driver.server.handle_timeout(now);
+//!     driver.drain(now);
+//! }
+//! assert_eq!(now, Instant::ZERO + Duration::from_secs(25 + 20));
+//! assert_eq!(driver.server.stats().sockets, 0);
+//! ```
+//!
+//! The example `blocking` does the same with real sockets and plain threads.
+//!
+//! # The rules of driving
+//!
+//! - **Any order.** Call `handle_*` (inputs) and verbs (`emit`, `join`, ..) as often and in whichever order you like; then
+//!   poll outputs until there is none. There is no wrong order, and outputs do not depend on how inputs were batched or
+//!   bytes were cut. Inputs are only stored; one packet is parsed per `poll_output`, so not polling holds a peer back
+//!   ([`server::Server::wants_read`] says when to stop reading, too).
+//! - **One answer.** Each request gets exactly one `Respond` or `Upgrade`, unless you reported that the peer dropped it.
+//! - **Time.** `handle_timeout` may come early or twice. After `handle_timeout(t)`, `poll_timeout` is later than `t` or
+//!   `None`.
+//! - **Ends.** `Shutdown` and `Abort` are to be confirmed by `handle_eof`, as is a stream that ended by itself.
+//! - **Misuse is not misbehaviour.** What a peer does wrong ends its connection, with an [`server::Error`] that names the
+//!   limit and the value; what the caller does wrong is a `Result` of the verb ([`server::EmitError`], ..). A key of
+//!   something that is gone reaches nothing.
+//!
+//! # The layers
+//!
+//! | module | what | who drives it alone |
+//! | --- | --- | --- |
+//! | [`ws`] | WebSocket framing, both roles | a WebSocket server or client |
+//! | [`http`] | requests and responses as data | |
+//! | [`engine`] | [`engine::Session`]: Engine.IO over polling and WebSocket; [`engine::Server`]: many of them | who wants Engine.IO without Socket.IO |
+//! | [`socket`] | packets, arguments, acknowledgement payloads | tools that decode or make packets |
+//! | [`server`] | [`server::Connection`] and [`server::Hub`]; [`server::Server`] composes them | async drivers: a task per connection, the hub behind a lock |
+//!
+//! # Features
+//!
+//! `std` (default) adds vectored chunks to the transmit queue and CPU detection for UTF-8 checks. Without it the crate is
+//! `no_std` with `alloc`.
+// Tests have the standard library, also those of the crate without it.
+#![cfg_attr(not(any(feature = "std", test)), no_std)]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 // Tests index and add freely; only code that peers can reach is held to the strict lints.

@@ -85,7 +85,7 @@ fn connect_timeout_is_not_stopped_by_a_refusal() {
         state,
         secs(45),
         "app: close alice (forced close): no namespace joined within 45s
-         alice ws< close 1000 \"\"
+         alice ws< close 1008 \"connect timeout\"
          server: ends alice ws",
     );
 }
@@ -112,7 +112,7 @@ fn connect_timeout_also_ends_a_request_that_the_application_does_not_decide() {
         state,
         secs(45),
         "app: close alice (forced close): no namespace joined within 45s
-         alice ws< close 1000 \"\"
+         alice ws< close 1008 \"connect timeout\"
          server: ends alice ws",
     );
     let mut world = World::new(calm_but_connect_timeout());
@@ -376,7 +376,7 @@ fn s9_packet_timeout_of_attachments_that_do_not_come() {
         "app: disconnecting alice/ (forced close) rooms []
          app: disconnect alice/ (forced close): attachments still missing after 30s
          app: close alice (forced close): attachments still missing after 30s
-         alice ws< close 1000 \"\"
+         alice ws< close 1008 \"packet timeout\"
          server: ends alice ws",
     );
 }

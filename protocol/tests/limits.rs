@@ -250,7 +250,7 @@ fn max_attachments_bounds_what_a_client_declares() {
         r#"app: disconnecting alice/ (forced close) rooms []
            app: disconnect alice/ (forced close): 3 attachments, the limit is 2
            app: close alice (forced close): 3 attachments, the limit is 2
-           alice ws< close 1000 ""
+           alice ws< close 1002 "parse error"
            server: ends alice ws"#,
     );
     check(
@@ -261,7 +261,7 @@ fn max_attachments_bounds_what_a_client_declares() {
         r#"app: disconnecting alice/ (forced close) rooms []
            app: disconnect alice/ (forced close): 11 attachments, the limit is 10
            app: close alice (forced close): 11 attachments, the limit is 10
-           alice ws< close 1000 ""
+           alice ws< close 1002 "parse error"
            server: ends alice ws"#,
     );
 }
@@ -293,7 +293,7 @@ fn max_packet_bytes_bounds_a_packet_with_its_attachments() {
         r#"app: disconnecting alice/ (forced close) rooms []
            app: disconnect alice/ (forced close): a packet of 81 bytes, the limit is 80
            app: close alice (forced close): a packet of 81 bytes, the limit is 80
-           alice ws< close 1000 ""
+           alice ws< close 1008 "packet too large"
            server: ends alice ws"#,
     );
 }
@@ -574,7 +574,7 @@ fn failed_namespaces_bounds_refusals() {
            app: disconnect alice/ (forced close): 3 refused namespaces, the limit is 2
            app: close alice (forced close): 3 refused namespaces, the limit is 2
            alice ws< 44/none,{"message":"Invalid namespace"}
-           alice ws< close 1000 ""
+           alice ws< close 1008 "too many refused namespaces"
            server: ends alice ws"#,
     );
 }
@@ -592,7 +592,7 @@ fn namespace_name_bounds_the_bytes_of_a_name() {
         run,
         r#"alice ws< 44/ééx,{"message":"Invalid namespace"}"#,
         r#"app: close alice (forced close): a namespace name of 7 bytes, the limit is 6
-           alice ws< close 1000 ""
+           alice ws< close 1008 "namespace name too long"
            server: ends alice ws"#,
     );
 }

@@ -1,5 +1,4 @@
 //! Arguments and types: what a type is sent as, and what a type is read from.
-
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -101,7 +100,7 @@ fn what_is_one_argument_and_what_is_several() {
         (event(((1, 2),)), r#"["e",[1,2]]"#),
         (event(((),)), r#"["e",null]"#),
         (event((Vec::<u8>::new(),)), r#"["e",[]]"#),
-        (event(&(1, 2)), r#"["e",1,2]"#),
+        (event((1, 2)), r#"["e",1,2]"#),
         (event(Box::new((1, 2))), r#"["e",1,2]"#),
         // Inside of anything else a tuple is an array.
         (event(Some((1, 2))), r#"["e",[1,2]]"#),

@@ -1,6 +1,5 @@
 //! Which packets are valid, and what they say: one table for each packet type, each limit at n and n + 1, and the
 //! published attacks on parsers.
-
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

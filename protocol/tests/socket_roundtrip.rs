@@ -1,5 +1,4 @@
 //! Properties: what is sent arrives, and what is accepted is what JavaScript's parser would have made of it.
-
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -22,7 +22,7 @@ const CONFORMANCE = {
 };
 const INTEROP = { pingInterval: 500, pingTimeout: 2_500 };
 
-const http = createServer();
+const http = createServer((_, response) => response.writeHead(404).end());
 if (options.engine) conformanceEngine();
 else if (options.interop) interop();
 else conformance();

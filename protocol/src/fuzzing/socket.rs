@@ -6,10 +6,14 @@ use alloc::{
     string::{String, ToString},
     vec::Vec,
 };
-use core::fmt::Debug;
+use core::fmt::{self, Debug};
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{DeserializeOwned, SeqAccess, Visitor},
+};
+use serde_json::Number;
 
 use crate::{
     Limits, Text,
@@ -103,10 +107,28 @@ fn read_args(args: &Args) {
     assert_eq!((args.len(), args.is_empty()), (values.len(), values.is_empty()));
     assert_eq!(args.deserialize::<()>(), Ok(()));
     // Placeholder keys of the peer's own are refused beside binary.
-    if let Ok(payload) = Payload::ack(&Spread(&values), args.attachments().len()) {
+    if floats_last(&values)
+        && let Ok(payload) = Payload::ack(&Spread(&values), args.attachments().len())
+    {
         let again = payload.to_args().map(|args| args.to_values());
         assert_eq!(again, Some(Ok(values)));
     }
+}
+
+/// Whether the floats are read as they are written: without its feature `float_roundtrip` serde_json may be wrong in the
+/// last digit.
+fn floats_last(values: &[Value]) -> bool {
+    fn lasts(value: &Value) -> bool {
+        match value {
+            Value::Number(number) => {
+                serde_json::from_str(&number.to_string()).is_ok_and(|again: Number| again == *number)
+            }
+            Value::Array(elements) => elements.iter().all(lasts),
+            Value::Object(object) => object.values().all(lasts),
+            _ => true,
+        }
+    }
+    values.iter().all(lasts)
 }
 
 /// The JSON of some arguments, and attachments for its placeholders, separated by the byte 0xff.
@@ -144,11 +166,11 @@ pub fn serde_args(data: &[u8]) {
     read_as::<Vec<u8>>(&args);
     read_as::<(Vec<Vec<u16>>,)>(&args);
     read_as::<BTreeMap<i16, Value>>(&args);
-    read_as::<BTreeMap<String, Bytes>>(&args);
+    read_as::<BTreeMap<String, Blob>>(&args);
     read_as::<BTreeMap<bool, char>>(&args);
     read_as::<BTreeMap<Choice, u128>>(&args);
-    read_as::<Bytes>(&args);
-    read_as::<(Bytes, Bytes, Option<Bytes>)>(&args);
+    read_as::<Blob>(&args);
+    read_as::<(Blob, Blob, Option<Blob>)>(&args);
     read_as::<Value>(&args);
     read_as::<(Value, Object)>(&args);
 }
@@ -163,6 +185,7 @@ fn read_as<T: DeserializeOwned + Serialize + PartialEq + Debug>(args: &Args) {
     }
     // What was read can be sent, and is read again as the same. (In a tuple, since some types are tuples.)
     if let Ok(value) = read
+        && args.to_values().is_ok_and(|values| floats_last(&values))
         && let Ok(payload) = Payload::ack(&(&value,), 10)
         && let Some(args) = payload.to_args()
     {
@@ -193,7 +216,7 @@ struct Unit;
 struct Record {
     a: Option<u32>,
     #[serde(default)]
-    b: Bytes,
+    b: Blob,
     #[serde(flatten)]
     rest: BTreeMap<String, Value>,
 }
@@ -202,14 +225,14 @@ struct Record {
 enum Choice {
     A,
     B(Vec<u8>),
-    C(i8, Bytes),
-    D { bytes: Bytes },
+    C(i8, Blob),
+    D { bytes: Blob },
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "t", content = "c")]
 enum Tagged {
-    A(Bytes),
+    A(Blob),
     B { x: Option<Value> },
 }
 
@@ -218,7 +241,49 @@ enum Tagged {
 enum Untagged {
     Flag(bool),
     Number(i64),
-    Bytes(Bytes),
+    Blob(Blob),
     Pair(String, Value),
     Record(BTreeMap<String, Value>),
+}
+
+/// Bytes, without the optional serde implementations of `bytes::Bytes`.
+#[derive(Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Blob(Vec<u8>);
+
+impl Serialize for Blob {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Blob {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_byte_buf(BlobVisitor)
+    }
+}
+
+struct BlobVisitor;
+
+impl<'de> Visitor<'de> for BlobVisitor {
+    type Value = Blob;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("bytes")
+    }
+
+    fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Blob, E> {
+        Ok(Blob(bytes.into()))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Blob, E> {
+        Ok(Blob(text.as_bytes().into()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Blob, A::Error> {
+        let mut bytes = Vec::new();
+        while let Some(byte) = seq.next_element()? {
+            bytes.push(byte);
+        }
+        Ok(Blob(bytes))
+    }
 }

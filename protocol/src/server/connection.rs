@@ -53,6 +53,8 @@ pub struct Connection {
     slots: Vec<Slot>,
     outputs: VecDeque<Output>,
     hub_events: VecDeque<ConnectionEvent>,
+    /// Questions that the hub has not answered yet: until then it may hold a socket of this connection.
+    lookups: usize,
     /// Until when a namespace must have been joined (behaviours, item 35).
     connect_deadline: Option<Instant>,
     /// Until when the attachments of a packet must have arrived.
@@ -62,6 +64,10 @@ pub struct Connection {
     /// The latest tick that was given, perhaps not processed yet.
     ticked: Instant,
     refusals: usize,
+    /// Packets that were queued so far.
+    queued: u64,
+    /// How many they were with the last packet of the protocol itself.
+    queued_protocol: u64,
     /// Set once this side gave up the connection: what still arrives is ignored.
     closing: Option<Error>,
     ended: bool,
@@ -139,11 +145,14 @@ impl Connection {
             slots: Vec::new(),
             outputs: VecDeque::new(),
             hub_events: VecDeque::new(),
+            lookups: 0,
             connect_deadline: Some(now + config.connect_timeout),
             packet_deadline: None,
             ack_deadline: None,
             ticked: Instant::ZERO,
             refusals: 0,
+            queued: 0,
+            queued_protocol: 0,
             closing: None,
             ended: false,
             drained: false,
@@ -187,7 +196,11 @@ impl Connection {
             received_bytes: session.received_bytes.saturating_add(self.decoder.pending_bytes()),
             queued_bytes: session.queued_bytes,
             queued_packets: session.queued_packets,
-            waiting: session.waiting.saturating_add(self.outputs.len()).saturating_add(self.hub_events.len()),
+            waiting: session
+                .waiting
+                .saturating_add(self.outputs.len())
+                .saturating_add(self.hub_events.len())
+                .saturating_add(self.lookups),
             ..Stats::default()
         };
         for slot in &self.slots {
@@ -239,8 +252,12 @@ impl Connection {
     /// What the hub has to say to this connection.
     pub fn handle_hub_event(&mut self, now: Instant, event: HubEvent) {
         match event.0 {
-            ToConnection::Found { namespace, socket, sid } => self.on_found(&namespace, socket, sid),
+            ToConnection::Found { namespace, socket, sid } => {
+                self.lookups = self.lookups.saturating_sub(1);
+                self.on_found(namespace, socket, sid);
+            }
             ToConnection::Unknown { namespace } => {
+                self.lookups = self.lookups.saturating_sub(1);
                 // Socket.IO protocol v5, "Connection to a namespace": the connection stays open.
                 if let Some(index) = self.asked(&namespace) {
                     self.slots.remove(index);
@@ -312,19 +329,14 @@ impl Connection {
         // Even numbers for direct emits: a broadcast, which shares one id among its recipients, takes odd ones.
         let id = joined.next_ack;
         joined.next_ack = id.saturating_add(2);
-        // Later than a tick at `now`, which would not be asked for again.
-        let due = self.clamp(now) + timeout.max(Duration::from_micros(1));
+        // First, so that an emit that ends the connection leaves no acknowledgement to end with it.
+        self.send_packet(now, socket, PacketType::Event, Some(id), event)?;
+        let due = due(now.max(self.ticked), timeout);
         if let Some((_, joined)) = self.joined(socket) {
             joined.acks.insert(id, due);
         }
         self.ack_deadline = Some(self.ack_deadline.map_or(due, |deadline| deadline.min(due)));
-        let sent = self.send_packet(now, socket, PacketType::Event, Some(id), event);
-        if sent.is_err()
-            && let Some((_, joined)) = self.joined(socket)
-        {
-            joined.acks.remove(&id);
-        }
-        sent.map(|()| AckId(id))
+        Ok(AckId(id))
     }
 
     /// Acknowledges an event ([`Payload::ack`]).
@@ -353,7 +365,7 @@ impl Connection {
             self.send(now, PacketType::Disconnect, &name, None);
             if let Some(index) = self.slot(&name) {
                 self.leave(index, reason, None);
-                self.slots.push(Slot { name, state: State::Left });
+                self.remember(name);
             }
         }
         if close {
@@ -385,7 +397,7 @@ impl Connection {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let own = [self.connect_deadline, self.packet_deadline, self.ack_deadline];
         // A deadline that a stored tick has reached is handled when that tick's turn comes.
-        let own = own.into_iter().flatten().filter(|deadline| *deadline > self.ticked);
+        let own = own.into_iter().flatten().filter(|deadline| *deadline > self.ticked && *deadline < NEVER);
         own.chain(self.session.poll_timeout()).min()
     }
 
@@ -396,10 +408,10 @@ impl Connection {
 
     pub(super) fn poll_until(&mut self, until: u64) -> Option<Output> {
         loop {
-            if let Some(event) = self.hub_events.pop_front() {
+            if let Some(event) = pop(&mut self.hub_events) {
                 return Some(Output::Hub(event));
             }
-            if let Some(output) = self.outputs.pop_front() {
+            if let Some(output) = pop(&mut self.outputs) {
                 return Some(output);
             }
             match self.session.poll_step(until) {
@@ -409,7 +421,7 @@ impl Connection {
                         return Some(output);
                     }
                 }
-                None if !self.drained && self.session.is_drained() => {
+                None if !self.drained && self.lookups == 0 && self.session.is_drained() => {
                     self.drained = true;
                     self.hub_events.push_back(ConnectionEvent(ToHub::Drain));
                 }
@@ -423,9 +435,14 @@ impl Connection {
         self.session.unsent()
     }
 
+    /// For [`super::Server`], which answers at once: when the packet arrived that is being worked on.
+    pub(super) fn clock(&self) -> Instant {
+        self.session.clock()
+    }
+
     /// For [`super::Server`], which forwards these right after a verb.
     pub(super) fn poll_hub_event(&mut self) -> Option<ConnectionEvent> {
-        self.hub_events.pop_front()
+        pop(&mut self.hub_events)
     }
 
     fn on_engine(&mut self, output: engine::Output) -> Option<Output> {
@@ -436,10 +453,7 @@ impl Connection {
             engine::Output::Abort { transport } => Output::Abort(transport),
             engine::Output::Event(engine::Event::Open) => return None,
             engine::Output::Event(engine::Event::Upgraded) => Output::Event(Event::Upgrade(self.key)),
-            engine::Output::Event(engine::Event::Message(message)) => {
-                self.on_message(message);
-                return None;
-            }
+            engine::Output::Event(engine::Event::Message(message)) => Output::Event(self.on_message(message)?),
             engine::Output::Event(engine::Event::Close { reason, error }) => {
                 self.on_close(reason, error);
                 return None;
@@ -447,9 +461,10 @@ impl Connection {
         })
     }
 
-    fn on_message(&mut self, message: Message) {
+    /// The event that a packet is goes straight to the caller: nothing waits in `outputs` when a message is taken.
+    fn on_message(&mut self, message: Message) -> Option<Event> {
         if self.ended {
-            return;
+            return None;
         }
         let now = self.session.clock();
         let decoded = match message {
@@ -459,7 +474,7 @@ impl Connection {
         match decoded {
             Ok(Some(packet)) => {
                 self.packet_deadline = None;
-                self.on_packet(now, packet);
+                return self.on_packet(now, packet);
             }
             Ok(None) => {
                 // Attachments are not buffered for a namespace that was not joined (CVE-2026-48804).
@@ -471,14 +486,15 @@ impl Connection {
                 {
                     self.fail(now, Error::NotJoined(name));
                 } else if self.packet_deadline.is_none() {
-                    self.packet_deadline = Some(now + self.config.limits.packet_timeout);
+                    self.packet_deadline = Some(due(now, self.config.limits.packet_timeout));
                 }
             }
             Err(error) => self.fail(now, Error::Packet(error)),
         }
+        None
     }
 
-    fn on_packet(&mut self, now: Instant, packet: Packet) {
+    fn on_packet(&mut self, now: Instant, packet: Packet) -> Option<Event> {
         match packet {
             Packet::Connect { namespace, data } => self.on_connect(now, namespace, data),
             Packet::Disconnect { namespace } => match self.established(now, &namespace) {
@@ -492,7 +508,7 @@ impl Connection {
                 if let Some((_, Some(joined))) = self.established(now, &namespace) {
                     let socket = joined.socket;
                     let ack = id.map(|id| AckToken { socket, id });
-                    self.outputs.push_back(Output::Event(Event::Packet { socket, event, args, ack }));
+                    return Some(Event::Packet { socket, event, args, ack });
                 }
             }
             Packet::Ack { namespace, id, args } => {
@@ -500,12 +516,13 @@ impl Connection {
                     let socket = joined.socket;
                     // An unknown or repeated id is ignored (behaviours, item 52).
                     if joined.acks.remove(&id).is_some() {
-                        self.push_ack(socket, id, AckOutcome::Reply(args));
+                        return Some(Event::Ack { socket, id: AckId(id), outcome: AckOutcome::Reply(args) });
                     }
                 }
             }
             Packet::ConnectError { .. } => self.fail(now, Error::ConnectErrorFromClient),
         }
+        None
     }
 
     fn on_connect(&mut self, now: Instant, namespace: Text, auth: Option<Data>) {
@@ -517,13 +534,13 @@ impl Connection {
             self.slots.remove(index);
         }
         let limits = &self.config.limits;
-        let (mut known, mut pending) = (0_usize, 0_usize);
+        let (mut present, mut pending) = (0_usize, 0_usize);
         for slot in &self.slots {
-            known = known.saturating_add(1);
+            present = present.saturating_add(usize::from(!matches!(slot.state, State::Left)));
             pending =
                 pending.saturating_add(usize::from(matches!(slot.state, State::Asked(_) | State::Pending { .. })));
         }
-        if known >= limits.namespaces {
+        if present >= limits.namespaces {
             let limit = limits.namespaces;
             return self.refuse(
                 now,
@@ -540,22 +557,25 @@ impl Connection {
             );
         }
         self.slots.push(Slot { name: namespace.clone(), state: State::Asked(auth) });
+        self.lookups = self.lookups.saturating_add(1);
         self.hub_events.push_back(ConnectionEvent(ToHub::Lookup(namespace)));
     }
 
-    fn on_found(&mut self, namespace: &Text, socket: SocketKey, sid: Sid) {
-        let Some(slot) = self.asked(namespace).and_then(|index| self.slots.get_mut(index)) else {
+    fn on_found(&mut self, namespace: Text, socket: SocketKey, sid: Sid) {
+        let Some(slot) = self.asked(&namespace).and_then(|index| self.slots.get_mut(index)) else {
             // The connection ended while the hub looked.
             self.hub_events.push_back(ConnectionEvent(ToHub::Leave(socket)));
             return;
         };
+        // The hub's own name from here on: the client's is a slice of its whole message.
+        slot.name = namespace.clone();
         let asked = core::mem::replace(&mut slot.state, State::Pending { socket });
         let auth = if let State::Asked(auth) = asked { auth } else { None };
         self.outputs.push_back(Output::Event(Event::Connect(ConnectRequest {
             connection: self.key,
             socket,
             sid,
-            namespace: namespace.clone(),
+            namespace,
             auth,
             handshake: Arc::clone(&self.handshake),
         })));
@@ -620,12 +640,15 @@ impl Connection {
             _ => DisconnectReason::ForcedClose,
         };
         self.end(reason, Some(&error));
-        let reason = match error {
-            Error::SlowConsumer(_) => CloseReason::SlowConsumer,
-            _ => CloseReason::ForcedClose,
-        };
+        let (frame, reason) = (
+            error.close_frame(),
+            match error {
+                Error::SlowConsumer(_) => CloseReason::SlowConsumer,
+                _ => CloseReason::ForcedClose,
+            },
+        );
         self.closing = Some(error);
-        self.session.close(now, reason);
+        self.session.close_with(now, reason, frame);
     }
 
     /// Every socket is disconnected; nothing more is received.
@@ -658,6 +681,18 @@ impl Connection {
         }
     }
 
+    /// Remembers that this side left a namespace; of too many such, the oldest is forgotten.
+    fn remember(&mut self, name: Text) {
+        let mut left = self.slots.iter().enumerate().filter(|(_, slot)| matches!(slot.state, State::Left));
+        let oldest = left.next().map(|(index, _)| index);
+        if let Some(oldest) = oldest
+            && left.count().saturating_add(1) >= self.config.limits.namespaces
+        {
+            self.slots.remove(oldest);
+        }
+        self.slots.push(Slot { name, state: State::Left });
+    }
+
     fn push_ack(&mut self, socket: SocketKey, id: u64, outcome: AckOutcome) {
         self.outputs.push_back(Output::Event(Event::Ack { socket, id: AckId(id), outcome }));
     }
@@ -683,13 +718,14 @@ impl Connection {
         while let Err(error) = self.session.send_encoded(packet) {
             match (policy, error) {
                 (_, SendError::Closed) | (QueuePolicy::DropNewest, _) => return,
-                (QueuePolicy::DropOldest, _) if self.session.drop_oldest() => {}
+                (QueuePolicy::DropOldest, _) if self.drop_oldest() => {}
                 (QueuePolicy::DropOldest, _) => return,
                 (QueuePolicy::Error | QueuePolicy::Disconnect, full) => {
                     return self.fail(now, Error::SlowConsumer(full));
                 }
             }
         }
+        self.queued = self.queued.saturating_add(1);
     }
 
     fn send_packet(
@@ -711,7 +747,7 @@ impl Connection {
             match (policy, error) {
                 (_, SendError::Closed) => return Err(EmitError::NotConnected),
                 (QueuePolicy::Error, full) => return Err(EmitError::Full(full)),
-                (QueuePolicy::DropOldest, _) if self.session.drop_oldest() => {}
+                (QueuePolicy::DropOldest, _) if self.drop_oldest() => {}
                 (QueuePolicy::DropNewest | QueuePolicy::DropOldest, _) => return Ok(()),
                 (QueuePolicy::Disconnect, full) => {
                     self.fail(now, Error::SlowConsumer(full));
@@ -719,15 +755,28 @@ impl Connection {
                 }
             }
         }
+        self.queued = self.queued.saturating_add(1);
         Ok(())
+    }
+
+    /// Makes room in the send queue; `false` if there is nothing to drop. As long as a packet of the protocol itself
+    /// may be queued nothing is, since it could be the oldest, and without it the client would wait for ever.
+    fn drop_oldest(&mut self) -> bool {
+        let taken = self.queued.saturating_sub(self.session.queued_packets() as u64);
+        self.queued_protocol <= taken && self.session.drop_oldest()
     }
 
     /// Sends a packet of the protocol itself, which no policy may drop.
     fn send(&mut self, now: Instant, kind: PacketType, namespace: &str, payload: Option<&Payload>) {
         self.head.clear();
         write_head(&mut self.head, kind, 0, namespace, None);
-        if let Err(full @ SendError::Full { .. }) = self.session.send_packet(&self.head, payload) {
-            self.fail(now, Error::SlowConsumer(full));
+        match self.session.send_packet(&self.head, payload) {
+            Ok(()) => {
+                self.queued = self.queued.saturating_add(1);
+                self.queued_protocol = self.queued;
+            }
+            Err(SendError::Closed) => {}
+            Err(full @ SendError::Full { .. }) => self.fail(now, Error::SlowConsumer(full)),
         }
     }
 
@@ -768,11 +817,6 @@ impl Connection {
             _ => None,
         })
     }
-
-    /// A verb's `now`, which a driver may have read before the last tick.
-    fn clamp(&self, now: Instant) -> Instant {
-        now.max(self.ticked)
-    }
 }
 
 impl Machine for Connection {
@@ -791,6 +835,23 @@ impl Machine for Connection {
     fn begun(&self) -> u64 {
         self.session.begun()
     }
+}
+
+/// Takes the oldest; the last one takes the memory with it, since most connections are idle most of the time.
+fn pop<T>(queue: &mut VecDeque<T>) -> Option<T> {
+    let popped = queue.pop_front();
+    if queue.is_empty() {
+        *queue = VecDeque::new();
+    }
+    popped
+}
+
+/// The end of time, where instants saturate: no deadline.
+const NEVER: Instant = Instant::from_micros(u64::MAX);
+
+/// A deadline, later than `now` even without a timeout: a tick at `now` may be over.
+fn due(now: Instant, timeout: Duration) -> Instant {
+    now + timeout.max(Duration::from_micros(1))
 }
 
 /// The data of a CONNECT answer (Socket.IO protocol v5, "Connection to a namespace").

@@ -35,7 +35,11 @@ use crate::{
 /// - **Verbs**: [`join`](Self::join), [`leave`](Self::leave), [`broadcast`](Self::broadcast), and the requests on
 ///   selections, [`sockets_join`](Self::sockets_join), [`sockets_leave`](Self::sockets_leave),
 ///   [`disconnect_sockets`](Self::disconnect_sockets).
-/// - **Outputs**: [`poll_output`](Self::poll_output).
+/// - **Outputs**: [`poll_output`](Self::poll_output), after each verb and each event, or they pile up: a driver that
+///   wants no room operations switches [`Config::room_events`] off.
+///
+/// A connection tells the hub of an accepted socket when its events are forwarded: do so before anything that shall
+/// reach the socket.
 ///
 /// Ordering: room operations and broadcasts are totally ordered. Events for connections are handed out (`out`) while
 /// the hub is borrowed, so that no two broadcasts can overtake each other on the way to one recipient.
@@ -257,6 +261,7 @@ impl Hub {
                         // A public id of its own per namespace: who knows it cannot take over the session
                         // (behaviours, item 34).
                         let sid = Sid::generate(&mut self.rng);
+                        let name = namespace.name.clone();
                         ToConnection::Found { namespace: name, socket: namespace.insert(from, sid), sid }
                     }
                     None => ToConnection::Unknown { namespace: name },
@@ -272,6 +277,10 @@ impl Hub {
             ToHub::Drain => {
                 self.sids.remove(&entry.sid);
                 self.connections.remove(from.index as usize);
+                if self.connections.is_empty() {
+                    self.connections = Slab::new();
+                    self.sids.shrink_to(0);
+                }
             }
         }
     }
@@ -285,7 +294,7 @@ impl Hub {
         let namespace = self.namespaces.get_mut(socket.nsp.0 as usize).ok_or(JoinError::NotConnected)?;
         let (entry, rooms) = namespace.with_rooms(socket).ok_or(JoinError::NotConnected)?;
         let limit = self.config.limits.rooms_per_socket;
-        if entry.joined.len() >= limit && !rooms.members(room).contains(&socket.index) {
+        if entry.joined.len() >= limit && !rooms.contains(room, socket.index) {
             return Err(JoinError::TooManyRooms { limit });
         }
         let Some((room, created)) = rooms.join(socket.index, &mut entry.joined, room) else { return Ok(false) };

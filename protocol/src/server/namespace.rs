@@ -119,6 +119,11 @@ impl Namespace {
                 self.sids.remove(&sid);
                 self.accepted = self.accepted.saturating_sub(1);
             }
+            if self.sockets.is_empty() {
+                // What a crowd took is given back when it has left. Generations go on, so no key comes again.
+                self.sockets = Slab::new();
+                self.sids.shrink_to(0);
+            }
         }
     }
 
@@ -187,5 +192,25 @@ impl Namespace {
     fn key(&self, index: u32) -> Option<SocketKey> {
         let generation = self.sockets.get(index as usize)?.generation;
         Some(SocketKey { nsp: self.id, index, generation })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::{Rng, Seed};
+
+    #[test]
+    fn a_crowd_that_has_left_holds_nothing_and_its_keys_stay_stale() {
+        let mut rng = Rng::new(&Seed::for_tests(1));
+        let mut namespace = Namespace::new(NspId(0), "/".into(), Keyed::new(&mut rng));
+        let conn = ConnKey { index: 0, generation: 1 };
+        let crowd: Vec<_> = (0..100).map(|_| namespace.insert(conn, Sid::generate(&mut rng))).collect();
+        crowd.iter().for_each(|key| namespace.accept(*key));
+        crowd.iter().for_each(|key| namespace.remove(*key));
+        assert_eq!((namespace.sockets.capacity(), namespace.sids.capacity()), (0, 0));
+        let next = namespace.insert(conn, Sid::generate(&mut rng));
+        assert_eq!(next.index, crowd[0].index);
+        assert!(namespace.get(crowd[0]).is_none() && namespace.get(next).is_some());
     }
 }

@@ -117,6 +117,11 @@ impl Rooms {
         room.map_or(&[], |members| &members.sockets)
     }
 
+    /// Whether a socket is in a room.
+    pub(crate) fn contains(&self, name: &str, socket: u32) -> bool {
+        self.names.get(name).is_some_and(|room| self.places.contains_key(&(*room, socket)))
+    }
+
     /// The names of the rooms of a socket's list.
     pub(crate) fn names<'a>(&'a self, joined: &'a Joined) -> impl Iterator<Item = &'a Text> {
         joined.iter().filter_map(|room| self.rooms.get(*room as usize)).map(|members| &members.name)
@@ -145,6 +150,7 @@ impl Rooms {
             // A churn of a million rooms leaves nothing behind.
             self.places.shrink_to(0);
             self.names.shrink_to(0);
+            self.rooms = Slab::new();
         }
         Some((name, gone))
     }
@@ -183,6 +189,7 @@ mod tests {
         assert_eq!(rooms.leave_last(1, &mut b), Some(("r".into(), true)));
         assert_eq!(rooms.leave_last(1, &mut b), None);
         assert_eq!((rooms.len(), rooms.memberships(), rooms.members("r").len()), (0, 0, 0));
+        assert_eq!((rooms.rooms.capacity(), rooms.places.capacity(), rooms.names.capacity()), (0, 0, 0));
     }
 
     proptest! {

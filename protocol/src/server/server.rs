@@ -346,8 +346,10 @@ impl Server {
     }
 
     fn tell_hub(&mut self, key: ConnKey, event: ConnectionEvent) {
-        let Self { hub, connections, now, .. } = self;
-        hub.handle_event(key, event, &mut |key, event| forward(connections, *now, key, event));
+        let Self { hub, connections, .. } = self;
+        // The hub answers whoever asked, and the answer happens when the question did.
+        let now = connections.get(key).map_or(self.now, Connection::clock);
+        hub.handle_event(key, event, &mut |key, event| forward(connections, now, key, event));
         if connections.get(key).is_some_and(Connection::is_drained) {
             connections.remove(key);
         }

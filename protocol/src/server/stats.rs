@@ -15,7 +15,7 @@ pub struct Stats {
     pub sockets: usize,
     /// Connection requests that are not answered yet.
     pub pending_sockets: usize,
-    /// Namespaces that a connection left or was refused, still remembered.
+    /// Namespaces that this side made connections leave, and that the clients may not know of yet.
     pub left_namespaces: usize,
     /// Namespaces of the hub.
     pub namespaces: usize,

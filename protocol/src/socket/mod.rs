@@ -69,7 +69,6 @@ pub use packet::{MAX_ID, Packet, PacketType, RESERVED_EVENTS};
 pub use payload::{EncodeError, Payload, Spread};
 pub use value::{Object, Value};
 
-#[cfg_attr(not(test), allow(unused_imports, reason = "for the machines above"))]
 pub(crate) use packet::write_head;
 
 #[cfg(any(test, fuzzing))]

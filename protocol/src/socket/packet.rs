@@ -142,7 +142,6 @@ impl PacketType {
 
 /// Appends what stands in front of a payload: type, attachment count, namespace and id, as in `2` or `52-/admin,12`.
 /// Whether an event or acknowledgement is a binary one follows from `attachments`.
-#[cfg_attr(not(test), allow(dead_code, reason = "for the machines above"))]
 pub(crate) fn write_head(out: &mut Vec<u8>, kind: PacketType, attachments: usize, namespace: &str, id: Option<u64>) {
     let kind = kind.with_attachments(attachments);
     out.push(kind.digit());

@@ -167,9 +167,14 @@ impl Payload {
 /// The number of keys `_placeholder`. Those that are not ours, in an object of the application, would stand for one of
 /// the attachments.
 fn placeholder_keys(json: &str) -> usize {
-    let found = json.match_indices(r#""_placeholder":"#);
-    // Within a string, and so within a longer key, a quote has a backslash in front.
-    found.filter(|(at, _)| json.get(..*at).is_some_and(|before| before.ends_with(['{', ',']))).count()
+    const KEY: &str = r#""_placeholder""#;
+    let is_key = |at: usize| {
+        // Within a string, and so within a longer key, a quote has a backslash in front.
+        let (before, rest) = json.split_at_checked(at)?;
+        let rest = rest.get(KEY.len()..)?.trim_start_matches(json::is_space);
+        Some(!before.ends_with('\\') && rest.starts_with(':'))
+    };
+    json.match_indices(KEY).filter(|(at, _)| is_key(*at) == Some(true)).count()
 }
 
 fn check_name(event: &str) -> Result<(), EncodeError> {
