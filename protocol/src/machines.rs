@@ -192,17 +192,25 @@ impl<M: Machine> Machines<M> {
         self.slots.iter().flatten().map(|slot| &*slot.machine)
     }
 
-    /// Gives the tick to every machine whose deadline it reaches.
+    /// Gives the tick to every machine whose deadline it reaches, and to every one that is in line: what that will
+    /// process first may set a deadline that the tick reaches too. In the order of keys, since which of the two a
+    /// machine is depends on how inputs were batched.
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        let mut keys: Vec<ConnKey> = self.line.iter().map(|(key, _)| *key).collect();
         while let Some(Reverse((deadline, key))) = self.deadlines.peek().copied() {
             if deadline > now {
                 break;
             }
             self.deadlines.pop();
             if self.slot_mut(key).is_some_and(|slot| slot.armed == Some(deadline)) {
-                self.input(key, |machine| machine.handle_timeout(now));
-                self.arm(key);
+                keys.push(key);
             }
+        }
+        keys.sort_unstable();
+        keys.dedup();
+        for key in keys {
+            self.input(key, |machine| machine.handle_timeout(now));
+            self.arm(key);
         }
         self.forget_stale_deadlines();
     }

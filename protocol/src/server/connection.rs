@@ -629,11 +629,14 @@ impl Connection {
             return;
         }
         // As in JavaScript, a session that can say goodbye at once is `forced close`; one that must wait for the next
-        // poll ends here all the same, as `forced server close` where the state was wrong.
+        // poll ends here all the same, as `forced server close` where the state was wrong. (On WebSocket `writable`
+        // says how much the driver has written so far, which must not decide.)
         let state = matches!(error, Error::NotJoined(_) | Error::JoinedTwice(_) | Error::ConnectErrorFromClient);
         let reason = match error {
             Error::SlowConsumer(_) => DisconnectReason::SlowConsumer,
-            _ if state && !self.session.writable() => DisconnectReason::ForcedServerClose,
+            _ if state && self.session.transport_name() == "polling" && !self.session.writable() => {
+                DisconnectReason::ForcedServerClose
+            }
             _ => DisconnectReason::ForcedClose,
         };
         self.end(reason, Some(&error));

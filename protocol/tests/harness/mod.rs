@@ -6,7 +6,7 @@
 #![allow(dead_code, unreachable_pub, unnameable_types, reason = "each test file uses a part of this module")]
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     fmt::Write as _,
     time::Duration,
 };
@@ -56,9 +56,13 @@ pub struct World {
     pub tokens: VecDeque<AckToken>,
     lines: Vec<(Instant, String)>,
     names: BTreeMap<SocketKey, String>,
+    labels: BTreeMap<(ConnKey, TransportId), String>,
     app: Option<App>,
     next_request: u64,
     open_requests: BTreeMap<RequestId, Who>,
+    /// Requests that clients dropped: their answer may have been on its way.
+    dropped: BTreeSet<RequestId>,
+    gets: BTreeMap<Who, RequestId>,
     /// What drivers and clients have to do next.
     todo: VecDeque<Todo>,
     driving: bool,
@@ -70,6 +74,8 @@ pub struct Client {
     pub sid: String,
     /// Packets received so far and not taken yet; binary of a WebSocket as `<01 02>`.
     pub packets: Vec<String>,
+    /// Packets that came in answers of polls, ever.
+    pub polled: Vec<String>,
     /// Raw bytes that each WebSocket received.
     pub streams: Vec<Vec<u8>>,
     pub answers: BTreeMap<RequestId, Response>,
@@ -87,14 +93,17 @@ pub struct Client {
 struct WebSocket {
     request: RequestId,
     place: Option<(ConnKey, TransportId)>,
+    /// What arrives; it has a close frame to answer in the end.
     stream: ws::Stream,
+    /// What is sent, whatever has arrived: the two directions cross.
+    out: ws::Stream,
     label: String,
 }
 
 enum Todo {
     Poll(Who),
     Pong(Who),
-    Write(Who, usize),
+    AnswerClose(Who, usize),
     Eof(ConnKey, TransportId),
 }
 
@@ -122,9 +131,12 @@ impl World {
             tokens: VecDeque::new(),
             lines: Vec::new(),
             names: BTreeMap::new(),
+            labels: BTreeMap::new(),
             app: None,
             next_request: 0,
             open_requests: BTreeMap::new(),
+            dropped: BTreeSet::new(),
+            gets: BTreeMap::new(),
             todo: VecDeque::new(),
             driving: false,
         }
@@ -192,6 +204,7 @@ impl World {
             key: None,
             sid: String::new(),
             packets: Vec::new(),
+            polled: Vec::new(),
             streams: Vec::new(),
             answers: BTreeMap::new(),
             auto: false,
@@ -258,6 +271,11 @@ impl World {
         self.open_requests.iter().find(|(_, owner)| **owner == who).map(|(id, _)| *id)
     }
 
+    /// The client's last GET, answered or not.
+    pub fn last_get(&self, who: Who) -> Option<RequestId> {
+        self.gets.get(&who).copied()
+    }
+
     pub fn is_answered(&self, who: Who, id: RequestId) -> bool {
         self.clients[who].answers.contains_key(&id)
     }
@@ -270,7 +288,9 @@ impl World {
 
     /// A GET of the session; the handshake if there is none.
     pub fn get(&mut self, who: Who) -> RequestId {
-        self.request(who, "GET", &self.target(who, "polling"), &[], Body::EMPTY)
+        let id = self.request(who, "GET", &self.target(who, "polling"), &[], Body::EMPTY);
+        self.gets.insert(who, id);
+        id
     }
 
     /// A POST; `␞` in the body is the separator of packets.
@@ -319,6 +339,7 @@ impl World {
                 request: id,
                 place: None,
                 stream: ws::Stream::new(ws::Settings::new(ws::Role::Client), Some(&Seed::for_tests(id.0))),
+                out: ws::Stream::new(ws::Settings::new(ws::Role::Client), Some(&Seed::for_tests(id.0))),
                 label: if count == 0 { "ws".into() } else { format!("ws{}", count + 1) },
             });
         }
@@ -349,7 +370,7 @@ impl World {
     pub fn abort(&mut self, who: Who, id: RequestId) {
         self.note(format!("{}> drops {id}", self.clients[who].name));
         let key = self.clients[who].key.expect("a session");
-        self.open_requests.remove(&id);
+        self.dropped.insert(id);
         self.server.handle_abort(self.now, key, id);
         self.input_done();
     }
@@ -376,9 +397,9 @@ impl World {
             self.server.handle_message(self.now, place.0, place.1, message);
             self.input_done();
         } else {
-            socket.stream.send(&message);
+            socket.out.send(&message);
             self.note(format!("{} {line}", self.clients[who].name));
-            self.write(who, index);
+            self.write_out(who, index);
         }
     }
 
@@ -407,9 +428,9 @@ impl World {
             self.todo.push_back(Todo::Eof(place.0, place.1));
             self.input_done();
         } else {
-            client.websockets[index].stream.close(self.now, Some(code), "");
+            client.websockets[index].out.close(self.now, Some(code), "");
             self.note(line);
-            self.write(who, index);
+            self.write_out(who, index);
         }
     }
 
@@ -442,10 +463,19 @@ impl World {
         self.drive();
     }
 
-    /// Passes on what a client's WebSocket has to write.
-    fn write(&mut self, who: Who, index: usize) {
+    /// Passes on what a client's WebSocket sends.
+    fn write_out(&mut self, who: Who, index: usize) {
         let socket = &mut self.clients[who].websockets[index];
         let Some(place) = socket.place else { return };
+        let queue = socket.out.transmit();
+        let bytes = queue.copy_to_bytes(queue.remaining());
+        self.feed(place, &bytes);
+    }
+
+    /// Answers a close frame, unless the client has sent one itself.
+    fn answer_close(&mut self, who: Who, index: usize) {
+        let socket = &mut self.clients[who].websockets[index];
+        let Some(place) = socket.place.filter(|_| !socket.out.is_closing()) else { return };
         let queue = socket.stream.transmit();
         let bytes = queue.copy_to_bytes(queue.remaining());
         self.feed(place, &bytes);
@@ -494,7 +524,7 @@ impl World {
                 Todo::Pong(who) => {
                     self.post(who, "3");
                 }
-                Todo::Write(who, index) => self.write(who, index),
+                Todo::AnswerClose(who, index) => self.answer_close(who, index),
                 Todo::Eof(key, transport) => {
                     for socket in self.clients.iter_mut().flat_map(|client| &mut client.websockets) {
                         if socket.place == Some((key, transport)) {
@@ -544,16 +574,15 @@ impl World {
     fn on_output(&mut self, output: Output<Event>) {
         match output {
             Output::Respond { id, response } => {
-                // Nobody is there any more for one that was dropped.
-                if let Some(who) = self.open_requests.remove(&id) {
-                    self.on_response(who, id, response);
-                }
+                let who = self.open_requests.remove(&id).expect("one answer per request");
+                self.on_response(who, id, response);
             }
             Output::Upgrade { id, response, connection, transport } => {
                 let who = self.open_requests.remove(&id).expect("one answer per request");
                 let client = &mut self.clients[who];
                 let socket = client.websockets.iter_mut().find(|socket| socket.request == id).expect("asked for");
                 socket.place = Some((connection, transport));
+                self.labels.insert((connection, transport), format!("{} {}", client.name, socket.label));
                 let line = format!("{} {}< {}", client.name, socket.label, response.status);
                 client.answers.insert(id, response);
                 self.note(line);
@@ -597,6 +626,7 @@ impl World {
                     self.todo.push_back(Todo::Pong(who));
                 }
                 client.packets.push(packet.to_owned());
+                client.polled.push(packet.to_owned());
             }
             // A client on WebSocket polls no more, nor one that was told that the session is over.
             let upgraded = client.websockets.iter().any(|socket| socket.place.is_some());
@@ -666,7 +696,7 @@ impl World {
                 line.push_str(&text);
                 client.packets.push(text);
                 if client.polite {
-                    self.todo.push_back(Todo::Write(who, index));
+                    self.todo.push_back(Todo::AnswerClose(who, index));
                 }
             }
             ws::Event::Closing(other) => panic!("a server must not do this: {other:?}"),
@@ -682,8 +712,7 @@ impl World {
     }
 
     fn socket_label(&self, place: (ConnKey, TransportId)) -> String {
-        let found = self.find(place).map(|(who, index)| (&self.clients[who], index));
-        found.map_or("nothing".into(), |(client, index)| format!("{} {}", client.name, client.websockets[index].label))
+        self.labels.get(&place).cloned().expect("every WebSocket was asked for")
     }
 
     // The application.
@@ -871,7 +900,8 @@ impl World {
         empty.namespaces = namespaces;
         assert_eq!(self.server.stats(), empty);
         assert_eq!(self.server.poll_timeout(), None);
-        assert!(self.open_requests.is_empty(), "unanswered: {:?}", self.open_requests);
+        let unanswered: Vec<_> = self.open_requests.keys().filter(|id| !self.dropped.contains(id)).collect();
+        assert!(unanswered.is_empty(), "unanswered: {unanswered:?}");
     }
 }
 
