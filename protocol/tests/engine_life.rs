@@ -342,6 +342,17 @@ mod driving {
         client.assert_drained();
     }
 
+    /// A driver that loses the request between `route` and `handle_request` leaves nothing behind.
+    #[test]
+    fn a_session_whose_first_request_never_comes() {
+        let mut client = Client::new(Config::default());
+        assert_eq!(client.tick(29_999), NONE);
+        assert_eq!(client.tick(1), ["transport close"]);
+        client.assert_drained();
+        client.get();
+        assert_eq!(client.drain(), [format!("1: {CODE_1}")]);
+    }
+
     #[test]
     fn time_never_runs_backwards() {
         let mut client = Client::polling(Config::default());

@@ -146,6 +146,9 @@ impl Session {
     }
 
     pub(super) fn on_body_timeout(&mut self) {
+        if self.phase == Phase::New {
+            return self.end(CloseReason::TransportClose, None);
+        }
         let limit = self.config.limits.body_timeout;
         self.fail_post(Response::status(408), Error::BodyTimeout { limit });
     }

@@ -183,8 +183,11 @@ impl SidSource {
 
 impl Session {
     /// A session whose first request is about to be handed over: the one for which [`route`](super::route()) said
-    /// [`Open`](super::Routed::Open).
+    /// [`Open`](super::Routed::Open). If it does not come within [`body_timeout`](crate::Limits::body_timeout), the
+    /// session ends.
     pub fn new(now: Instant, config: Arc<Config>, sid: Sid) -> Self {
+        let mut timers = Timers::default();
+        timers.set(Timer::Body, after(now, config.limits.body_timeout));
         Self {
             config,
             sid,
@@ -192,7 +195,7 @@ impl Session {
             phase: Phase::New,
             upgrade: upgrade::State::Polling,
             heartbeat: Heartbeat::default(),
-            timers: Timers::default(),
+            timers,
             poll: None,
             post: None,
             buffer: SendBuffer::default(),
@@ -433,10 +436,6 @@ impl Session {
     pub fn close(&mut self, now: Instant, reason: CloseReason) {
         self.clock = self.clock.max(now);
         match self.phase {
-            Phase::New => {
-                self.emit(Event::Close { reason, error: None });
-                self.phase = Phase::Closed;
-            }
             Phase::Open if self.upgrade.is_polling() => {
                 self.emit(Event::Close { reason, error: None });
                 self.phase = Phase::Draining(reason);
@@ -445,7 +444,7 @@ impl Session {
                 self.timers.set(Timer::Drain, drained_at);
                 self.stop_reading();
             }
-            Phase::Open => self.end(reason, None),
+            Phase::New | Phase::Open => self.end(reason, None),
             Phase::Draining(_) | Phase::Closed => {}
         }
     }
@@ -554,6 +553,7 @@ impl Session {
     /// The handshake is done: the first ping comes after an interval.
     pub(super) fn open(&mut self) {
         self.phase = Phase::Open;
+        self.timers.clear(Timer::Body);
         let ping_at = after(self.clock, self.config.ping_interval);
         self.timers.set(Timer::Heartbeat, ping_at);
         self.emit(Event::Open);
