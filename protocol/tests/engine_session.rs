@@ -7,7 +7,7 @@ mod engine_support;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use engine_support::{CODE_1, CODE_3, Client, NONE, UPGRADE, WEBSOCKET, config, frame, text, transport_id};
+use engine_support::{CODE_1, CODE_3, Client, NONE, UPGRADE, WEBSOCKET, config, frame, line, text, transport_id};
 use sockeye_protocol::{
     Config,
     engine::{CloseReason, Message, SendError},
@@ -159,7 +159,7 @@ mod polling {
     fn a_close_while_a_post_is_read() {
         let mut client = Client::polling(Config::default());
         client.post("4a\x1e4b");
-        assert_eq!(engine_support::line(&client.session.poll_output().unwrap()), "message a");
+        assert_eq!(line(&client.session.poll_output().unwrap()), "message a");
         client.close(CloseReason::ForcedClose);
         assert_eq!(client.drain(), ["forced close", "2: 200 ok"]);
         client.get();
@@ -206,6 +206,23 @@ mod polling {
             assert_eq!((lines.len(), body.len()), (1, 999));
         }
         assert_eq!(client.session.queued_packets(), 0);
+    }
+
+    /// Also the last answer, with what was sent while the POST that ends the session was read.
+    #[test]
+    fn e25_the_last_answer_is_no_longer_than_others() {
+        for (last, byte) in [("1", "6"), ("8", "1")] {
+            let mut client = Client::polling(config(|config| config.limits.max_payload = 20));
+            client.get();
+            client.post(format!("4a\x1e{last}"));
+            assert_eq!(line(&client.session.poll_output().unwrap()), "message a");
+            for _ in 0..100 {
+                client.session.send(text("abcdef")).unwrap();
+            }
+            let lines = client.drain();
+            assert!(lines.contains(&format!("2: 200 4abcdef|4abcdef|{byte}")), "{lines:?}");
+            client.assert_drained();
+        }
     }
 
     #[test]

@@ -270,7 +270,9 @@ impl Session {
                 CloseReason::TransportClose => b'6',
                 _ => b'1',
             };
-            let payload = self.buffer.take_payload(usize::MAX);
+            // E25 holds for this answer too: what does not fit is lost with the session that the peer has ended.
+            let limit = self.config.limits.max_payload.saturating_sub(2);
+            let payload = self.buffer.take_payload(limit);
             self.finish_poll(with_last(payload, last));
         }
         self.buffer.clear();
