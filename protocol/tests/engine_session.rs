@@ -7,10 +7,12 @@ mod engine_support;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use engine_support::{CODE_1, CODE_3, Client, NONE, UPGRADE, WEBSOCKET, config, frame, line, text, transport_id};
+use engine_support::{
+    CODE_1, CODE_3, Client, NONE, POLLING, UPGRADE, WEBSOCKET, config, frame, line, sid, text, transport_id,
+};
 use sockeye_protocol::{
     Config,
-    engine::{CloseReason, Message, SendError},
+    engine::{CloseReason, Message, Output, SendError},
     http::Body,
 };
 
@@ -222,6 +224,34 @@ mod polling {
             let lines = client.drain();
             assert!(lines.contains(&format!("2: 200 4abcdef|4abcdef|{byte}")), "{lines:?}");
             client.assert_drained();
+        }
+    }
+
+    /// What is left of such a body must not be taken for the next request of its connection.
+    #[test]
+    fn a_get_whose_body_is_too_large_ends_its_connection() {
+        let closes = |outputs: &[Output]| {
+            let [Output::Respond { response, .. }] = outputs else { panic!("{outputs:?}") };
+            (response.status, response.header("connection") == Some("close"))
+        };
+        let mut client = Client::new(Config::default());
+        client.send("GET", POLLING, &[], Body::TooLarge);
+        assert_eq!(closes(&client.outputs()[..1]), (200, true));
+        for (body, later, closing) in [
+            (Body::TooLarge, None, true),
+            (Body::Pending, Some(Body::TooLarge), true),
+            (Body::Pending, Some(Body::EMPTY), false),
+            (Body::Pending, None, false),
+            (Body::EMPTY, None, false),
+        ] {
+            let mut client = Client::polling(Config::default());
+            let id = client.send("GET", &format!("{POLLING}&sid={}", sid()), &[], body.clone());
+            if let Some(later) = later {
+                client.body(id, later);
+            }
+            client.drain();
+            client.session.send(text("a")).unwrap();
+            assert_eq!(closes(&client.outputs()), (200, closing), "{body:?}");
         }
     }
 
