@@ -483,4 +483,18 @@ mod websocket {
         client.drain();
         assert!(buffer.try_reclaim(1 << 15), "nothing holds it any more");
     }
+
+    /// A payload may keep the buffer that it arrived in, but not one of many times its size.
+    #[test]
+    fn a_message_pins_no_buffer_of_many_times_its_size() {
+        for (size, pinned) in [(4_096, false), (40_000, true)] {
+            let mut client = Client::websocket(Config::default());
+            let mut buffer = BytesMut::with_capacity(1 << 16);
+            buffer.extend_from_slice(&frame(2, &vec![7; size]));
+            client.session.handle_bytes(client.now, transport_id(0), &mut buffer);
+            let kept = client.outputs();
+            assert_eq!(kept.len(), 1);
+            assert_eq!(buffer.try_reclaim(1 << 16), !pinned, "{size}");
+        }
+    }
 }

@@ -68,11 +68,26 @@ impl Inbox {
 /// Something that has happened, in the order in which it was handed over.
 #[derive(Debug)]
 pub(crate) enum Input {
-    Request { id: RequestId, ask: Box<Ask>, body: Body },
-    Body { id: RequestId, body: Body },
+    Request {
+        id: RequestId,
+        ask: Box<Ask>,
+        body: Body,
+    },
+    Body {
+        id: RequestId,
+        body: Body,
+    },
     Abort(RequestId),
-    Bytes { transport: TransportId, bytes: BytesMut },
-    Message { transport: TransportId, message: Message },
+    /// `backing` is the capacity of the buffer that the bytes were split off.
+    Bytes {
+        transport: TransportId,
+        bytes: BytesMut,
+        backing: usize,
+    },
+    Message {
+        transport: TransportId,
+        message: Message,
+    },
     Eof(TransportId),
     Timeout,
 }

@@ -310,8 +310,9 @@ impl Session {
 
     /// Bytes of a WebSocket have arrived. The buffer is left empty. Bytes of one that has ended are discarded.
     pub fn handle_bytes(&mut self, now: Instant, transport: TransportId, buffer: &mut BytesMut) {
+        let backing = buffer.capacity();
         let bytes = buffer.split();
-        self.inbox.push(now, Input::Bytes { transport, bytes });
+        self.inbox.push(now, Input::Bytes { transport, bytes, backing });
     }
 
     /// A message of a WebSocket has arrived, from a framework that reads the frames itself. Such a driver takes
@@ -505,9 +506,9 @@ impl Session {
             Input::Request { id, ask, body } => self.on_request(id, *ask, body),
             Input::Body { id, body } => self.on_body(id, body),
             Input::Abort(id) => self.on_abort(id),
-            Input::Bytes { transport, mut bytes } => {
+            Input::Bytes { transport, bytes, backing } => {
                 if let Some(socket) = self.socket(transport) {
-                    socket.stream.handle_bytes(&mut bytes);
+                    socket.stream.take_bytes(bytes, backing);
                     self.current = Current::Stream(transport);
                 }
             }

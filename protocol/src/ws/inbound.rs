@@ -17,18 +17,18 @@ pub(crate) struct Inbound {
 }
 
 impl Inbound {
-    /// Takes all of `buffer`: the very memory when nothing is stored here, else a copy.
-    pub(crate) fn push(&mut self, buffer: &mut BytesMut) {
-        if buffer.is_empty() {
+    /// Takes bytes that keep `backing` bytes of the caller's memory alive: that very memory when nothing is stored here,
+    /// else a copy.
+    pub(crate) fn push(&mut self, bytes: BytesMut, backing: usize) {
+        if bytes.is_empty() {
             return;
         }
         if self.bytes.is_empty() {
-            self.backing = buffer.capacity();
-            self.bytes = buffer.split();
+            self.backing = backing;
+            self.bytes = bytes;
             self.lent = true;
         } else {
-            self.bytes.extend_from_slice(buffer);
-            buffer.clear();
+            self.bytes.extend_from_slice(&bytes);
             // A part of a lent buffer has no room, so it was moved to memory of our own.
             self.lent = false;
             self.backing = self.bytes.capacity();
@@ -101,8 +101,8 @@ mod tests {
         let mut inbound = Inbound::default();
         let mut lent = filled(100, 65_536);
         let memory = lent.as_ptr();
-        inbound.push(&mut lent);
-        assert!(lent.is_empty());
+        let backing = lent.capacity();
+        inbound.push(lent.split(), backing);
         assert_eq!(inbound.bytes().as_ptr(), memory);
         inbound.skip(40);
         inbound.settle();
@@ -123,7 +123,8 @@ mod tests {
         {
             let mut lent = filled(len, capacity);
             let mut inbound = Inbound::default();
-            inbound.push(&mut lent);
+            let backing = lent.capacity();
+            inbound.push(lent.split(), backing);
             let memory = inbound.bytes().as_ptr();
             let payload = inbound.take(len);
             assert_eq!(payload.len(), len);
