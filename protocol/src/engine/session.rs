@@ -390,8 +390,7 @@ impl Session {
 
     /// When to call [`handle_timeout`](Self::handle_timeout) at the latest. A pure getter.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let handled = |(now, input): &(Instant, Input)| matches!(input, Input::Timeout).then_some(*now);
-        let handled = self.inbox.iter().filter_map(handled).max();
+        let handled = self.inbox.latest_tick();
         let sockets = self.sockets.iter().map(|socket| socket.deadline);
         self.timers.iter().chain(sockets).filter(|at| *at != NEVER && handled.is_none_or(|handled| *at > handled)).min()
     }
