@@ -64,12 +64,14 @@ impl Inbound {
         copy
     }
 
-    /// Called when nothing more can be parsed: gives the caller's buffer back, unless what is left of it is worth
-    /// keeping as it is, and frees our own when it is empty.
+    /// Called when nothing more can be parsed: gives the caller's buffer back, and large memory of our own too, unless
+    /// what is left of it is worth keeping as it is.
     pub(crate) fn settle(&mut self) {
+        let large = self.lent || self.backing >= SHARE_FROM;
+        let wasteful = self.backing / 2 > self.len() || (self.lent && self.len() < SHARE_FROM);
         if self.bytes.is_empty() {
             self.clear();
-        } else if self.lent && (self.len() < SHARE_FROM || self.backing / 2 > self.len()) {
+        } else if large && wasteful {
             self.bytes = BytesMut::from(self.bytes());
             self.backing = self.bytes.capacity();
             self.lent = false;
@@ -114,6 +116,21 @@ mod tests {
         inbound.settle();
         assert_eq!(inbound.backing, 0);
         assert!(inbound.holds_no_memory());
+    }
+
+    /// The start of a frame does not keep alive what the message before it took.
+    #[test]
+    fn what_is_left_of_memory_of_our_own_pins_little() {
+        let mut inbound = Inbound::default();
+        for _ in 0..100 {
+            inbound.push(filled(1_000, 1_000), 1_000);
+            inbound.settle();
+        }
+        let message = inbound.take(99_999);
+        inbound.settle();
+        assert_eq!((message.len(), inbound.len()), (99_999, 1));
+        assert!(message.is_unique());
+        assert!(inbound.backing < 128);
     }
 
     #[test]
