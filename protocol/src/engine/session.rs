@@ -166,7 +166,7 @@ pub struct SessionStats {
 }
 
 /// Draws session ids from a seed, for those who use [`Session`] alone.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct SidSource(Rng);
 
 impl SidSource {

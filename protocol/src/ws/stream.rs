@@ -189,7 +189,6 @@ impl Stream {
 }
 
 /// For Engine.IO, which counts in packets of several frames and encodes once for many recipients.
-#[allow(dead_code, reason = "for the Engine.IO session")]
 impl Stream {
     /// Takes bytes that were split off a buffer with a capacity of `backing`, and so keep all of it alive.
     pub(crate) fn take_bytes(&mut self, bytes: BytesMut, backing: usize) {
