@@ -1,7 +1,9 @@
 //! The names of things: small, copyable keys. A key of something that is gone never matches what took its place.
 
-use alloc::string::String;
-use core::{fmt, str::FromStr};
+use core::{
+    fmt,
+    str::{self, FromStr},
+};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
@@ -42,9 +44,9 @@ impl FromStr for Sid {
 
 impl fmt::Display for Sid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = String::with_capacity(Self::LEN);
-        URL_SAFE_NO_PAD.encode_string(self.0, &mut text);
-        f.write_str(&text)
+        let mut text = [0; Self::LEN];
+        let written = URL_SAFE_NO_PAD.encode_slice(self.0, &mut text).unwrap_or(0);
+        f.write_str(text.get(..written).and_then(|text| str::from_utf8(text).ok()).unwrap_or_default())
     }
 }
 

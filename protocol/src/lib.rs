@@ -169,6 +169,7 @@ extern crate alloc;
 pub mod config;
 pub mod encoded;
 pub mod engine;
+mod fifo;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;

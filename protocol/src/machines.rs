@@ -25,7 +25,7 @@ pub enum Route {
         /// Bytes of a body above which it is not to be read on, but given as [`crate::http::Body::TooLarge`].
         body_limit: usize,
     },
-    /// Nowhere: this is the answer.
+    /// Nowhere: this is the answer. If the request has a body, read it to its end or close the HTTP connection.
     Response(Response),
     /// Its path is not ours ([`crate::Config::path`]).
     NotFound,

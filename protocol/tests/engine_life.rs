@@ -340,6 +340,30 @@ mod driving {
         client.assert_drained();
     }
 
+    /// The far end of time is not a deadline of everything that has none.
+    #[test]
+    fn the_last_instant_ends_no_transport_without_its_session() {
+        let mut client = Client::websocket(Config::default());
+        client.session.handle_timeout(Instant::from_micros(u64::MAX));
+        assert_eq!(client.drain(), NONE);
+        assert_eq!(client.sent(0), ["2"]);
+        assert_eq!(client.session.stats().transports, 1);
+        client.eof(0);
+        assert_eq!(client.drain(), ["transport close"]);
+        client.assert_drained();
+    }
+
+    /// A driver that loses the request between `route` and `handle_request` leaves nothing behind.
+    #[test]
+    fn a_session_whose_first_request_never_comes() {
+        let mut client = Client::new(Config::default());
+        assert_eq!(client.tick(29_999), NONE);
+        assert_eq!(client.tick(1), ["transport close"]);
+        client.assert_drained();
+        client.get();
+        assert_eq!(client.drain(), [format!("1: {CODE_1}")]);
+    }
+
     #[test]
     fn time_never_runs_backwards() {
         let mut client = Client::polling(Config::default());

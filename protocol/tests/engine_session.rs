@@ -7,10 +7,12 @@ mod engine_support;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use engine_support::{CODE_1, CODE_3, Client, NONE, UPGRADE, WEBSOCKET, config, frame, text, transport_id};
+use engine_support::{
+    CODE_1, CODE_3, Client, NONE, POLLING, UPGRADE, WEBSOCKET, config, frame, line, sid, text, transport_id,
+};
 use sockeye_protocol::{
     Config,
-    engine::{CloseReason, Message, SendError},
+    engine::{CloseReason, Message, Output, SendError},
     http::Body,
 };
 
@@ -159,7 +161,7 @@ mod polling {
     fn a_close_while_a_post_is_read() {
         let mut client = Client::polling(Config::default());
         client.post("4a\x1e4b");
-        assert_eq!(engine_support::line(&client.session.poll_output().unwrap()), "message a");
+        assert_eq!(line(&client.session.poll_output().unwrap()), "message a");
         client.close(CloseReason::ForcedClose);
         assert_eq!(client.drain(), ["forced close", "2: 200 ok"]);
         client.get();
@@ -206,6 +208,51 @@ mod polling {
             assert_eq!((lines.len(), body.len()), (1, 999));
         }
         assert_eq!(client.session.queued_packets(), 0);
+    }
+
+    /// Also the last answer, with what was sent while the POST that ends the session was read.
+    #[test]
+    fn e25_the_last_answer_is_no_longer_than_others() {
+        for (last, byte) in [("1", "6"), ("8", "1")] {
+            let mut client = Client::polling(config(|config| config.limits.max_payload = 20));
+            client.get();
+            client.post(format!("4a\x1e{last}"));
+            assert_eq!(line(&client.session.poll_output().unwrap()), "message a");
+            for _ in 0..100 {
+                client.session.send(text("abcdef")).unwrap();
+            }
+            let lines = client.drain();
+            assert!(lines.contains(&format!("2: 200 4abcdef|4abcdef|{byte}")), "{lines:?}");
+            client.assert_drained();
+        }
+    }
+
+    /// What is left of such a body must not be taken for the next request of its connection.
+    #[test]
+    fn a_get_whose_body_is_too_large_ends_its_connection() {
+        let closes = |outputs: &[Output]| {
+            let [Output::Respond { response, .. }] = outputs else { panic!("{outputs:?}") };
+            (response.status, response.header("connection") == Some("close"))
+        };
+        let mut client = Client::new(Config::default());
+        client.send("GET", POLLING, &[], Body::TooLarge);
+        assert_eq!(closes(&client.outputs()[..1]), (200, true));
+        for (body, later, closing) in [
+            (Body::TooLarge, None, true),
+            (Body::Pending, Some(Body::TooLarge), true),
+            (Body::Pending, Some(Body::EMPTY), false),
+            (Body::Pending, None, false),
+            (Body::EMPTY, None, false),
+        ] {
+            let mut client = Client::polling(Config::default());
+            let id = client.send("GET", &format!("{POLLING}&sid={}", sid()), &[], body.clone());
+            if let Some(later) = later {
+                client.body(id, later);
+            }
+            client.drain();
+            client.session.send(text("a")).unwrap();
+            assert_eq!(closes(&client.outputs()), (200, closing), "{body:?}");
+        }
     }
 
     #[test]
@@ -435,5 +482,19 @@ mod websocket {
         client.session.handle_bytes(client.now, transport_id(0), &mut buffer);
         client.drain();
         assert!(buffer.try_reclaim(1 << 15), "nothing holds it any more");
+    }
+
+    /// A payload may keep the buffer that it arrived in, but not one of many times its size.
+    #[test]
+    fn a_message_pins_no_buffer_of_many_times_its_size() {
+        for (size, pinned) in [(4_096, false), (40_000, true)] {
+            let mut client = Client::websocket(Config::default());
+            let mut buffer = BytesMut::with_capacity(1 << 16);
+            buffer.extend_from_slice(&frame(2, &vec![7; size]));
+            client.session.handle_bytes(client.now, transport_id(0), &mut buffer);
+            let kept = client.outputs();
+            assert_eq!(kept.len(), 1);
+            assert_eq!(buffer.try_reclaim(1 << 16), !pinned, "{size}");
+        }
     }
 }

@@ -1,31 +1,35 @@
 //! What a session has been handed and not looked at yet, and what it keeps of a request.
 
-use alloc::{boxed::Box, collections::VecDeque};
+use alloc::boxed::Box;
 
 use bytes::BytesMut;
 
 use super::error::Error;
 use crate::{
     Config, Instant, RequestId, TransportId,
+    fifo::Fifo,
     http::{Body, RefuseCode, Request, Response, cors::Grant, upgrade},
     ws::Message,
 };
 
-/// Inputs in the order in which they were handed over. The usual single one costs no allocation.
+/// Inputs in the order in which they were handed over.
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
-    next: Option<(Instant, Input)>,
-    later: VecDeque<(Instant, Input)>,
+    inputs: Fifo<(Instant, Input)>,
     begun: u64,
+    /// How many of the inputs are ticks.
+    ticks: usize,
+    /// The latest of the ticks; counts only if there are any.
+    latest_tick: Instant,
 }
 
 impl Inbox {
     pub(crate) fn push(&mut self, now: Instant, input: Input) {
-        if self.next.is_none() {
-            self.next = Some((now, input));
-        } else {
-            self.later.push_back((now, input));
+        if matches!(input, Input::Timeout) {
+            self.latest_tick = if self.ticks == 0 { now } else { self.latest_tick.max(now) };
+            self.ticks = self.ticks.saturating_add(1);
         }
+        self.inputs.push_back((now, input));
     }
 
     /// Takes the oldest input, unless `until` inputs were taken already.
@@ -33,13 +37,17 @@ impl Inbox {
         if self.begun >= until {
             return None;
         }
-        let next = self.next.take()?;
-        self.next = self.later.pop_front();
-        if self.next.is_none() {
-            self.later = VecDeque::new();
+        let (now, input) = self.inputs.pop_front()?;
+        if matches!(input, Input::Timeout) {
+            self.ticks = self.ticks.saturating_sub(1);
         }
         self.begun = self.begun.saturating_add(1);
-        Some(next)
+        Some((now, input))
+    }
+
+    /// The time of the latest tick that waits.
+    pub(crate) fn latest_tick(&self) -> Option<Instant> {
+        (self.ticks > 0).then_some(self.latest_tick)
     }
 
     /// Inputs taken so far.
@@ -53,26 +61,41 @@ impl Inbox {
     }
 
     pub(crate) fn len(&self) -> usize {
-        usize::from(self.next.is_some()).saturating_add(self.later.len())
+        self.inputs.len()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.next.is_none()
+        self.inputs.is_empty()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &(Instant, Input)> {
-        self.next.iter().chain(&self.later)
+        self.inputs.iter()
     }
 }
 
 /// Something that has happened, in the order in which it was handed over.
 #[derive(Debug)]
 pub(crate) enum Input {
-    Request { id: RequestId, ask: Box<Ask>, body: Body },
-    Body { id: RequestId, body: Body },
+    Request {
+        id: RequestId,
+        ask: Box<Ask>,
+        body: Body,
+    },
+    Body {
+        id: RequestId,
+        body: Body,
+    },
     Abort(RequestId),
-    Bytes { transport: TransportId, bytes: BytesMut },
-    Message { transport: TransportId, message: Message },
+    /// `backing` is the capacity of the buffer that the bytes were split off.
+    Bytes {
+        transport: TransportId,
+        bytes: BytesMut,
+        backing: usize,
+    },
+    Message {
+        transport: TransportId,
+        message: Message,
+    },
     Eof(TransportId),
     Timeout,
 }

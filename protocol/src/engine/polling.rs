@@ -25,6 +25,8 @@ use crate::{
 pub(super) struct Poll {
     id: RequestId,
     grant: Grant,
+    /// It came with a body that was not read to its end.
+    unread: bool,
 }
 
 /// The POST that is waited for or read.
@@ -42,7 +44,7 @@ impl Session {
         let unread = !matches!(body, Body::Whole(_));
         let polling = self.upgrade.is_polling();
         let refusal = match (self.phase, kind) {
-            (Phase::New, Kind::Poll) => return self.open_polling(id, &grant),
+            (Phase::New, Kind::Poll) => return self.open_polling(id, &grant, body == Body::TooLarge),
             (Phase::New, Kind::Upgrade { accept, base64 }) => {
                 return self.open_websocket(id, accept, base64);
             }
@@ -60,7 +62,7 @@ impl Session {
             (_, Kind::BadUpgrade(refusal)) => refusal,
             (_, Kind::Contradiction) => Response::refuse(RefuseCode::BadRequest),
             (_, Kind::Poll | Kind::Data { .. } | Kind::Method) if !polling => Response::refuse(RefuseCode::BadRequest),
-            (_, Kind::Poll) => return self.on_poll(id, grant),
+            (_, Kind::Poll) => return self.on_poll(id, grant, body == Body::TooLarge),
             (_, Kind::Data { unreadable, declared }) => {
                 return self.on_data(id, grant, unreadable, declared, body);
             }
@@ -71,19 +73,19 @@ impl Session {
     }
 
     /// The handshake by GET: its answer is the open packet alone.
-    fn open_polling(&mut self, id: RequestId, grant: &Grant) {
+    fn open_polling(&mut self, id: RequestId, grant: &Grant, unread: bool) {
         let packet = open_packet(&self.config, self.sid, true);
-        self.answer_poll(id, grant, Bytes::from(packet));
+        self.answer_poll(id, grant, Bytes::from(packet), unread);
         self.open();
     }
 
-    fn on_poll(&mut self, id: RequestId, grant: Grant) {
+    fn on_poll(&mut self, id: RequestId, grant: Grant, unread: bool) {
         if self.poll.is_none() {
-            self.poll = Some(Box::new(Poll { id, grant }));
+            self.poll = Some(Box::new(Poll { id, grant, unread }));
             return;
         }
         self.end(CloseReason::TransportError, Some(Error::PollOverlap));
-        self.answer(id, &grant, Response::status(400), false);
+        self.answer(id, &grant, Response::status(400), unread);
     }
 
     fn on_data(
@@ -128,6 +130,10 @@ impl Session {
     }
 
     pub(super) fn on_body(&mut self, id: RequestId, body: Body) {
+        if let Some(poll) = self.poll.as_mut().filter(|poll| poll.id == id) {
+            poll.unread |= body == Body::TooLarge;
+            return;
+        }
         if !self.post.as_ref().is_some_and(|post| post.pending && post.id == id) {
             return;
         }
@@ -146,6 +152,9 @@ impl Session {
     }
 
     pub(super) fn on_body_timeout(&mut self) {
+        if self.phase == Phase::New {
+            return self.end(CloseReason::TransportClose, None);
+        }
         let limit = self.config.limits.body_timeout;
         self.fail_post(Response::status(408), Error::BodyTimeout { limit });
     }
@@ -267,7 +276,9 @@ impl Session {
                 CloseReason::TransportClose => b'6',
                 _ => b'1',
             };
-            let payload = self.buffer.take_payload(usize::MAX);
+            // E25 holds for this answer too: what does not fit is lost with the session that the peer has ended.
+            let limit = self.config.limits.max_payload.saturating_sub(2);
+            let payload = self.buffer.take_payload(limit);
             self.finish_poll(with_last(payload, last));
         }
         self.buffer.clear();
@@ -288,14 +299,14 @@ impl Session {
 
     fn finish_poll(&mut self, payload: Bytes) {
         if let Some(poll) = self.poll.take() {
-            self.answer_poll(poll.id, &poll.grant, payload);
+            self.answer_poll(poll.id, &poll.grant, payload, poll.unread);
         }
     }
 
-    fn answer_poll(&mut self, id: RequestId, grant: &Grant, payload: Bytes) {
+    fn answer_poll(&mut self, id: RequestId, grant: &Grant, payload: Bytes, unread: bool) {
         // The charset is for pages that are not UTF-8 themselves.
         let response = no_store("text/plain; charset=UTF-8", payload);
-        self.answer(id, grant, response, false);
+        self.answer(id, grant, response, unread);
     }
 
     /// Answers a request. `unread` says that its body was not read to its end, so its connection cannot be used again.

@@ -56,14 +56,24 @@ pub fn route<K>(config: &Config, head: &Request<'_>, lookup: impl FnOnce(Sid) ->
     let grant = Grant::of(config.cors.as_ref(), head);
     match check(config, head, &grant, lookup) {
         Ok(routed) => routed,
-        Err(mut response) => {
-            if head.is_upgrade() && response.header("connection").is_none() {
-                response = response.closing();
-            }
-            grant.apply(config.cors.as_ref(), &mut response);
-            Routed::Respond(response.for_method(head.method))
-        }
+        Err(response) => Routed::Respond(refusal(config, head, &grant, response, head.is_upgrade())),
     }
+}
+
+/// The answer to a request whose session has ended since it was routed; `unread` says that there may be more of its body.
+pub(crate) fn gone(config: &Config, head: &Request<'_>, unread: bool) -> Response {
+    let grant = Grant::of(config.cors.as_ref(), head);
+    let response = Response::refuse(RefuseCode::UnknownSid);
+    refusal(config, head, &grant, response, unread || head.is_upgrade())
+}
+
+/// The refusal with all its headers.
+fn refusal(config: &Config, head: &Request<'_>, grant: &Grant, mut response: Response, closing: bool) -> Response {
+    if closing && response.header("connection").is_none() {
+        response = response.closing();
+    }
+    grant.apply(config.cors.as_ref(), &mut response);
+    response.for_method(head.method)
 }
 
 fn check<K>(

@@ -5,11 +5,13 @@ use alloc::{collections::VecDeque, sync::Arc};
 use bytes::BytesMut;
 use slab::Slab;
 
-use super::{CloseReason, Event, Message, Output as SessionOutput, Routed, SendError, Session, SidSource, route};
+use super::{
+    CloseReason, Event, Message, Output as SessionOutput, Routed, SendError, Session, SidSource, route, route::gone,
+};
 use crate::{
     Config, Instant, Seed,
     hash::FastMap,
-    http::{Body, RefuseCode, Request, Response},
+    http::{Body, Request, Response},
     key::{ConnKey, RequestId, Sid, TransportId},
     machines::{Machine, Machines, Output, Route, Transmits},
     ws,
@@ -46,7 +48,7 @@ pub struct Server {
     sids: FastMap<Sid, ConnKey>,
     sessions: Machines<Session>,
     /// Requests whose session was gone when they came.
-    refused: VecDeque<RequestId>,
+    refused: VecDeque<(RequestId, Response)>,
     transmits: Transmits,
 }
 
@@ -107,8 +109,9 @@ impl Server {
 
     /// See [`crate::server::Server::handle_request`].
     pub fn handle_request(&mut self, now: Instant, key: ConnKey, id: RequestId, head: &Request<'_>, body: Body) {
+        let unread = !matches!(body, Body::Whole(_));
         if !self.sessions.input(key, |session| session.handle_request(now, id, head, body)) {
-            self.refused.push_back(id);
+            self.refused.push_back((id, gone(&self.config, head, unread)));
         }
     }
 
@@ -162,8 +165,8 @@ impl Server {
 
     /// The next thing to do: see [`crate::server::Server::poll_output`].
     pub fn poll_output(&mut self) -> Option<Output<(ConnKey, Event)>> {
-        if let Some(id) = self.refused.pop_front() {
-            return Some(Output::Respond { id, response: Response::refuse(RefuseCode::UnknownSid) });
+        if let Some((id, response)) = self.refused.pop_front() {
+            return Some(Output::Respond { id, response });
         }
         loop {
             let (connection, until, session) = self.sessions.current()?;
@@ -223,5 +226,39 @@ impl Machine for Session {
 
     fn begun(&self) -> u64 {
         Self::begun(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Cors, Origins};
+
+    #[test]
+    fn a_request_that_comes_after_its_session_is_refused_like_others() {
+        let cors = Some(Cors { origins: Origins::Any, ..Cors::default() });
+        let mut server = Server::new(Config { cors, ..Config::default() }, &Seed::for_tests(1));
+        let mut head = Request {
+            method: "GET",
+            target: "/socket.io/?EIO=4&transport=polling",
+            headers: &[],
+            peer: None,
+            secure: false,
+        };
+        let Route::Connection { key, .. } = server.route(Instant::ZERO, &head) else { panic!() };
+        server.handle_timeout(Instant::from_millis(30_000));
+        while server.poll_output().is_some() {}
+        assert!(server.is_empty(), "its first request has not come");
+        for (method, body, closing) in
+            [("GET", Body::EMPTY, None), ("POST", Body::Pending, Some("close")), ("HEAD", Body::EMPTY, None)]
+        {
+            head.method = method;
+            server.handle_request(Instant::ZERO, key, RequestId(1), &head, body);
+            let Some(Output::Respond { response, .. }) = server.poll_output() else { panic!() };
+            assert_eq!((response.status, response.body.is_empty()), (400, method == "HEAD"));
+            assert_eq!(response.header("connection"), closing, "{method}");
+            assert_eq!(response.header("access-control-allow-origin"), Some("*"));
+        }
+        assert_eq!(server.poll_timeout(), None);
     }
 }

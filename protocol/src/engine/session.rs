@@ -168,7 +168,7 @@ pub struct SessionStats {
 }
 
 /// Draws session ids from a seed, for those who use [`Session`] alone.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct SidSource(Rng);
 
 impl SidSource {
@@ -185,8 +185,11 @@ impl SidSource {
 
 impl Session {
     /// A session whose first request is about to be handed over: the one for which [`route`](super::route()) said
-    /// [`Open`](super::Routed::Open).
+    /// [`Open`](super::Routed::Open). If it does not come within [`body_timeout`](crate::Limits::body_timeout), the
+    /// session ends.
     pub fn new(now: Instant, config: Arc<Config>, sid: Sid) -> Self {
+        let mut timers = Timers::default();
+        timers.set(Timer::Body, after(now, config.limits.body_timeout));
         Self {
             config,
             sid,
@@ -194,7 +197,7 @@ impl Session {
             phase: Phase::New,
             upgrade: upgrade::State::Polling,
             heartbeat: Heartbeat::default(),
-            timers: Timers::default(),
+            timers,
             poll: None,
             post: None,
             buffer: SendBuffer::default(),
@@ -310,8 +313,9 @@ impl Session {
 
     /// Bytes of a WebSocket have arrived. The buffer is left empty. Bytes of one that has ended are discarded.
     pub fn handle_bytes(&mut self, now: Instant, transport: TransportId, buffer: &mut BytesMut) {
+        let backing = buffer.capacity();
         let bytes = buffer.split();
-        self.inbox.push(now, Input::Bytes { transport, bytes });
+        self.inbox.push(now, Input::Bytes { transport, bytes, backing });
     }
 
     /// A message of a WebSocket has arrived, from a framework that reads the frames itself. Such a driver takes
@@ -389,8 +393,7 @@ impl Session {
 
     /// When to call [`handle_timeout`](Self::handle_timeout) at the latest. A pure getter.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let handled = |(now, input): &(Instant, Input)| matches!(input, Input::Timeout).then_some(*now);
-        let handled = self.inbox.iter().filter_map(handled).max();
+        let handled = self.inbox.latest_tick();
         let sockets = self.sockets.iter().map(|socket| socket.deadline);
         self.timers.iter().chain(sockets).filter(|at| *at != NEVER && handled.is_none_or(|handled| *at > handled)).min()
     }
@@ -436,10 +439,6 @@ impl Session {
     pub fn close(&mut self, now: Instant, reason: CloseReason) {
         self.clock = self.clock.max(now);
         match self.phase {
-            Phase::New => {
-                self.emit(Event::Close { reason, error: None });
-                self.phase = Phase::Closed;
-            }
             Phase::Open if self.upgrade.is_polling() => {
                 self.emit(Event::Close { reason, error: None });
                 self.phase = Phase::Draining(reason);
@@ -448,7 +447,7 @@ impl Session {
                 self.timers.set(Timer::Drain, drained_at);
                 self.stop_reading();
             }
-            Phase::Open => self.end(reason, None),
+            Phase::New | Phase::Open => self.end(reason, None),
             Phase::Draining(_) | Phase::Closed => {}
         }
     }
@@ -516,9 +515,9 @@ impl Session {
             Input::Request { id, ask, body } => self.on_request(id, *ask, body),
             Input::Body { id, body } => self.on_body(id, body),
             Input::Abort(id) => self.on_abort(id),
-            Input::Bytes { transport, mut bytes } => {
+            Input::Bytes { transport, bytes, backing } => {
                 if let Some(socket) = self.socket(transport) {
-                    socket.stream.handle_bytes(&mut bytes);
+                    socket.stream.take_bytes(bytes, backing);
                     self.current = Current::Stream(transport);
                 }
             }
@@ -568,6 +567,7 @@ impl Session {
     /// The handshake is done: the first ping comes after an interval.
     pub(super) fn open(&mut self) {
         self.phase = Phase::Open;
+        self.timers.clear(Timer::Body);
         let ping_at = after(self.clock, self.config.ping_interval);
         self.timers.set(Timer::Heartbeat, ping_at);
         self.emit(Event::Open);

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use crate::Instant;
 
-/// The timers of a session. Each closing or candidate WebSocket keeps the one of its own end beside it.
+/// The timers of a session. Each closing WebSocket keeps the one of its own end beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Timer {
     /// The next ping, or the end of the wait for a pong.
@@ -13,7 +13,7 @@ pub(crate) enum Timer {
     Noop,
     /// The end of a WebSocket that has not finished its upgrade.
     Upgrade,
-    /// The end of the wait for the body of a POST.
+    /// The end of the wait for the body of a POST, and before the handshake for its request.
     Body,
     /// The end of the wait for the GET that takes the last packets.
     Drain,

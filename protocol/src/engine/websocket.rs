@@ -371,7 +371,8 @@ impl Session {
     /// Gives up the WebSockets whose end has taken too long.
     pub(super) fn abort_overdue(&mut self) {
         let clock = self.clock;
-        while let Some(index) = self.sockets.iter().position(|socket| socket.deadline <= clock) {
+        let overdue = |socket: &WebSocket| socket.deadline != NEVER && socket.deadline <= clock;
+        while let Some(index) = self.sockets.iter().position(overdue) {
             let transport = self.sockets.remove(index).id;
             self.output(Output::Abort { transport });
         }

@@ -41,6 +41,8 @@ pub enum Body {
     /// All of it (nothing at all for most requests).
     Whole(Bytes),
     /// It is longer than [`Limits::max_payload`](crate::Limits::max_payload), declared or counted; the rest is not read.
+    /// The answer then says `Connection: close`, unless it was given before: the driver must not take what is left for
+    /// another request.
     TooLarge,
     /// The head has arrived, the body follows in `handle_body`.
     Pending,

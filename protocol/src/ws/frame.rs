@@ -114,9 +114,8 @@ impl Header {
     }
 }
 
-/// The length of the header in front of an unmasked payload of `len` bytes: `frame.slice(header_len(len)..)` is the
-/// payload of a frame that [`encode_frame`] made.
-pub(crate) const fn header_len(len: usize) -> usize {
+/// The length of the header in front of an unmasked payload of `len` bytes.
+const fn header_len(len: usize) -> usize {
     match len {
         0..=125 => 2,
         126..=0xffff => 4,
@@ -164,7 +163,6 @@ pub(crate) fn put_frame(
 }
 
 /// A whole, unmasked frame, to be shared by any number of server streams.
-#[allow(dead_code, reason = "for the modules that encode once for many recipients")]
 pub(crate) fn encode_frame(opcode: Opcode, parts: &[&[u8]]) -> Bytes {
     let len = total(parts);
     let mut frame = Vec::with_capacity(header_len(len).saturating_add(len));

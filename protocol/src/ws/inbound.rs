@@ -17,18 +17,18 @@ pub(crate) struct Inbound {
 }
 
 impl Inbound {
-    /// Takes all of `buffer`: the very memory when nothing is stored here, else a copy.
-    pub(crate) fn push(&mut self, buffer: &mut BytesMut) {
-        if buffer.is_empty() {
+    /// Takes bytes that keep `backing` bytes of the caller's memory alive: that very memory when nothing is stored here,
+    /// else a copy.
+    pub(crate) fn push(&mut self, bytes: BytesMut, backing: usize) {
+        if bytes.is_empty() {
             return;
         }
         if self.bytes.is_empty() {
-            self.backing = buffer.capacity();
-            self.bytes = buffer.split();
+            self.backing = backing;
+            self.bytes = bytes;
             self.lent = true;
         } else {
-            self.bytes.extend_from_slice(buffer);
-            buffer.clear();
+            self.bytes.extend_from_slice(&bytes);
             // A part of a lent buffer has no room, so it was moved to memory of our own.
             self.lent = false;
             self.backing = self.bytes.capacity();
@@ -64,12 +64,14 @@ impl Inbound {
         copy
     }
 
-    /// Called when nothing more can be parsed: gives the caller's buffer back, unless what is left of it is worth
-    /// keeping as it is, and frees our own when it is empty.
+    /// Called when nothing more can be parsed: gives the caller's buffer back, and large memory of our own too, unless
+    /// what is left of it is worth keeping as it is.
     pub(crate) fn settle(&mut self) {
+        let large = self.lent || self.backing >= SHARE_FROM;
+        let wasteful = self.backing / 2 > self.len() || (self.lent && self.len() < SHARE_FROM);
         if self.bytes.is_empty() {
             self.clear();
-        } else if self.lent && (self.len() < SHARE_FROM || self.backing / 2 > self.len()) {
+        } else if large && wasteful {
             self.bytes = BytesMut::from(self.bytes());
             self.backing = self.bytes.capacity();
             self.lent = false;
@@ -101,8 +103,8 @@ mod tests {
         let mut inbound = Inbound::default();
         let mut lent = filled(100, 65_536);
         let memory = lent.as_ptr();
-        inbound.push(&mut lent);
-        assert!(lent.is_empty());
+        let backing = lent.capacity();
+        inbound.push(lent.split(), backing);
         assert_eq!(inbound.bytes().as_ptr(), memory);
         inbound.skip(40);
         inbound.settle();
@@ -116,6 +118,21 @@ mod tests {
         assert!(inbound.holds_no_memory());
     }
 
+    /// The start of a frame does not keep alive what the message before it took.
+    #[test]
+    fn what_is_left_of_memory_of_our_own_pins_little() {
+        let mut inbound = Inbound::default();
+        for _ in 0..100 {
+            inbound.push(filled(1_000, 1_000), 1_000);
+            inbound.settle();
+        }
+        let message = inbound.take(99_999);
+        inbound.settle();
+        assert_eq!((message.len(), inbound.len()), (99_999, 1));
+        assert!(message.is_unique());
+        assert!(inbound.backing < 128);
+    }
+
     #[test]
     fn a_large_payload_is_shared_and_a_small_one_pins_nothing() {
         for (len, capacity, shared) in
@@ -123,7 +140,8 @@ mod tests {
         {
             let mut lent = filled(len, capacity);
             let mut inbound = Inbound::default();
-            inbound.push(&mut lent);
+            let backing = lent.capacity();
+            inbound.push(lent.split(), backing);
             let memory = inbound.bytes().as_ptr();
             let payload = inbound.take(len);
             assert_eq!(payload.len(), len);

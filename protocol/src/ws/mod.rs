@@ -37,8 +37,7 @@ use bytes::Bytes;
 use sha1::{Digest as _, Sha1};
 
 pub use close::CloseFrame;
-#[allow(unused_imports, reason = "for the modules that frame ahead of sending")]
-pub(crate) use frame::{Opcode, encode_frame, header_len};
+pub(crate) use frame::{Opcode, encode_frame};
 pub use stream::Stream;
 pub use transmit::{OutMessage, TransmitQueue};
 

@@ -91,11 +91,8 @@ impl Stream {
     /// Takes all bytes of `buffer`, without a copy when none are stored. They are parsed by
     /// [`poll_event`](Self::poll_event), which also lets go of the memory of `buffer` unless a large payload keeps it.
     pub fn handle_bytes(&mut self, buffer: &mut BytesMut) {
-        if self.closed || self.eof {
-            buffer.clear();
-        } else {
-            self.inbound.push(buffer);
-        }
+        let backing = buffer.capacity();
+        self.take_bytes(buffer.split(), backing);
     }
 
     /// The byte stream ended or failed. What arrived before is still parsed.
@@ -192,8 +189,14 @@ impl Stream {
 }
 
 /// For Engine.IO, which counts in packets of several frames and encodes once for many recipients.
-#[allow(dead_code, reason = "for the Engine.IO session")]
 impl Stream {
+    /// Takes bytes that were split off a buffer with a capacity of `backing`, and so keep all of it alive.
+    pub(crate) fn take_bytes(&mut self, bytes: BytesMut, backing: usize) {
+        if !self.closed && !self.eof {
+            self.inbound.push(bytes, backing);
+        }
+    }
+
     /// From here to [`Self::end_packet`] all that is sent is one packet.
     pub(crate) fn begin_packet(&mut self) {
         if !self.is_closing() {

@@ -13,7 +13,7 @@ use super::{
     mask,
     pong::Pongs,
 };
-use crate::Text;
+use crate::{Text, fifo::Fifo};
 
 /// From this size on a payload is queued as it is; below, a copy is cheaper than a slice of its own in a vectored write.
 const SHARE_FROM: usize = 4096;
@@ -37,7 +37,7 @@ pub struct TransmitQueue {
     /// Bytes in `segments` and `tail`.
     data: usize,
     /// For each packet, how many of its bytes are still queued. Bytes behind the last packet are a close frame.
-    packets: VecDeque<usize>,
+    packets: Fifo<usize>,
     /// A part of the first packet has been written.
     started: bool,
     /// The last packet still grows.
@@ -415,7 +415,7 @@ impl TransmitQueue {
             self.tail_read = 0;
             self.by_bytes = false;
             if !self.open {
-                self.packets = VecDeque::new();
+                self.packets = Fifo::default();
                 self.started = false;
             }
         }
@@ -468,7 +468,7 @@ mod tests {
     fn holds_no_memory(queue: &TransmitQueue) -> bool {
         queue.segments.capacity() == 0
             && queue.tail.capacity() == 0
-            && queue.packets.capacity() == 0
+            && queue.packets.holds_no_memory()
             && queue.pongs.is_none()
     }
 
