@@ -1,13 +1,15 @@
 //! HTTP/1.1 on a blocking stream: what a driver with an HTTP library would not need.
 
 use std::io::{self, Error, ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant as Clock};
 
 use bytes::{Buf, Bytes, BytesMut};
 use httparse::Status;
 use sockeye_protocol::Limits;
 use sockeye_protocol::http::{Body, Request, Response};
+
+const CRLF: &[u8] = b"\r\n";
 
 /// One HTTP connection.
 pub(crate) struct Http {
@@ -78,30 +80,53 @@ impl Http {
         let deadline = Clock::now() + self.limits.body_timeout;
         let mut body = BytesMut::new();
         loop {
-            let (start, len, end) = match framing {
+            let (start, len, tail) = match framing {
                 None => return Ok(Body::EMPTY),
-                Some(Framing::Length(len)) => (0, len, len),
+                Some(Framing::Length(len)) => (0, len, 0),
                 Some(Framing::Chunked) => match httparse::parse_chunk_size(&self.buffer) {
-                    Ok(Status::Complete((start, len))) => (start, len as usize, start.saturating_add(len as usize + 2)),
+                    Ok(Status::Complete((start, len))) => {
+                        (start, usize::try_from(len).unwrap_or(usize::MAX), CRLF.len())
+                    }
                     Ok(Status::Partial) if self.buffer.len() < 64 => {
                         self.read(deadline)?;
                         continue;
                     }
-                    // Not a chunk: not a payload either.
-                    _ => return Ok(Body::Whole(Bytes::from_static(b"\xff"))),
+                    _ => return self.malformed(),
                 },
             };
-            if len > limit || body.len() + len > limit {
+            if len > limit.saturating_sub(body.len()) {
                 return Ok(Body::TooLarge);
             }
+            let end = start + len + tail;
             while self.buffer.len() < end {
                 self.read(deadline)?;
+            }
+            // A trailer would be taken for the next request.
+            if tail > 0 && &self.buffer[end - tail..end] != CRLF {
+                return self.malformed();
             }
             body.extend_from_slice(&self.buffer.split_to(end)[start..start + len]);
             if len == 0 || framing != Some(Framing::Chunked) {
                 return Ok(Body::Whole(body.freeze()));
             }
         }
+    }
+
+    /// Not chunks: no payload either, and nobody knows where the next request begins.
+    fn malformed(&mut self) -> io::Result<Body> {
+        self.buffer.clear();
+        self.stream.shutdown(Shutdown::Read)?;
+        Ok(Body::Whole(Bytes::from_static(b"\xff")))
+    }
+
+    /// Closes in order: what the peer still sends is read, or it would destroy the answer on its way (RFC 9112, 9.6).
+    pub(crate) fn linger(&mut self) -> io::Result<()> {
+        let deadline = Clock::now() + self.limits.close_timeout;
+        self.stream.shutdown(Shutdown::Write)?;
+        while Clock::now() < deadline && self.read(deadline).is_ok() {
+            self.buffer.clear();
+        }
+        Ok(())
     }
 
     pub(crate) fn write(&mut self, response: &Response) -> io::Result<()> {
@@ -135,7 +160,8 @@ impl Framing {
             (None, None) => Ok(None),
             (Some(_), None) => Ok(Some(Self::Chunked)),
             (None, Some(len)) => {
-                let len = std::str::from_utf8(len).ok().and_then(|len| len.parse().ok());
+                let digits = len.iter().all(u8::is_ascii_digit);
+                let len = std::str::from_utf8(len).ok().filter(|_| digits).and_then(|len| len.parse().ok());
                 len.map(|len| Some(Self::Length(len))).ok_or(Refusal::Status(400))
             }
             // What a proxy in front of us may have understood otherwise (RFC 9112, 11.2).
