@@ -148,7 +148,8 @@
 //!
 //! `std` (default) adds vectored chunks to the transmit queue and CPU detection for UTF-8 checks. Without it the crate is
 //! `no_std` with `alloc`.
-#![cfg_attr(not(feature = "std"), no_std)]
+// Tests have the standard library, also those of the crate without it.
+#![cfg_attr(not(any(feature = "std", test)), no_std)]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 // Tests index and add freely; only code that peers can reach is held to the strict lints.

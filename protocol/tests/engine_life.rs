@@ -231,6 +231,17 @@ mod heartbeat {
     }
 
     #[test]
+    fn a_late_tick_adds_nothing_to_the_wait_and_takes_little_from_it() {
+        for (late, wait) in [(0, 20_000), (1_500, 18_500), (2_000, 18_000), (60_000, 18_000)] {
+            let mut client = Client::websocket(Config::default());
+            client.tick(25_000 + late);
+            assert_eq!(client.sent(0), ["2"]);
+            assert_eq!(client.tick(wait - 1), NONE, "late by {late} ms");
+            assert_eq!(client.tick(1), ["ping timeout: no pong within ping_timeout of 20s"], "late by {late} ms");
+        }
+    }
+
+    #[test]
     fn e22_other_packets_extend_the_wait_once() {
         let mut client = Client::websocket(Config::default());
         client.tick(25_000);

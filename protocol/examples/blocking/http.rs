@@ -9,8 +9,6 @@ use httparse::Status;
 use sockeye_protocol::Limits;
 use sockeye_protocol::http::{Body, Request, Response};
 
-const CRLF: &[u8] = b"\r\n";
-
 /// One HTTP connection.
 pub(crate) struct Http {
     pub(crate) stream: TcpStream,
@@ -18,6 +16,8 @@ pub(crate) struct Http {
     pub(crate) buffer: BytesMut,
     limits: Limits,
     idle: Duration,
+    /// Whether a body's end was not found, nor will be the next request's beginning.
+    pub(crate) lost: bool,
 }
 
 /// Why a request has no answer of the core.
@@ -37,7 +37,7 @@ impl Http {
     pub(crate) fn new(stream: TcpStream, limits: &Limits) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         stream.set_write_timeout(Some(limits.body_timeout))?;
-        Ok(Self { stream, buffer: BytesMut::new(), limits: limits.clone(), idle: limits.header_timeout })
+        Ok(Self { stream, buffer: BytesMut::new(), limits: limits.clone(), idle: limits.header_timeout, lost: false })
     }
 
     /// Reads a request's head, within the limits of bytes, headers and time.
@@ -80,43 +80,41 @@ impl Http {
         let deadline = Clock::now() + self.limits.body_timeout;
         let mut body = BytesMut::new();
         loop {
-            let (start, len, tail) = match framing {
+            let (start, len, end) = match framing {
                 None => return Ok(Body::EMPTY),
-                Some(Framing::Length(len)) => (0, len, 0),
+                Some(Framing::Length(len)) => (0, len, len),
                 Some(Framing::Chunked) => match httparse::parse_chunk_size(&self.buffer) {
                     Ok(Status::Complete((start, len))) => {
-                        (start, usize::try_from(len).unwrap_or(usize::MAX), CRLF.len())
+                        (start, len as usize, start.saturating_add(2).saturating_add(len as usize))
                     }
                     Ok(Status::Partial) if self.buffer.len() < 64 => {
                         self.read(deadline)?;
                         continue;
                     }
-                    _ => return self.malformed(),
+                    _ => return Ok(self.no_payload()),
                 },
             };
             if len > limit.saturating_sub(body.len()) {
                 return Ok(Body::TooLarge);
             }
-            let end = start + len + tail;
             while self.buffer.len() < end {
                 self.read(deadline)?;
             }
-            // A trailer would be taken for the next request.
-            if tail > 0 && &self.buffer[end - tail..end] != CRLF {
-                return self.malformed();
+            let chunk = self.buffer.split_to(end);
+            if framing == Some(Framing::Chunked) && !chunk.ends_with(b"\r\n") {
+                return Ok(self.no_payload());
             }
-            body.extend_from_slice(&self.buffer.split_to(end)[start..start + len]);
+            body.extend_from_slice(&chunk[start..start + len]);
             if len == 0 || framing != Some(Framing::Chunked) {
                 return Ok(Body::Whole(body.freeze()));
             }
         }
     }
 
-    /// Not chunks: no payload either, and nobody knows where the next request begins.
-    fn malformed(&mut self) -> io::Result<Body> {
-        self.buffer.clear();
-        self.stream.shutdown(Shutdown::Read)?;
-        Ok(Body::Whole(Bytes::from_static(b"\xff")))
+    /// What stands for a body whose chunks are none.
+    fn no_payload(&mut self) -> Body {
+        self.lost = true;
+        Body::Whole(Bytes::from_static(b"\xff"))
     }
 
     /// Closes in order: what the peer still sends is read, or it would destroy the answer on its way (RFC 9112, 9.6).
@@ -137,12 +135,21 @@ impl Http {
 
     /// Reads what is there, until `deadline` at the latest. The end of the stream is an error.
     pub(crate) fn read(&mut self, deadline: Clock) -> io::Result<()> {
-        let left = deadline.saturating_duration_since(Clock::now());
-        self.stream.set_read_timeout(Some(left.max(Duration::from_millis(1))))?;
         let mut chunk = [0; 65_536];
-        let len = self.stream.read(&mut chunk)?;
-        self.buffer.extend_from_slice(&chunk[..len]);
-        if len == 0 { Err(ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
+        loop {
+            let left = deadline.saturating_duration_since(Clock::now());
+            // The kernel's timer is coarse: of a long time it may add seconds.
+            self.stream.set_read_timeout(Some(left.clamp(Duration::from_millis(1), Duration::from_secs(1))))?;
+            match self.stream.read(&mut chunk) {
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(len) => {
+                    self.buffer.extend_from_slice(&chunk[..len]);
+                    return Ok(());
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock && !left.is_zero() => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Whether the peer closed its side.
@@ -156,16 +163,16 @@ impl Http {
 
 impl Framing {
     fn of(head: &Request<'_>) -> Result<Option<Self>, Refusal> {
-        match (head.header("transfer-encoding"), head.header("content-length")) {
+        let all = |name: &'static str| head.headers.iter().filter(move |header| header.0.eq_ignore_ascii_case(name));
+        match (all("transfer-encoding").next(), all("content-length").next()) {
             (None, None) => Ok(None),
-            (Some(_), None) => Ok(Some(Self::Chunked)),
-            (None, Some(len)) => {
-                let digits = len.iter().all(u8::is_ascii_digit);
-                let len = std::str::from_utf8(len).ok().filter(|_| digits).and_then(|len| len.parse().ok());
+            (Some((_, coding)), None) if coding.eq_ignore_ascii_case(b"chunked") => Ok(Some(Self::Chunked)),
+            (None, Some((_, len))) if all("content-length").count() == 1 && len.iter().all(u8::is_ascii_digit) => {
+                let len = std::str::from_utf8(len).ok().and_then(|len| len.parse().ok());
                 len.map(|len| Some(Self::Length(len))).ok_or(Refusal::Status(400))
             }
-            // What a proxy in front of us may have understood otherwise (RFC 9112, 11.2).
-            (Some(_), Some(_)) => Err(Refusal::Status(400)),
+            // What a proxy in front of us may have understood otherwise (RFC 9112, 6.3 and 11.2).
+            _ => Err(Refusal::Status(400)),
         }
     }
 }

@@ -121,6 +121,8 @@ impl Driver {
     /// Gives the core an input, then does everything that it has to say.
     fn input<T>(&self, handle: impl FnOnce(&mut State, Instant) -> T) -> T {
         let (mut state, now) = (self.lock(), self.now());
+        // What is due is due before what comes now, however late the timer's thread wakes up.
+        core!(state, core => core.handle_timeout(now));
         let result = handle(&mut state, now);
         while state.poll(now) {}
         // Every writer looks for itself.
@@ -156,7 +158,7 @@ impl Driver {
                 return self.serve_websocket(http, socket);
             }
             written?;
-            if response.header("connection").is_some() {
+            if http.lost || response.header("connection").is_some() {
                 return http.linger();
             }
         }

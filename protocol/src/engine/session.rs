@@ -60,6 +60,8 @@ pub struct Session {
     pub(super) buffer: SendBuffer,
     pub(super) sockets: Vec<WebSocket>,
     pub(super) next_transport: u32,
+    /// What the layer above wants to be in the close frame.
+    close_frame: Option<(u16, &'static str)>,
     /// What is being read, one packet per poll.
     pub(super) current: Current,
     inbox: Inbox,
@@ -198,6 +200,7 @@ impl Session {
             buffer: SendBuffer::default(),
             sockets: Vec::new(),
             next_transport: 0,
+            close_frame: None,
             current: Current::Nothing,
             inbox: Inbox::default(),
             out: VecDeque::new(),
@@ -450,6 +453,13 @@ impl Session {
         }
     }
 
+    /// Closes the session for what the peer did on the layer above: as [`close`](Self::close) does, but a WebSocket is
+    /// told so in its close frame.
+    pub(crate) fn close_with(&mut self, now: Instant, reason: CloseReason, frame: (u16, &'static str)) {
+        self.close_frame = Some(frame);
+        self.close(now, reason);
+    }
+
     /// Sends a Socket.IO packet: `4`, `head` and the payload's JSON as text, then its attachments, with nothing in between.
     pub(crate) fn send_packet(&mut self, head: &[u8], payload: Option<&Payload>) -> Result<(), SendError> {
         let json = payload.map_or(&NOTHING, Payload::json);
@@ -526,9 +536,9 @@ impl Session {
     }
 
     fn on_timeout(&mut self) {
-        while let Some(timer) = self.timers.take_due(self.clock) {
+        while let Some((timer, due)) = self.timers.take_due(self.clock) {
             match timer {
-                Timer::Heartbeat => self.on_heartbeat(),
+                Timer::Heartbeat => self.on_heartbeat(due),
                 Timer::Noop => self.on_noop(),
                 Timer::Upgrade => self.on_upgrade_timeout(),
                 Timer::Body => self.on_body_timeout(),
@@ -538,12 +548,16 @@ impl Session {
         self.abort_overdue();
     }
 
-    fn on_heartbeat(&mut self) {
+    fn on_heartbeat(&mut self, due: Instant) {
         let limit = self.config.ping_timeout;
         match self.heartbeat.expire() {
             Beat::Ping => {
                 self.push(Unit::Control("2"));
-                self.timers.set(Timer::Heartbeat, after(self.clock, limit));
+                // Counted from when the ping was due: a tick that is a little late does not add to the peer's time. One
+                // that is very late, since the whole process stood still, takes at most a tenth of it.
+                let late = self.clock.saturating_duration_since(due).min(limit.checked_div(10).unwrap_or_default());
+                let deadline = after(self.clock, limit.saturating_sub(late));
+                self.timers.set(Timer::Heartbeat, deadline);
             }
             Beat::TimedOut => {
                 self.end(CloseReason::PingTimeout, Some(Error::PingTimeout { limit }));
@@ -599,10 +613,11 @@ impl Session {
         }
         self.timers.clear_all();
         self.end_polling(reason, violation);
-        let frame = match was {
-            Phase::Draining(reason) => reason.close_frame(),
-            _ => reason.close_frame(),
+        let reason = match was {
+            Phase::Draining(reason) => reason,
+            _ => reason,
         };
+        let frame = self.close_frame.unwrap_or(reason.close_frame());
         self.end_sockets(frame);
     }
 

@@ -59,14 +59,13 @@ impl Timers {
         self.0.iter().copied()
     }
 
-    /// Takes the timer whose deadline is the earliest and not later than `now`.
-    pub(crate) fn take_due(&mut self, now: Instant) -> Option<Timer> {
+    /// Takes the timer whose deadline is the earliest and not later than `now`, and that deadline.
+    pub(crate) fn take_due(&mut self, now: Instant) -> Option<(Timer, Instant)> {
         let (timer, slot) = ALL.into_iter().zip(&mut self.0).min_by_key(|(_, at)| **at)?;
         if *slot > now || *slot == NEVER {
             return None;
         }
-        *slot = NEVER;
-        Some(timer)
+        Some((timer, core::mem::replace(slot, NEVER)))
     }
 }
 
@@ -83,9 +82,9 @@ mod tests {
         timers.set(Timer::Heartbeat, Instant::from_millis(2));
         timers.set(Timer::Body, Instant::from_millis(4));
         let now = Instant::from_millis(3);
-        assert_eq!(timers.take_due(now), Some(Timer::Drain));
-        assert_eq!(timers.take_due(now), Some(Timer::Heartbeat));
-        assert_eq!(timers.take_due(now), Some(Timer::Noop));
+        assert_eq!(timers.take_due(now), Some((Timer::Drain, Instant::from_millis(1))));
+        assert_eq!(timers.take_due(now), Some((Timer::Heartbeat, Instant::from_millis(2))));
+        assert_eq!(timers.take_due(now), Some((Timer::Noop, Instant::from_millis(2))));
         assert_eq!(timers.take_due(now), None);
         assert_eq!(timers.iter().min(), Some(Instant::from_millis(4)));
         timers.clear_all();

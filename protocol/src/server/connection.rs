@@ -637,12 +637,15 @@ impl Connection {
             _ => DisconnectReason::ForcedClose,
         };
         self.end(reason, Some(&error));
-        let reason = match error {
-            Error::SlowConsumer(_) => CloseReason::SlowConsumer,
-            _ => CloseReason::ForcedClose,
-        };
+        let (frame, reason) = (
+            error.close_frame(),
+            match error {
+                Error::SlowConsumer(_) => CloseReason::SlowConsumer,
+                _ => CloseReason::ForcedClose,
+            },
+        );
         self.closing = Some(error);
-        self.session.close(now, reason);
+        self.session.close_with(now, reason, frame);
     }
 
     /// Every socket is disconnected; nothing more is received.

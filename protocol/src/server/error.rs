@@ -48,6 +48,25 @@ pub enum Error {
     SlowConsumer(engine::SendError),
 }
 
+impl Error {
+    /// How the peer is told: the close frame of its WebSocket (RFC 6455, 7.4.1). A polling client gets `1` alone.
+    pub(crate) const fn close_frame(&self) -> (u16, &'static str) {
+        use socket::DecodeError;
+        match self {
+            Self::Packet(DecodeError::PacketTooLarge { .. }) => (1008, "packet too large"),
+            Self::Packet(DecodeError::NamespaceTooLong { .. }) => (1008, "namespace name too long"),
+            Self::Packet(_) => (1002, "parse error"),
+            Self::NotJoined(_) | Self::JoinedTwice(_) | Self::ConnectErrorFromClient => (1002, "invalid state"),
+            Self::ConnectTimeout { .. } => (1008, "connect timeout"),
+            Self::PacketTimeout { .. } => (1008, "packet timeout"),
+            Self::TooManyRefusals { .. } => (1008, "too many refused namespaces"),
+            Self::SlowConsumer(_) => (1008, "slow consumer"),
+            // The session has closed itself, with a frame of its own.
+            Self::Engine(_) => (1002, ""),
+        }
+    }
+}
+
 /// Why something was not sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -276,16 +276,16 @@ impl DisconnectReason {
     /// The reason's text, as Socket.IO gives it to `disconnect` listeners.
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::TransportError => "transport error",
-            Self::TransportClose => "transport close",
-            Self::ForcedClose => "forced close",
-            Self::PingTimeout => "ping timeout",
-            Self::ParseError => "parse error",
-            Self::ServerShuttingDown => "server shutting down",
+            Self::TransportError => CloseReason::TransportError.as_str(),
+            Self::TransportClose => CloseReason::TransportClose.as_str(),
+            Self::ForcedClose => CloseReason::ForcedClose.as_str(),
+            Self::PingTimeout => CloseReason::PingTimeout.as_str(),
+            Self::ParseError => CloseReason::ParseError.as_str(),
+            Self::ServerShuttingDown => CloseReason::ServerShuttingDown.as_str(),
+            Self::SlowConsumer => CloseReason::SlowConsumer.as_str(),
             Self::ForcedServerClose => "forced server close",
             Self::ClientNamespaceDisconnect => "client namespace disconnect",
             Self::ServerNamespaceDisconnect => "server namespace disconnect",
-            Self::SlowConsumer => "slow consumer",
         }
     }
 }

@@ -518,6 +518,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg(feature = "std")]
     fn vectored_chunks_are_the_queue() {
         let mut queue = TransmitQueue::default();
         for len in [1, 5_000, 3, 4, 6_000] {

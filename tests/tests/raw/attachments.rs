@@ -18,21 +18,8 @@ fn attachments() {
         "0", "00", "", "01", "1.0", "1e0", "1e1", " 1", "1 ", "+1", "-1", "0x1", "١", "1,",
         "11", "99", "999999999", "4294967296", "18446744073709551616", "111111111111111111111",
     ];
-    for count in counts {
-        let ours = if count.len() > 1 && count.parse::<f64>().is_ok_and(|count| count > 10.0) {
-            || Limited
-        } else {
-            || Closed
-        };
-        run(
-            &mut report,
-            "S5",
-            vec![
-                (vec![format!("45{count}-[\"message\",{PLACEHOLDER}]").into()], ours()),
-                (vec![format!("46{count}-1[{PLACEHOLDER}]").into()], ours()),
-            ],
-        );
-    }
+    run(&mut report, "S5", closing(counts.map(|count| format!("45{count}-[\"message\",{PLACEHOLDER}]"))));
+    run(&mut report, "S5", closing(counts.map(|count| format!("46{count}-1[{PLACEHOLDER}]"))));
     run(
         &mut report,
         "S5",

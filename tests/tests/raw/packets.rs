@@ -21,7 +21,7 @@ pub(crate) const PLACEHOLDER: &str = r#"{"_placeholder":true,"num":0}"#;
 pub(crate) enum Expect {
     /// The server closes, and the session is gone.
     Closed,
-    /// The same, over a limit: with the code of a violation or with that of a limit.
+    /// The same, over a limit.
     Limited,
     /// Nothing comes back, and the session lives.
     Unharmed,
@@ -71,7 +71,7 @@ pub(crate) fn verdict(server: &Server, socket: &mut Socket, expect: Expect) -> R
             if server.is_gone(&socket.sid) { Ok(()) } else { Err("the session lives".into()) }
         }
         Limited => match socket.next(PATIENCE) {
-            Event::Close(Some(VIOLATION | LIMIT), _) if server.is_gone(&socket.sid) => Ok(()),
+            Event::Close(Some(LIMIT), _) if server.is_gone(&socket.sid) => Ok(()),
             event => Err(format!("{event:?} instead of a close frame with {LIMIT}")),
         },
         Unharmed => socket.check(server),
