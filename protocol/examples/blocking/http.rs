@@ -1,7 +1,7 @@
 //! HTTP/1.1 on a blocking stream: what a driver with an HTTP library would not need.
 
 use std::io::{self, Error, ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant as Clock};
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -84,7 +84,9 @@ impl Http {
                 None => return Ok(Body::EMPTY),
                 Some(Framing::Length(len)) => (0, len, len),
                 Some(Framing::Chunked) => match httparse::parse_chunk_size(&self.buffer) {
-                    Ok(Status::Complete((start, len))) => (start, len as usize, start.saturating_add(len as usize + 2)),
+                    Ok(Status::Complete((start, len))) => {
+                        (start, len as usize, start.saturating_add(2).saturating_add(len as usize))
+                    }
                     Ok(Status::Partial) if self.buffer.len() < 64 => {
                         self.read(deadline)?;
                         continue;
@@ -92,7 +94,7 @@ impl Http {
                     _ => return Ok(self.no_payload()),
                 },
             };
-            if len > limit || body.len() + len > limit {
+            if len > limit.saturating_sub(body.len()) {
                 return Ok(Body::TooLarge);
             }
             while self.buffer.len() < end {
@@ -113,6 +115,16 @@ impl Http {
     fn no_payload(&mut self) -> Body {
         self.lost = true;
         Body::Whole(Bytes::from_static(b"\xff"))
+    }
+
+    /// Closes in order: what the peer still sends is read, or it would destroy the answer on its way (RFC 9112, 9.6).
+    pub(crate) fn linger(&mut self) -> io::Result<()> {
+        let deadline = Clock::now() + self.limits.close_timeout;
+        self.stream.shutdown(Shutdown::Write)?;
+        while Clock::now() < deadline && self.read(deadline).is_ok() {
+            self.buffer.clear();
+        }
+        Ok(())
     }
 
     pub(crate) fn write(&mut self, response: &Response) -> io::Result<()> {

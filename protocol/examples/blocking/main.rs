@@ -14,7 +14,6 @@
     reason = "a driver has the clock that the core must not have, and these lints guard the core against its peers"
 )]
 
-use std::collections::{HashMap, HashSet};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -25,12 +24,12 @@ use bytes::Buf;
 use sockeye_protocol::http::{Body, Response};
 use sockeye_protocol::server::{Event, Server};
 use sockeye_protocol::socket::{Object, Payload};
-use sockeye_protocol::{
-    Config, ConnKey, Cors, Instant, Limits, Origins, Output, RequestId, Route, Seed, TransportId, engine,
-};
+use sockeye_protocol::{Config, ConnKey, Cors, Instant, Limits, Origins, RequestId, Route, Seed, engine};
 
 mod http;
+mod state;
 use http::{Http, Refusal};
+use state::{Answer, Core, Driven, State, WebSocket, core};
 
 /// What a program of your own does differently: what it makes of each event.
 pub(crate) type App = Box<dyn FnMut(&mut Server, Instant, Event) + Send>;
@@ -89,10 +88,11 @@ pub(crate) fn serve(config: Config, namespaces: &[&str], app: App) -> io::Result
     println!("listening on {}", listener.local_addr()?);
     let timer = Arc::clone(&driver);
     thread::spawn(move || timer.tick());
-    // No descriptor left for a newcomer: those who are connected are served on.
-    for stream in listener.incoming().flatten() {
+    for stream in listener.incoming() {
         let driver = Arc::clone(&driver);
-        thread::spawn(move || driver.serve_http(stream));
+        let served = stream.and_then(|stream| thread::Builder::new().spawn(|| driver.serve_http(stream)));
+        // No descriptor or no thread left for a newcomer: those who are connected are served on.
+        served.map_or_else(|_| thread::sleep(Duration::from_millis(10)), drop);
     }
     Ok(())
 }
@@ -103,39 +103,6 @@ struct Driver {
     changed: Condvar,
     start: Clock,
     limits: Limits,
-}
-
-struct State {
-    core: Core,
-    requests: u64,
-    driven: Driven,
-}
-
-/// What the threads find that wait for the core.
-#[derive(Default)]
-struct Driven {
-    answers: HashMap<RequestId, Answer>,
-    streams: HashMap<WebSocket, TcpStream>,
-    /// Those of them that end when all is written.
-    ending: HashSet<WebSocket>,
-}
-
-enum Core {
-    SocketIo(Server, App),
-    EngineIo(engine::Server),
-}
-
-type WebSocket = (ConnKey, TransportId);
-type Answer = (Response, Option<WebSocket>);
-
-/// Calls a method that both cores have.
-macro_rules! core {
-    ($state:expr, $core:ident => $call:expr) => {
-        match &mut $state.core {
-            Core::SocketIo($core, _) => $call,
-            Core::EngineIo($core) => $call,
-        }
-    };
 }
 
 impl Driver {
@@ -167,9 +134,13 @@ impl Driver {
     fn tick(&self) {
         loop {
             let mut state = self.lock();
-            let deadline = core!(state, core => core.poll_timeout());
-            drop(self.wait(state, deadline.map_or(Duration::MAX, |deadline| deadline - self.now())));
-            self.input(|state, now| core!(state, core => core.handle_timeout(now)));
+            match core!(state, core => core.poll_timeout()).map(|deadline| deadline - self.now()) {
+                Some(Duration::ZERO) => {
+                    drop(state);
+                    self.input(|state, now| core!(state, core => core.handle_timeout(now)));
+                }
+                left => drop(self.wait(state, left.unwrap_or(Duration::MAX))),
+            }
         }
     }
 
@@ -188,7 +159,7 @@ impl Driver {
             }
             written?;
             if http.lost || response.header("connection").is_some() {
-                return http.stream.shutdown(Shutdown::Write);
+                return http.linger();
             }
         }
     }
@@ -222,35 +193,45 @@ impl Driver {
 
     fn answer(&self, http: &Http, key: ConnKey, id: RequestId) -> Result<Answer, Refusal> {
         let mut state = self.lock();
+        let mut look = Clock::now();
         loop {
             if let Some(answer) = state.driven.answers.remove(&id) {
                 return Ok(answer);
             }
-            state = self.wait(state, Duration::from_millis(20));
-            if !state.driven.answers.contains_key(&id) && http.is_closed() {
+            if Clock::now() >= look {
+                // A peer that left is noticed by looking, from time to time and not under the lock.
                 drop(state);
-                self.input(|state, now| core!(state, core => core.handle_abort(now, key, id)));
-                self.lock().driven.answers.remove(&id);
-                return Err(Refusal::Gone(ErrorKind::UnexpectedEof.into()));
+                if http.is_closed() {
+                    self.input(|state, now| core!(state, core => core.handle_abort(now, key, id)));
+                    self.lock().driven.answers.remove(&id);
+                    return Err(Refusal::Gone(ErrorKind::UnexpectedEof.into()));
+                }
+                look = Clock::now() + Duration::from_millis(20);
+                state = self.lock();
+                continue;
             }
+            state = self.wait(state, Duration::from_millis(20));
         }
     }
 
     fn serve_websocket(self: Arc<Self>, mut http: Http, socket: WebSocket) -> io::Result<()> {
-        let (kept, writing, writer) = (http.stream.try_clone()?, http.stream.try_clone()?, Arc::clone(&self));
+        let ended = self.read_websocket(&mut http, socket);
+        self.input(|state, now| {
+            core!(state, core => core.handle_eof(now, socket.0, socket.1));
+            state.driven.streams.remove(&socket);
+            state.driven.ending.remove(&socket);
+        });
+        ended
+    }
+
+    fn read_websocket(self: &Arc<Self>, http: &mut Http, socket: WebSocket) -> io::Result<()> {
+        let (kept, writing, writer) = (http.stream.try_clone()?, http.stream.try_clone()?, Arc::clone(self));
         self.lock().driven.streams.insert(socket, kept);
-        thread::spawn(move || writer.write_websocket(writing, socket));
+        thread::Builder::new().spawn(move || writer.write_websocket(writing, socket))?;
         loop {
             self.input(|state, now| core!(state, core => core.handle_bytes(now, socket.0, socket.1, &mut http.buffer)));
             drop(self.changed.wait_while(self.lock(), |state| !core!(state, core => core.wants_read(socket.0))));
-            if let Err(error) = http.read(Clock::now() + Duration::from_secs(86_400)) {
-                return self.input(|state, now| {
-                    core!(state, core => core.handle_eof(now, socket.0, socket.1));
-                    state.driven.streams.remove(&socket);
-                    state.driven.ending.remove(&socket);
-                    Err(error)
-                });
-            }
+            http.read(Clock::now() + Duration::from_secs(86_400))?;
         }
     }
 
@@ -258,6 +239,7 @@ impl Driver {
         let mut state = self.lock();
         while state.driven.streams.contains_key(&socket) {
             let queue = core!(state, core => core.transmit(socket.0, socket.1));
+            let end = if queue.is_some() { Shutdown::Write } else { Shutdown::Both };
             let bytes = queue.map(|queue| queue.copy_to_bytes(queue.remaining().min(65_536))).unwrap_or_default();
             if !bytes.is_empty() {
                 drop(state);
@@ -266,52 +248,11 @@ impl Driver {
                 state = self.lock();
             } else {
                 if state.driven.ending.remove(&socket) {
-                    stream.shutdown(Shutdown::Write)?;
+                    stream.shutdown(end)?;
                 }
                 state = self.wait(state, Duration::MAX);
             }
         }
         Ok(())
-    }
-}
-
-impl State {
-    /// Does one thing that the core has to say. `false` when there is none.
-    fn poll(&mut self, now: Instant) -> bool {
-        match &mut self.core {
-            Core::SocketIo(server, app) => {
-                let Some(output) = server.poll_output() else { return false };
-                if let Some(event) = self.driven.act(output) {
-                    app(server, now, event);
-                }
-            }
-            Core::EngineIo(server) => {
-                let Some(output) = server.poll_output() else { return false };
-                if let Some((key, engine::Event::Message(message))) = self.driven.act(output) {
-                    let _ = server.send(key, message);
-                }
-            }
-        }
-        true
-    }
-}
-
-impl Driven {
-    /// Does what there is to do, or gives the event.
-    fn act<E>(&mut self, output: Output<E>) -> Option<E> {
-        match output {
-            Output::Event(event) => return Some(event),
-            Output::Respond { id, response } => _ = self.answers.insert(id, (response, None)),
-            Output::Upgrade { id, response, connection, transport } => {
-                self.answers.insert(id, (response, Some((connection, transport))));
-            }
-            Output::Shutdown { connection, transport } => _ = self.ending.insert((connection, transport)),
-            Output::Abort { connection, transport } => {
-                let stream = self.streams.get(&(connection, transport));
-                stream.map(|stream| stream.shutdown(Shutdown::Both));
-            }
-            _ => {}
-        }
-        None
     }
 }
