@@ -104,6 +104,8 @@ struct Slot<M> {
     key: ConnKey,
     /// The deadline that stands for this machine in the heap; other entries of it are stale.
     armed: Option<Instant>,
+    /// How far it may process by the latest ticket that [`Machines::touch`] put in line, while that is there.
+    touched: Option<u64>,
     machine: Box<M>,
 }
 
@@ -128,7 +130,7 @@ impl<M: Machine> Machines<M> {
         }
         if let Some(slot) = self.slots.get_mut(index) {
             self.len = self.len.saturating_add(usize::from(slot.is_none()));
-            *slot = Some(Slot { key, armed: None, machine: Box::new(machine) });
+            *slot = Some(Slot { key, armed: None, touched: None, machine: Box::new(machine) });
             self.arm(key);
         }
     }
@@ -159,11 +161,13 @@ impl<M: Machine> Machines<M> {
 
     /// For a verb or a message of another machine: the machine, put in line for what it has to say now.
     pub(crate) fn touch(&mut self, key: ConnKey) -> Option<&mut M> {
-        let begun = self.get(key)?.begun();
-        if self.line.back() != Some(&(key, begun)) {
+        let slot = self.slots.get_mut(key.index as usize)?.as_mut().filter(|slot| slot.key == key)?;
+        let begun = slot.machine.begun();
+        if slot.touched != Some(begun) {
+            slot.touched = Some(begun);
             self.line.push_back((key, begun));
         }
-        self.get_mut(key)
+        Some(&mut slot.machine)
     }
 
     /// The machine whose turn it is, and how far it may process.
@@ -179,7 +183,12 @@ impl<M: Machine> Machines<M> {
 
     /// The machine whose turn it is has nothing more to say: arms its deadline and goes on to the next one.
     pub(crate) fn next(&mut self) {
-        if let Some((key, _)) = self.line.pop_front() {
+        if let Some((key, until)) = self.line.pop_front() {
+            if let Some(slot) = self.slot_mut(key)
+                && slot.touched == Some(until)
+            {
+                slot.touched = None;
+            }
             self.arm(key);
         }
     }
@@ -267,6 +276,14 @@ impl Transmits {
     pub(crate) fn push(&mut self, key: ConnKey, transport: TransportId) {
         if self.in_line.insert((key, transport)) {
             self.line.push_back((key, transport));
+        }
+    }
+
+    /// Forgets a connection that is gone, for drivers that do not ask.
+    pub(crate) fn remove(&mut self, key: ConnKey) {
+        if !self.line.is_empty() {
+            self.line.retain(|(other, _)| *other != key);
+            self.in_line.retain(|(other, _)| *other != key);
         }
     }
 

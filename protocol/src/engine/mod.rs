@@ -59,6 +59,7 @@ mod websocket;
 pub use error::{CloseReason, Error, QueueUnit, SendError};
 pub use packet::{Packet, PacketError};
 pub use payload::PayloadReader;
+pub(crate) use route::gone;
 pub use route::{Routed, route};
 pub use server::Server;
 pub(crate) use session::Step;

@@ -5,9 +5,7 @@ use alloc::{collections::VecDeque, sync::Arc};
 use bytes::BytesMut;
 use slab::Slab;
 
-use super::{
-    CloseReason, Event, Message, Output as SessionOutput, Routed, SendError, Session, SidSource, route, route::gone,
-};
+use super::{CloseReason, Event, Message, Output as SessionOutput, Routed, SendError, Session, SidSource, gone, route};
 use crate::{
     Config, Instant, Seed,
     hash::FastMap,
@@ -179,6 +177,7 @@ impl Server {
                         self.sids.remove(&session.sid());
                     }
                     self.sessions.remove(connection);
+                    self.transmits.remove(connection);
                     self.keys.try_remove(connection.index as usize);
                 }
                 continue;

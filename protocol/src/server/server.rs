@@ -15,7 +15,8 @@ use super::{
 };
 use crate::{
     Config, Instant, QueuePolicy, Seed, Text,
-    http::{Body, RefuseCode, Request, Response},
+    engine::gone,
+    http::{Body, Request},
     key::{ConnKey, NspId, RequestId, Sid, SocketKey, TransportId},
     machines::{Machines, Output, Route, Transmits},
     socket::Payload,
@@ -119,9 +120,11 @@ impl Server {
     /// [`handle_body`](Self::handle_body) follows.
     pub fn handle_request(&mut self, now: Instant, key: ConnKey, id: RequestId, head: &Request<'_>, body: Body) {
         self.now = self.now.max(now);
+        let unread = !matches!(body, Body::Whole(_));
         if !self.connections.input(key, |connection| connection.handle_request(now, id, head, body)) {
             // Gone since it was routed.
-            self.outputs.push_back(Output::Respond { id, response: Response::refuse(RefuseCode::UnknownSid) });
+            let response = gone(self.hub.config(), head, unread);
+            self.outputs.push_back(Output::Respond { id, response });
         }
     }
 
@@ -352,6 +355,7 @@ impl Server {
         hub.handle_event(key, event, &mut |key, event| forward(connections, now, key, event));
         if connections.get(key).is_some_and(Connection::is_drained) {
             connections.remove(key);
+            self.transmits.remove(key);
         }
     }
 }
