@@ -343,6 +343,23 @@ mod tests {
         assert_eq!(machines.backlog(), (0, 0));
     }
 
+    /// The next machine takes the place of the one before, under another key.
+    #[test]
+    fn a_stale_key_does_not_reach_its_successor() {
+        let (stale, successor) = (key(1, 0), key(1, 1));
+        let mut machines = Machines::new();
+        machines.insert(stale, Clockwork::default());
+        machines.remove(stale);
+        machines.insert(successor, Clockwork::default());
+        assert!(machines.get(stale).is_none());
+        assert!(machines.get_mut(stale).is_none());
+        assert!(machines.touch(stale).is_none());
+        assert!(!machines.input(stale, |_| panic!("this is another machine")));
+        machines.remove(stale);
+        assert!(machines.get_mut(successor).is_some());
+        assert_eq!((machines.len(), machines.backlog()), (1, (0, 0)));
+    }
+
     #[test]
     fn the_line_keeps_the_order_of_inputs_across_machines() {
         let mut machines = Machines::new();
