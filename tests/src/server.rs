@@ -1,4 +1,4 @@
-//! The conformance server of `protocol/examples/blocking.rs` as a process, watched from outside.
+//! The conformance server of `protocol/examples/blocking/` as a process, watched from outside.
 
 use std::{
     env, fs,
