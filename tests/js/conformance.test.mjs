@@ -17,8 +17,8 @@ import {
   Poll,
   SEPARATOR,
   eventually,
-  within,
 } from "./wire.mjs";
+import { within } from "./support.mjs";
 
 const engine = new Host("/engine.io/");
 const socketio = new Host("/socket.io/");

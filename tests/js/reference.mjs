@@ -20,7 +20,7 @@ const CONFORMANCE = {
   connectTimeout: 1_000,
   cors: { origin: "*" },
 };
-const INTEROP = { pingInterval: 500, pingTimeout: 2_500 };
+const INTEROP = { pingInterval: 500, pingTimeout: 2_500, cors: { origin: "*" } };
 
 const http = createServer((_, response) => response.writeHead(404).end());
 if (options.engine) conformanceEngine();

@@ -4,7 +4,7 @@ import { spawn } from "node:child_process";
 import { createConnection, createServer } from "node:net";
 import { createInterface } from "node:readline";
 
-/** How long anything may take before a test gives up, in milliseconds. No test asserts a time. */
+/** How long anything may take that has no deadline in the protocol, in milliseconds. */
 export const PATIENCE = 20_000;
 
 /**
@@ -39,11 +39,11 @@ export async function startServer(variable, args = []) {
   };
 }
 
-/** `promise`, or a failure that names `what` after PATIENCE. */
-export function within(promise, what) {
+/** `promise`, or a failure that names `what` after `ms`. */
+export function within(promise, what, ms = PATIENCE) {
   let timer;
   const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`waited in vain for ${what}`)), PATIENCE).unref();
+    timer = setTimeout(() => reject(new Error(`not within ${ms} ms: ${what}`)), ms).unref();
   });
   const result = Promise.race([promise, late]).finally(() => clearTimeout(timer));
   // A test that has failed for another reason no longer looks at it.

@@ -1,10 +1,10 @@
 // What the conformance suite speaks with: a server process, HTTP exchanges and WebSocket connections at the level of
 // single packets. Every wait is bounded and fails with the words of what was waited for.
 
-import { spawn } from "node:child_process";
 import { request } from "node:http";
-import { createServer } from "node:net";
 import WebSocket from "ws";
+
+import { PATIENCE, startServer, within } from "./support.mjs";
 
 /** The timings of the conformance server, in milliseconds. */
 export const PING_INTERVAL = 300;
@@ -12,20 +12,8 @@ export const PING_TIMEOUT = 200;
 export const CONNECT_TIMEOUT = 1000;
 export const MAX_PAYLOAD = 1_000_000;
 
-/** How long anything may take that has no deadline in the protocol. */
-const PATIENCE = 5_000;
-
 /** The separator of the packets of a polling payload. */
 export const SEPARATOR = "\x1e";
-
-/** Settles like `promise`, or rejects after `ms`. */
-export function within(promise, what, ms = PATIENCE) {
-  let timer;
-  const limit = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`not within ${ms} ms: ${what}`)), ms);
-  });
-  return Promise.race([promise, limit]).finally(() => clearTimeout(timer));
-}
 
 /** Runs `attempt` again and again until it gives something truthy, which is returned. */
 export async function eventually(attempt, what, ms = PATIENCE) {
@@ -38,17 +26,6 @@ export async function eventually(attempt, what, ms = PATIENCE) {
   }
 }
 
-function freePort() {
-  return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.on("error", reject);
-    probe.listen(0, "127.0.0.1", () => {
-      const { port } = probe.address();
-      probe.close(() => resolve(port));
-    });
-  });
-}
-
 /** One conformance server: the command in `BLOCKING_CMD`, on a port of its own. */
 export class Host {
   /** @param {string} path the request path, `/engine.io/` or `/socket.io/` */
@@ -57,37 +34,12 @@ export class Host {
   }
 
   async start() {
-    const command = process.env.BLOCKING_CMD;
-    if (!command) throw new Error("set BLOCKING_CMD to the command that starts the conformance server");
-    const [program, ...args] = command.split(/\s+/);
-    this.port = await freePort();
-    if (this.path === "/engine.io/") args.push("--engine");
-    this.child = spawn(program, [...args, "--port", String(this.port)], { stdio: ["ignore", "pipe", "inherit"] });
-    const ready = `listening on 127.0.0.1:${this.port}\n`;
-    let printed = "";
-    await within(
-      new Promise((resolve, reject) => {
-        this.child.on("error", reject);
-        this.child.on("exit", (code) => reject(new Error(`the server ended with ${code}: ${printed}`)));
-        this.child.stdout.on("data", (chunk) => {
-          printed += chunk;
-          if (printed.includes(ready)) resolve();
-        });
-      }),
-      ready.trim(),
-      60_000,
-    );
-    // What it prints before it is ready is that line alone.
-    if (printed !== ready) throw new Error(`printed ${JSON.stringify(printed)}`);
-    this.child.removeAllListeners("exit");
-    this.child.on("exit", (code, signal) => (this.ended = code ?? signal));
+    this.server = await startServer("BLOCKING_CMD", this.path === "/engine.io/" ? ["--engine"] : []);
+    this.port = this.server.port;
   }
 
-  async stop() {
-    if (this.ended !== undefined) throw new Error(`the server ended by itself: ${this.ended}`);
-    const exit = new Promise((resolve) => this.child.once("exit", resolve));
-    this.child.kill();
-    await within(exit, "the server's end");
+  stop() {
+    return this.server.stop();
   }
 
   /** The URL with this query; a value of `undefined` leaves its parameter out. */
