@@ -34,7 +34,8 @@ pub struct Config {
     pub upgrade_timeout: Duration,
     /// The time in which a client must have joined a namespace. Default 45 s.
     pub connect_timeout: Duration,
-    /// The time in which a client must acknowledge, for emits that do not say another one. Default 30 s.
+    /// The time in which a client must acknowledge, for APIs above the core whose emits do not say another one; the
+    /// core's own `emit_with_ack` always does. Default 30 s.
     pub ack_timeout: Duration,
     /// Cross-origin rules, enforced on both transports. Default `None`: no CORS headers, any origin may open a
     /// WebSocket (as in Socket.IO).

@@ -7,7 +7,7 @@ use rand_core::{Rng as _, SeedableRng};
 
 /// 32 bytes of entropy, from the operating system in production and from a constant in a test.
 ///
-/// Everything that this crate draws (session ids, hash keys, WebSocket masks, jitter) follows from the seed that a
+/// Everything that this crate draws (session ids, hash keys, WebSocket masks) follows from the seed that a
 /// machine was constructed with. Its `Debug` form hides the bytes, since session ids are secrets.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Seed(pub [u8; 32]);
