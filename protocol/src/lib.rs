@@ -12,6 +12,7 @@
 //! ```
 //! use core::time::Duration;
 //!
+//! use bytes::Buf;
 //! use sockeye_protocol::{
 //!     Config, Instant, Output, RequestId, Route, Seed,
 //!     http::{Body, Request, Response},
@@ -26,7 +27,7 @@
 //! }
 //!
 //! impl Driver {
-//!     /// An HTTP request has arrived, its body whole. (With a body still to come: `Body::Pending`, then `handle_body`.)
+//!     /// An HTTP request has arrived, its body whole.
 //!     fn on_request(&mut self, now: Instant, method: &str, target: &str, body: &str) -> RequestId {
 //!         let head = Request { method, target, headers: &[], peer: None, secure: false };
 //!         self.requests += 1;
@@ -47,7 +48,7 @@
 //!     fn drain(&mut self, now: Instant) {
 //!         while let Some(output) = self.server.poll_output() {
 //!             match output {
-//!                 // Write the response.
+//!                 // Write the response: `Response::encode_http1`, or field by field to an HTTP library.
 //!                 Output::Respond { id, response } => self.responses.push((id, response)),
 //!                 // Write the response (101); what the peer sends from here on goes to `handle_bytes`.
 //!                 Output::Upgrade { id, response, .. } => self.responses.push((id, response)),
@@ -61,7 +62,11 @@
 //!         }
 //!         // Each WebSocket that has something to write: a `bytes::Buf` with vectored chunks.
 //!         while let Some((key, transport)) = self.server.poll_transmit() {
-//!             let _queue = self.server.transmit(key, transport);
+//!             let Some(queue) = self.server.transmit(key, transport) else { continue };
+//!             while queue.has_remaining() {
+//!                 let written = queue.chunk().len(); // As much as the socket takes of `queue.chunk()`.
+//!                 queue.advance(written);
+//!             }
 //!         }
 //!         // Then sleep until `self.server.poll_timeout()` at the latest, and call `handle_timeout`.
 //!     }
@@ -71,6 +76,7 @@
 //!         match event {
 //!             Event::Connect(request) => {
 //!                 let socket = self.server.accept(now, request).expect("the client has not gone yet");
+//!                 // 10: the attachments that it may have, `Limits::max_attachments`.
 //!                 let hello = Payload::event("hello", "world", 10).expect("a text is serialisable");
 //!                 self.server.emit(now, socket, &hello).expect("the socket is connected");
 //!             }
@@ -119,6 +125,30 @@
 //! ```
 //!
 //! The example `blocking` does the same with real sockets and plain threads.
+//!
+//! # What there is to call
+//!
+//! All are methods of [`server::Server`].
+//!
+//! | when | call |
+//! | --- | --- |
+//! | a request's head has arrived | `route`; with a key from it `handle_request`, its body whole, too large, or [`http::Body::Pending`] |
+//! | a pending body has arrived; the peer left before the answer | `handle_body`; `handle_abort` |
+//! | bytes of a WebSocket have arrived, those behind the request's head first | `handle_bytes`, with the connection and transport that `Output::Upgrade` named |
+//! | a framework owns the WebSocket | `handle_message` instead, and [`ws::TransmitQueue::pop_message`] for what is to be written |
+//! | a WebSocket has ended, by whichever side | `handle_eof` |
+//! | the time of `poll_timeout` has come | `handle_timeout` |
+//! | before the first client | `add_namespace`, for all but `/` |
+//! | on `Event::Connect` | `accept` or `reject` |
+//! | to send to one socket | `emit`; `emit_with_ack`, which `Event::Ack` answers |
+//! | on `Event::Packet` with an `ack` | `reply` with it, once, and a [`socket::Payload::ack`] |
+//! | rooms | `join`, `leave`, `rooms` |
+//! | to reach many sockets | `broadcast`, `sockets_join`, `sockets_leave`, `disconnect_sockets`, with a [`server::Target`]: a namespace, rooms, exceptions |
+//! | to end | `disconnect` a socket or its connection; `shutdown` all, then drive on until `stats().connections` is 0 |
+//!
+//! In [`socket::Payload::event`] a tuple is several arguments, `()` none, anything else one; bytes (`bytes::Bytes`, or
+//! what else serialises as bytes) become binary attachments. `args.deserialize()` takes them in turn into a tuple, or the
+//! first into anything else; [`socket::Value`] holds whatever a peer sends, binary included.
 //!
 //! # The rules of driving
 //!
