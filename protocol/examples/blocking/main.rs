@@ -106,8 +106,9 @@ struct Driver {
 }
 
 impl Driver {
+    /// In whole milliseconds, which is what the timers of clients count in.
     fn now(&self) -> Instant {
-        Instant::ZERO + self.start.elapsed()
+        Instant::from_millis(self.start.elapsed().as_millis() as u64)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
