@@ -6,13 +6,14 @@ use core::{
 };
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::rng::Rng;
 
 /// A session id: 128 random bits, written as 22 URL-safe base64 characters.
 ///
 /// An Engine.IO session has one, which must stay secret: who knows it can take part in the session. A Socket.IO
-/// socket has another one per namespace, which is public (`socket.id`).
+/// socket has another one per namespace, which is public (`socket.id`). Serialises as its text.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Sid([u8; 16]);
 
@@ -22,6 +23,11 @@ impl Sid {
 
     pub(crate) fn generate(rng: &mut Rng) -> Self {
         Self(rng.bytes())
+    }
+
+    fn write(self, text: &mut [u8; Self::LEN]) -> &str {
+        let written = URL_SAFE_NO_PAD.encode_slice(self.0, text).unwrap_or(0);
+        text.get(..written).and_then(|text| str::from_utf8(text).ok()).unwrap_or_default()
     }
 }
 
@@ -44,15 +50,39 @@ impl FromStr for Sid {
 
 impl fmt::Display for Sid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = [0; Self::LEN];
-        let written = URL_SAFE_NO_PAD.encode_slice(self.0, &mut text).unwrap_or(0);
-        f.write_str(text.get(..written).and_then(|text| str::from_utf8(text).ok()).unwrap_or_default())
+        f.write_str(self.write(&mut [0; Self::LEN]))
     }
 }
 
 impl fmt::Debug for Sid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+impl Serialize for Sid {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.write(&mut [0; Self::LEN]))
+    }
+}
+
+impl<'de> Deserialize<'de> for Sid {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl de::Visitor<'_> for Visitor {
+            type Value = Sid;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a session id of 22 URL-safe base64 characters")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Sid, E> {
+                text.parse().map_err(|_| E::invalid_value(de::Unexpected::Str(text), &self))
+            }
+        }
+
+        deserializer.deserialize_str(Visitor)
     }
 }
 
@@ -63,9 +93,37 @@ pub struct ConnKey {
     pub(crate) generation: u32,
 }
 
+impl ConnKey {
+    /// A small number for a table of connections: below the most that were open at a time. It goes to another
+    /// connection once this one is gone, so an entry of the table must hold the whole key, and is the right one only if
+    /// that is equal.
+    ///
+    /// ```
+    /// use sockeye_protocol::ConnKey;
+    ///
+    /// fn find<T>(table: &[Option<(ConnKey, T)>], key: ConnKey) -> Option<&T> {
+    ///     let (found, value) = table.get(key.index())?.as_ref()?;
+    ///     (*found == key).then_some(value)
+    /// }
+    /// # let none: &[Option<(ConnKey, ())>] = &[];
+    /// # let _ = |key| find(none, key);
+    /// ```
+    pub const fn index(self) -> usize {
+        self.index as usize
+    }
+}
+
 /// Names one namespace of a hub.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NspId(pub(crate) u32);
+
+impl NspId {
+    /// A small number for a table of namespaces: 0 for `/`, then one more for each namespace that was added. It never
+    /// goes to another namespace of the same hub.
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
 
 /// Names one socket: one connection's membership in one namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -122,6 +180,29 @@ mod tests {
             ["", "__proto__", &text[1..], &(text.clone() + "A"), "AAAAAAAAAAAAAAAAAAAAA/", "AAAAAAAAAAAAAAAAAAAAA="]
         {
             assert_eq!(bad.parse::<Sid>(), Err(ParseSidError), "{bad}");
+            assert!(serde_json::from_value::<Sid>(bad.into()).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_sid_serialises_as_its_text() {
+        let sid = Sid::generate(&mut Rng::new(&Seed::for_tests(1)));
+        let json = serde_json::to_string(&sid).unwrap();
+        assert_eq!(json, alloc::format!("\"{sid}\""));
+        assert_eq!(serde_json::from_str::<Sid>(&json).unwrap(), sid);
+        assert_eq!(serde_json::from_value::<Sid>(sid.to_string().into()).unwrap(), sid);
+        assert_eq!(
+            serde_json::from_str::<Sid>("\"x\"").unwrap_err().to_string(),
+            "invalid value: string \"x\", expected a session id of 22 URL-safe base64 characters at line 1 column 3"
+        );
+        assert!(serde_json::from_str::<Sid>("[0]").is_err());
+    }
+
+    #[test]
+    fn an_index_is_small_and_the_generation_tells_its_owners_apart() {
+        let (old, new) = (ConnKey { index: 3, generation: 1 }, ConnKey { index: 3, generation: 2 });
+        assert_eq!((old.index(), new.index()), (3, 3));
+        assert_ne!(old, new);
+        assert_eq!(NspId(2).index(), 2);
     }
 }

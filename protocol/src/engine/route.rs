@@ -61,7 +61,7 @@ pub fn route<K>(config: &Config, head: &Request<'_>, lookup: impl FnOnce(Sid) ->
 }
 
 /// The answer to a request whose session has ended since it was routed; `unread` says that there may be more of its body.
-pub(crate) fn gone(config: &Config, head: &Request<'_>, unread: bool) -> Response {
+pub fn gone(config: &Config, head: &Request<'_>, unread: bool) -> Response {
     let grant = Grant::of(config.cors.as_ref(), head);
     let response = Response::refuse(RefuseCode::UnknownSid);
     refusal(config, head, &grant, response, unread || head.is_upgrade())

@@ -442,8 +442,10 @@ impl Connection {
         self.session.clock()
     }
 
-    /// For [`super::Server`], which forwards these right after a verb.
-    pub(super) fn poll_hub_event(&mut self) -> Option<ConnectionEvent> {
+    /// What there is to forward to the hub before anything else is said. [`poll_output`](Self::poll_output) brings it
+    /// too; a driver that goes on at once after [`accept`](Self::accept), with a broadcast for instance that the new
+    /// socket shall get, forwards it first.
+    pub fn poll_hub_event(&mut self) -> Option<ConnectionEvent> {
         pop(&mut self.hub_events)
     }
 

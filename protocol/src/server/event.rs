@@ -165,6 +165,15 @@ impl ConnectError {
     }
 }
 
+/// As the JSON that is sent.
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.json())
+    }
+}
+
+impl core::error::Error for ConnectError {}
+
 #[derive(Serialize)]
 struct Refusal<'a, T: ?Sized> {
     message: &'a str,

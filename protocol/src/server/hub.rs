@@ -169,6 +169,11 @@ impl Hub {
         self.names.get(name).copied()
     }
 
+    /// All namespaces with their names, in the order of their ids.
+    pub fn namespaces(&self) -> impl Iterator<Item = (NspId, &Text)> {
+        self.namespaces.iter().map(|namespace| (namespace.id, &namespace.name))
+    }
+
     /// The name of a namespace.
     pub fn namespace_name(&self, id: NspId) -> Option<&Text> {
         self.namespaces.get(id.0 as usize).map(|namespace| &namespace.name)

@@ -1,0 +1,214 @@
+//! What every server has: its configuration, clock, runtime, deadlines, and the way to end it.
+
+use std::{
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use slab::Slab;
+use sockeye_protocol::{Config, Instant, RequestId, Seed};
+
+use crate::{
+    Runtime,
+    layer::Layer,
+    link::Link,
+    runtime::{BoxFuture, Clock, Either, either, lock},
+    signal::Reasons,
+    timers::{TimerTask, Timers},
+};
+
+/// The part of a server that is the same for Socket.IO and Engine.IO.
+pub(crate) struct Core {
+    pub(crate) config: Arc<Config>,
+    pub(crate) timers: Timers,
+    clock: Clock,
+    started: std::time::SystemTime,
+    runtime: OnceLock<Arc<dyn Runtime>>,
+    requests: AtomicU64,
+    pub(crate) gate: Gate,
+    /// Tasks that a shutdown waits for: owners and HTTP connections.
+    pub(crate) tasks: Arc<Tasks>,
+}
+
+impl Core {
+    pub(crate) fn new(config: Config) -> Self {
+        #[expect(clippy::disallowed_methods, reason = "a driver has the clock that the core must not have")]
+        let started = std::time::SystemTime::now();
+        Self {
+            config: Arc::new(config),
+            timers: Timers::default(),
+            clock: Clock::new(),
+            started,
+            runtime: OnceLock::new(),
+            requests: AtomicU64::new(0),
+            gate: Gate::default(),
+            tasks: Arc::default(),
+        }
+    }
+
+    /// Entropy for session ids, from the operating system.
+    pub(crate) fn seed() -> Seed {
+        let mut seed = Seed([0; 32]);
+        if let Err(error) = getrandom::fill(&mut seed.0) {
+            // Ids that can be guessed would open every session to everybody.
+            #[expect(clippy::panic, reason = "there is no safe way to go on")]
+            {
+                panic!("the operating system gives no random bytes: {error}");
+            }
+        }
+        seed
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    /// When an instant of this server's clock was.
+    pub(crate) fn date(&self, at: Instant) -> std::time::SystemTime {
+        self.started.checked_add(at.saturating_duration_since(Instant::ZERO)).unwrap_or(self.started)
+    }
+
+    pub(crate) fn next_request(&self) -> RequestId {
+        RequestId(self.requests.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// The runtime, once something was served on one.
+    pub(crate) fn runtime(&self) -> Option<&Arc<dyn Runtime>> {
+        self.runtime.get()
+    }
+}
+
+/// The first runtime that serves a server also runs its timer.
+pub(crate) fn attach<L: Layer>(layer: &Arc<L>, runtime: &Arc<dyn Runtime>) {
+    let core = layer.core();
+    if core.runtime.set(Arc::clone(runtime)).is_ok() {
+        runtime.spawn(Box::pin(TimerTask::new(layer, Arc::clone(runtime))));
+    }
+}
+
+/// Closes every connection, as [`crate::Server::shutdown`] says.
+pub(crate) async fn shutdown<L: Layer>(layer: &Arc<L>, deadline: Duration) {
+    let core = layer.core();
+    core.gate.close();
+    let now = core.now();
+    for link in layer.links() {
+        link.with(now, |machine, _| crate::layer::Machine::shutdown(machine, now));
+    }
+    let mut idle = Box::pin(core.tasks.idle());
+    match core.runtime() {
+        None => {}
+        Some(runtime) => {
+            if let Either::Right(()) = either(&mut idle, runtime.sleep(deadline)).await {
+                core.gate.kill();
+                layer.links().iter().for_each(|link| kill(link));
+                // The tasks end at their next poll.
+                let _ = either(&mut idle, runtime.sleep(Duration::from_millis(100))).await;
+            }
+        }
+    }
+}
+
+fn kill<M: crate::layer::Machine>(link: &Link<M>) {
+    link.signal.raise(Reasons::KILL);
+}
+
+/// Tells everybody that the server is closing.
+#[derive(Default)]
+pub(crate) struct Gate {
+    closed: AtomicBool,
+    killed: AtomicBool,
+    wakers: Mutex<Slab<Waker>>,
+}
+
+impl Gate {
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn is_killed(&self) -> bool {
+        self.killed.load(Ordering::Acquire)
+    }
+
+    fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    fn kill(&self) {
+        self.killed.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    fn wake(&self) {
+        let wakers: Vec<Waker> = lock(&self.wakers).iter().map(|(_, waker)| waker.clone()).collect();
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Has a task woken when the gate closes, or kills, until it leaves the place that this gives it. To be called
+    /// whenever it is polled.
+    pub(crate) fn register(&self, place: Option<usize>, cx: &Context<'_>) -> usize {
+        let mut wakers = lock(&self.wakers);
+        match place.and_then(|place| Some((place, wakers.get_mut(place)?))) {
+            Some((place, waker)) => {
+                waker.clone_from(cx.waker());
+                place
+            }
+            None => wakers.insert(cx.waker().clone()),
+        }
+    }
+
+    pub(crate) fn leave(&self, place: usize) {
+        let mut wakers = lock(&self.wakers);
+        wakers.try_remove(place);
+        if wakers.is_empty() {
+            *wakers = Slab::new();
+        }
+    }
+}
+
+/// Counts tasks, for those who wait until there are none.
+#[derive(Default)]
+pub(crate) struct Tasks {
+    count: AtomicUsize,
+    waiting: Mutex<Vec<Waker>>,
+}
+
+impl Tasks {
+    pub(crate) fn enter(self: &Arc<Self>) -> Task {
+        self.count.fetch_add(1, Ordering::AcqRel);
+        Task(Arc::clone(self))
+    }
+
+    /// Completes when no task is left.
+    pub(crate) async fn idle(&self) {
+        std::future::poll_fn(|cx| {
+            let mut waiting = lock(&self.waiting);
+            if self.count.load(Ordering::Acquire) == 0 {
+                return Poll::Ready(());
+            }
+            if !waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
+                waiting.push(cx.waker().clone());
+            }
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
+/// One task that runs.
+pub(crate) struct Task(Arc<Tasks>);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        if self.0.count.fetch_sub(1, Ordering::AcqRel) == 1 {
+            lock(&self.0.waiting).drain(..).for_each(Waker::wake);
+        }
+    }
+}
+
+/// Used by whoever holds a [`BoxFuture`] to the end.
+pub(crate) type Sleep = BoxFuture;

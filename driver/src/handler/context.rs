@@ -1,0 +1,25 @@
+//! What there is to extract from.
+
+use crate::{Ack, DisconnectReason, Socket, Text, handler::RawArgs};
+
+/// An event that arrived.
+#[derive(Clone, Debug)]
+pub struct EventContext {
+    pub(crate) socket: Socket,
+    pub(crate) name: Text,
+    pub(crate) args: RawArgs,
+    pub(crate) ack: Option<Ack>,
+}
+
+/// A socket that asks to connect, or that has connected.
+#[derive(Clone, Debug)]
+pub struct ConnectContext {
+    pub(crate) socket: Socket,
+}
+
+/// A socket that is about to be gone, or that is.
+#[derive(Clone, Debug)]
+pub struct DisconnectContext {
+    pub(crate) socket: Socket,
+    pub(crate) reason: DisconnectReason,
+}

@@ -1,0 +1,78 @@
+//! What can go wrong in a handler.
+
+use std::{any::Any, fmt};
+
+use crate::{ArgsError, Socket, Text};
+
+/// Any error, for those who only report it.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why a parameter of a handler could not be extracted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExtractError {
+    /// The arguments that the client sent are not what [`Args`](crate::Args) asks for.
+    #[error("arguments: {0}")]
+    Args(#[from] ArgsError),
+}
+
+/// What went wrong in a handler: its connection lives on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HandlerFault {
+    /// A parameter could not be extracted; the handler did not run.
+    #[error(transparent)]
+    Extract(#[from] ExtractError),
+    /// The handler returned an error.
+    #[error("{0}")]
+    Returned(BoxError),
+    /// The handler panicked, with this message.
+    #[error("panicked: {0}")]
+    Panicked(String),
+}
+
+/// A fault, and where it happened: for [`Namespace::on_error`](crate::Namespace::on_error).
+#[derive(Debug)]
+pub struct HandlerError {
+    pub(crate) socket: Socket,
+    pub(crate) event: Option<Text>,
+    pub(crate) fault: HandlerFault,
+}
+
+impl HandlerError {
+    /// The socket whose event, connection or disconnection was handled.
+    pub fn socket(&self) -> &Socket {
+        &self.socket
+    }
+
+    /// The event's name; `None` for a handler of connections or disconnections.
+    pub fn event(&self) -> Option<&str> {
+        self.event.as_deref()
+    }
+
+    /// What went wrong.
+    pub fn fault(&self) -> &HandlerFault {
+        &self.fault
+    }
+}
+
+impl fmt::Display for HandlerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (socket, namespace) = (self.socket.id(), self.socket.namespace());
+        match &self.event {
+            Some(event) => write!(f, "handler of {event:?} (socket {socket} of {namespace}): {}", self.fault),
+            None => write!(f, "handler (socket {socket} of {namespace}): {}", self.fault),
+        }
+    }
+}
+
+impl std::error::Error for HandlerError {}
+
+/// The message of a panic.
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
+    match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
+        (Some(text), _) => (*text).to_owned(),
+        (None, Some(text)) => text.clone(),
+        (None, None) => String::from("not a text"),
+    }
+}

@@ -1,0 +1,138 @@
+//! Parameters of handlers.
+
+use serde::de::DeserializeOwned;
+
+use super::{ConnectContext, DisconnectContext, EventContext, ExtractError};
+use crate::{Ack, DisconnectReason, Handshake, Socket, Text, Value};
+
+pub use sockeye_protocol::socket::Args as RawArgs;
+
+/// Something that a handler may have as a parameter, where `C` is handled and `S` is the namespace's state.
+///
+/// | parameter | what | of which handlers |
+/// | --- | --- | --- |
+/// | [`Socket`] | who it is about | all |
+/// | [`Handshake`] | how the client came | all |
+/// | [`State<S>`](struct@State) | the state given with [`with_state`](crate::Namespace::with_state) | all |
+/// | [`Args<T>`] | the arguments, as a tuple or the first alone | events |
+/// | [`Values`], [`RawArgs`] | the arguments, whatever they are | events |
+/// | [`EventName`] | the event's name | events |
+/// | [`Ack`], `Option<Ack>` | with which to acknowledge | events |
+/// | [`DisconnectReason`] | why | disconnections |
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be extracted from `{C}` with the state `{S}`",
+    note = "events have `Socket`, `Args<T>`, `Values`, `RawArgs`, `EventName`, `Ack`, `Option<Ack>`, `Handshake`, \
+            `State<S>`; connections `Socket`, `Handshake`, `State<S>`; disconnections also `DisconnectReason`",
+    note = "`State<S>` must be the `S` of `Namespace::with_state`"
+)]
+pub trait Extract<C, S>: Sized {
+    /// Takes it out.
+    ///
+    /// # Errors
+    ///
+    /// It is not there, or is something else.
+    fn extract(context: &C, state: &S) -> Result<Self, ExtractError>;
+}
+
+/// The arguments of an event: a tuple takes them in turn, anything else the first one. What is too many is ignored; what
+/// is missing is an error, unless it is an `Option`. [`bytes::Bytes`] takes binary.
+///
+/// ```
+/// # use bytes::Bytes;
+/// # use sockeye_driver::{Args, Config, Server};
+/// # #[derive(serde::Deserialize)] struct Position { x: f64, y: f64 }
+/// # let io = Server::new(Config::default());
+/// io.on("move", async |Args((Position { x, y }, speed)): Args<(Position, Option<f64>)>| {
+///     println!("to {x}, {y} at {speed:?}");
+/// });
+/// io.on("upload", async |Args(file): Args<Bytes>| println!("{} bytes", file.len()));
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Args<T>(pub T);
+
+/// The arguments of an event as values, binary included.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Values(pub Vec<Value>);
+
+/// The name of an event.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EventName(pub Text);
+
+/// A clone of the state that the handler's namespace was [given](crate::Namespace::with_state).
+///
+/// ```
+/// # use std::sync::{Arc, Mutex};
+/// # use sockeye_driver::{Args, Config, Server, State};
+/// # let io = Server::new(Config::default());
+/// type Log = Arc<Mutex<Vec<String>>>;
+/// io.of("/").with_state(Log::default()).on("log", async |State(log): State<Log>, Args(line): Args<String>| {
+///     log.lock().unwrap().push(line);
+/// });
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct State<S>(pub S);
+
+macro_rules! extract_everywhere {
+    ($($context:ty),*) => {$(
+        impl<S> Extract<$context, S> for Socket {
+            fn extract(context: &$context, _: &S) -> Result<Self, ExtractError> {
+                Ok(context.socket.clone())
+            }
+        }
+
+        impl<S> Extract<$context, S> for Handshake {
+            fn extract(context: &$context, _: &S) -> Result<Self, ExtractError> {
+                Ok(context.socket.handshake())
+            }
+        }
+
+        impl<S: Clone> Extract<$context, S> for State<S> {
+            fn extract(_: &$context, state: &S) -> Result<Self, ExtractError> {
+                Ok(Self(state.clone()))
+            }
+        }
+    )*};
+}
+extract_everywhere!(EventContext, ConnectContext, DisconnectContext);
+
+impl<S, T: DeserializeOwned> Extract<EventContext, S> for Args<T> {
+    fn extract(context: &EventContext, _: &S) -> Result<Self, ExtractError> {
+        Ok(Self(context.args.deserialize()?))
+    }
+}
+
+impl<S> Extract<EventContext, S> for Values {
+    fn extract(context: &EventContext, _: &S) -> Result<Self, ExtractError> {
+        Ok(Self(context.args.to_values()?))
+    }
+}
+
+impl<S> Extract<EventContext, S> for RawArgs {
+    fn extract(context: &EventContext, _: &S) -> Result<Self, ExtractError> {
+        Ok(context.args.clone())
+    }
+}
+
+impl<S> Extract<EventContext, S> for EventName {
+    fn extract(context: &EventContext, _: &S) -> Result<Self, ExtractError> {
+        Ok(Self(context.name.clone()))
+    }
+}
+
+impl<S> Extract<EventContext, S> for Ack {
+    fn extract(context: &EventContext, _: &S) -> Result<Self, ExtractError> {
+        Ok(context.ack.clone().unwrap_or_default())
+    }
+}
+
+impl<S> Extract<EventContext, S> for Option<Ack> {
+    fn extract(context: &EventContext, _: &S) -> Result<Self, ExtractError> {
+        Ok(context.ack.clone())
+    }
+}
+
+impl<S> Extract<DisconnectContext, S> for DisconnectReason {
+    fn extract(context: &DisconnectContext, _: &S) -> Result<Self, ExtractError> {
+        Ok(context.reason)
+    }
+}

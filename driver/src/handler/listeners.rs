@@ -1,0 +1,155 @@
+//! Who listens to what: the tables of a namespace and of a socket.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use super::{Call, ConnectContext, DisconnectContext, EventContext, HandlerError};
+use crate::Event;
+
+/// Names one registered listener, for `off`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ListenerId(u64);
+
+impl ListenerId {
+    fn next() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// Something that listens.
+pub(crate) struct Listener<F: ?Sized> {
+    id: ListenerId,
+    /// For `once`: set by the event that it takes.
+    spent: Option<AtomicBool>,
+    pub(crate) call: Arc<F>,
+}
+
+impl<F: ?Sized> Listener<F> {
+    /// Whether this one is to be called now.
+    pub(crate) fn claim(&self) -> bool {
+        self.spent.as_ref().is_none_or(|spent| !spent.swap(true, Ordering::AcqRel))
+    }
+
+    pub(crate) fn is_once(&self) -> bool {
+        self.spent.is_some()
+    }
+
+    pub(crate) fn id(&self) -> ListenerId {
+        self.id
+    }
+}
+
+/// Listeners in the order in which they were registered. Whoever calls them holds the list, and no lock.
+pub(crate) type List<F> = Arc<[Arc<Listener<F>>]>;
+
+pub(crate) type OnAny = dyn Fn(&Event) + Send + Sync;
+pub(crate) type OnError = dyn Fn(&HandlerError) + Send + Sync;
+
+/// All that can be listened to.
+#[derive(Default)]
+pub(crate) struct Table {
+    pub(crate) events: BTreeMap<String, List<Call<EventContext>>>,
+    pub(crate) any: List<OnAny>,
+    pub(crate) outgoing: List<OnAny>,
+    pub(crate) middlewares: List<Call<ConnectContext>>,
+    pub(crate) connect: List<Call<ConnectContext>>,
+    pub(crate) disconnecting: List<Call<DisconnectContext>>,
+    pub(crate) disconnect: List<Call<DisconnectContext>>,
+    pub(crate) error: List<OnError>,
+}
+
+/// A table that may change at any time.
+#[derive(Default)]
+pub(crate) struct Listeners(RwLock<Table>);
+
+impl Listeners {
+    pub(crate) fn read<T>(&self, read: impl FnOnce(&Table) -> T) -> T {
+        read(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Table) -> T) -> T {
+        change(&mut self.0.write().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Adds a listener to one of the lists.
+    pub(crate) fn add<F: ?Sized>(&self, list: impl FnOnce(&mut Table) -> &mut List<F>, call: Arc<F>) -> ListenerId {
+        let id = ListenerId::next();
+        self.change(|table| push(list(table), Listener { id, spent: None, call }));
+        id
+    }
+
+    /// Adds a listener to an event.
+    pub(crate) fn on(&self, event: &str, once: bool, call: Arc<Call<EventContext>>) -> ListenerId {
+        let id = ListenerId::next();
+        let spent = once.then(|| AtomicBool::new(false));
+        self.change(|table| {
+            if !table.events.contains_key(event) {
+                table.events.insert(event.to_owned(), List::default());
+            }
+            if let Some(list) = table.events.get_mut(event) {
+                push(list, Listener { id, spent, call });
+            }
+        });
+        id
+    }
+
+    pub(crate) fn of(&self, event: &str) -> Option<List<Call<EventContext>>> {
+        self.read(|table| table.events.get(event).cloned())
+    }
+
+    /// Removes a listener from whichever list it is in. Whether it was there.
+    pub(crate) fn off(&self, id: ListenerId) -> bool {
+        self.change(|table| {
+            let mut found = false;
+            table.events.retain(|_, list| {
+                found |= remove(list, id);
+                !list.is_empty()
+            });
+            found
+                || remove(&mut table.any, id)
+                || remove(&mut table.outgoing, id)
+                || remove(&mut table.middlewares, id)
+                || remove(&mut table.connect, id)
+                || remove(&mut table.disconnecting, id)
+                || remove(&mut table.disconnect, id)
+                || remove(&mut table.error, id)
+        })
+    }
+
+    /// Removes all listeners of an event. How many there were.
+    pub(crate) fn off_all(&self, event: &str) -> usize {
+        self.change(|table| table.events.remove(event).map_or(0, |list| list.len()))
+    }
+
+    /// Forgets everything, and with it what the listeners captured.
+    pub(crate) fn clear(&self) {
+        let table = self.change(std::mem::take);
+        // Dropped without the lock: what was captured may do anything when it goes.
+        drop(table);
+    }
+}
+
+impl fmt::Debug for Listeners {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.read(|table| f.debug_set().entries(table.events.keys()).finish())
+    }
+}
+
+fn push<F: ?Sized>(list: &mut List<F>, listener: Listener<F>) {
+    *list = list.iter().cloned().chain([Arc::new(listener)]).collect();
+}
+
+fn remove<F: ?Sized>(list: &mut List<F>, id: ListenerId) -> bool {
+    let found = list.iter().any(|listener| listener.id == id);
+    if found {
+        *list = list.iter().filter(|listener| listener.id != id).cloned().collect();
+    }
+    found
+}

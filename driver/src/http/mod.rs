@@ -1,0 +1,138 @@
+//! HTTP requests: to the machine they belong to, and back.
+
+mod connection;
+mod exchange;
+
+use std::{io, net::SocketAddr, sync::Arc};
+
+use bytes::Bytes;
+use http_body::Body as HttpBody;
+use http_body_util::Full;
+use sockeye_protocol::http as core_http;
+
+pub(crate) use self::{
+    connection::serve_connection,
+    exchange::{Exchange, Upgraded},
+};
+use crate::{
+    Runtime, Stream,
+    layer::{Layer, Machine as _, Route},
+    runtime::BoxFuture,
+};
+
+/// The body of every response.
+pub type Body = Full<Bytes>;
+
+/// How somebody else's HTTP server gives the byte stream of a request away: called before a 101 is returned, with the
+/// request; the future resolves behind it, with the stream and the bytes that were read behind the request's head.
+pub type Upgrader<B> = fn(&mut http::Request<B>) -> BoxFuture<io::Result<(Box<dyn Stream>, Bytes)>>;
+
+/// The other end of an HTTP connection, for [`Handshake`](crate::Handshake).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Peer {
+    /// Its address, if it is known.
+    pub address: Option<SocketAddr>,
+    /// Whether it came through TLS.
+    pub secure: bool,
+}
+
+/// What has become of a request that may be ours.
+pub(crate) enum Routed<L: Layer, B> {
+    /// Its path is not.
+    NotFound(http::Request<B>),
+    /// It is answered already.
+    Answered(http::Response<Body>),
+    /// A machine has it.
+    Exchange(Exchange<L, B>),
+}
+
+/// Hands a request to the machine that it belongs to.
+pub(crate) fn route<L: Layer, B: HttpBody>(layer: &Arc<L>, request: http::Request<B>, peer: Peer) -> Routed<L, B> {
+    let headers: Vec<(&str, &[u8])> =
+        request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+    let head = core_http::Request {
+        method: request.method().as_str(),
+        target: request.uri().path_and_query().map_or("", |target| target.as_str()),
+        headers: &headers,
+        peer: peer.address,
+        secure: peer.secure,
+    };
+    let core = layer.core();
+    let now = core.now();
+    let (link, opened) = match layer.route(now, &head) {
+        Route::NotFound => {
+            drop(headers);
+            return Routed::NotFound(request);
+        }
+        Route::Response(response) => return Routed::Answered(encode(response)),
+        Route::Existing(link) => (link, false),
+        Route::Open(link) => (link, true),
+    };
+    let id = core.next_request();
+    let whole = request.body().is_end_stream();
+    let body = if whole { core_http::Body::EMPTY } else { core_http::Body::Pending };
+    let mut locked = link.lock(now);
+    let receiver = locked.await_answer(id);
+    match locked.machine() {
+        Some(machine) => machine.handle_request(now, id, &head, body),
+        // Gone since it was routed.
+        None => return Routed::Answered(encode(sockeye_protocol::engine::gone(&core.config, &head, !whole))),
+    }
+    drop(locked);
+    drop(headers);
+    let body = (!whole).then(|| request.into_body());
+    Routed::Exchange(Exchange::new(Arc::clone(layer), link, id, receiver, body, opened))
+}
+
+/// A response of the core for an HTTP library.
+pub(crate) fn encode(response: core_http::Response) -> http::Response<Body> {
+    let mut encoded = http::Response::new(Full::new(response.body));
+    *encoded.status_mut() = http::StatusCode::from_u16(response.status).unwrap_or_default();
+    for (name, value) in response.headers {
+        // Something in a value that cannot stand in a header is not sent at all.
+        if let (Ok(name), Ok(value)) =
+            (http::HeaderName::from_bytes(name.as_bytes()), http::HeaderValue::from_str(&value))
+        {
+            encoded.headers_mut().append(name, value);
+        }
+    }
+    encoded
+}
+
+/// The answer without anybody to give it: the server is going away.
+pub(crate) fn unavailable() -> http::Response<Body> {
+    encode(core_http::Response::status(503).closing())
+}
+
+/// Answers a request of somebody else's HTTP server, or gives it back.
+pub(crate) fn mounted<L: Layer, B>(
+    layer: &Arc<L>,
+    runtime: &Arc<dyn Runtime>,
+    mut request: http::Request<B>,
+    peer: Peer,
+    upgrader: Upgrader<B>,
+) -> Result<BoxFuture<http::Response<Body>>, http::Request<B>>
+where
+    B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
+{
+    let stream = request.headers().contains_key(http::header::UPGRADE).then(|| upgrader(&mut request));
+    let exchange = match route(layer, request, peer) {
+        Routed::NotFound(request) => return Err(request),
+        Routed::Answered(response) => return Ok(Box::pin(std::future::ready(response))),
+        Routed::Exchange(exchange) => exchange,
+    };
+    let runtime = Arc::clone(runtime);
+    Ok(Box::pin(async move {
+        let (response, upgraded) = exchange.await;
+        if let (Some(upgraded), Some(stream)) = (upgraded, stream) {
+            // Behind the answer, which must be written first.
+            runtime.spawn(Box::pin(async move {
+                match stream.await {
+                    Ok((stream, read)) => upgraded.attach(stream, read),
+                    Err(error) => tracing::debug!(%error, "no byte stream after the 101"),
+                }
+            }));
+        }
+        response
+    }))
+}

@@ -1,0 +1,216 @@
+//! What an owner task and everybody else share of a connection.
+
+use std::{
+    mem,
+    sync::{
+        Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::Waker,
+};
+
+use bytes::Bytes;
+use futures_channel::oneshot;
+use sockeye_protocol::{ConnKey, Instant, RequestId, TransportId, http::Response, server::Stats};
+
+use crate::{
+    Stream,
+    layer::{Machine, Output},
+    runtime::lock,
+    signal::{Reasons, Signal},
+};
+
+/// One connection, as everybody but its owner sees it: the machine behind a lock, and mail.
+///
+/// Whoever holds the hub's lock may put mail here (lock order: hub, then mail); whoever holds the machine's lock takes
+/// it out (machine, then mail). Nobody takes the hub's lock while holding either.
+pub(crate) struct Link<M: Machine> {
+    pub(crate) key: ConnKey,
+    pub(crate) signal: Signal,
+    state: Mutex<State<M>>,
+    mail: Mutex<Mail<M>>,
+    /// Whether letters wait, so that nobody takes the lock in vain.
+    has_letters: AtomicBool,
+}
+
+struct State<M: Machine> {
+    /// Gone once the connection is drained.
+    machine: Option<M>,
+    rest: Rest<M>,
+}
+
+/// What the machine's lock guards beside the machine.
+pub(crate) struct Rest<M: Machine> {
+    pub(crate) beside: M::Beside,
+    waiting: Vec<(RequestId, oneshot::Sender<Answer>)>,
+    /// Tasks that wait for the send queue to drain, or for the peer to be read from again.
+    pub(crate) room: Vec<Waker>,
+    /// The peer is not read from.
+    pub(crate) withheld: bool,
+    /// Something was sent since the owner looked.
+    pub(crate) progress: bool,
+}
+
+/// The answer to a request.
+pub(crate) struct Answer {
+    pub(crate) response: Response,
+    /// The byte stream becomes this WebSocket.
+    pub(crate) upgrade: Option<TransportId>,
+}
+
+struct Mail<M: Machine> {
+    letters: Vec<M::Letter>,
+    streams: Vec<Attached>,
+}
+
+/// A byte stream that became a WebSocket.
+pub(crate) struct Attached {
+    pub(crate) transport: TransportId,
+    pub(crate) stream: Box<dyn Stream>,
+    /// What was read behind the request.
+    pub(crate) read: Bytes,
+}
+
+impl<M: Machine> Link<M> {
+    pub(crate) fn new(key: ConnKey, machine: M) -> Self {
+        Self {
+            key,
+            signal: Signal::new(),
+            state: Mutex::new(State {
+                machine: Some(machine),
+                rest: Rest {
+                    beside: M::Beside::default(),
+                    waiting: Vec::new(),
+                    room: Vec::new(),
+                    withheld: false,
+                    progress: false,
+                },
+            }),
+            mail: Mutex::new(Mail { letters: Vec::new(), streams: Vec::new() }),
+            has_letters: AtomicBool::new(false),
+        }
+    }
+
+    /// Gives the machine something to do, behind all mail that came before, and wakes the owner to see to the rest.
+    /// `None` if the connection is gone.
+    pub(crate) fn with<T>(&self, now: Instant, act: impl FnOnce(&mut M, &mut Rest<M>) -> T) -> Option<T> {
+        let done = self.lock(now).act(act)?;
+        self.signal.raise(Reasons::MACHINE);
+        Some(done)
+    }
+
+    /// Looks at the machine.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&M) -> T) -> Option<T> {
+        lock(&self.state).machine.as_ref().map(look)
+    }
+
+    /// The machine's lock, with all mail delivered.
+    pub(crate) fn lock(&self, now: Instant) -> Locked<'_, M> {
+        let mut state = lock(&self.state);
+        if self.has_letters.load(Ordering::Acquire) {
+            let letters = {
+                let mut mail = lock(&self.mail);
+                self.has_letters.store(false, Ordering::Release);
+                mem::take(&mut mail.letters)
+            };
+            if let Some(machine) = &mut state.machine {
+                letters.into_iter().for_each(|letter| machine.handle_letter(now, letter));
+            }
+        }
+        Locked(state)
+    }
+
+    /// Puts a letter into the mail. The waker is to be called once no lock is held.
+    pub(crate) fn post(&self, letter: M::Letter) -> Option<Waker> {
+        {
+            let mut mail = lock(&self.mail);
+            mail.letters.push(letter);
+            self.has_letters.store(true, Ordering::Release);
+        }
+        self.signal.raise_quietly(Reasons::MAIL)
+    }
+
+    /// Hands over the byte stream of a WebSocket.
+    pub(crate) fn attach(&self, attached: Attached) {
+        lock(&self.mail).streams.push(attached);
+        self.signal.raise(Reasons::MAIL);
+    }
+
+    pub(crate) fn take_attached(&self) -> Vec<Attached> {
+        mem::take(&mut lock(&self.mail).streams)
+    }
+
+    /// What the connection holds.
+    pub(crate) fn stats(&self) -> Stats {
+        let mut stats = self.look(M::stats).unwrap_or_default();
+        stats.waiting = stats.waiting.saturating_add(lock(&self.mail).letters.len());
+        stats
+    }
+}
+
+/// The machine's lock.
+pub(crate) struct Locked<'a, M: Machine>(MutexGuard<'a, State<M>>);
+
+impl<M: Machine> Locked<'_, M> {
+    pub(crate) fn machine(&mut self) -> Option<&mut M> {
+        self.0.machine.as_mut()
+    }
+
+    pub(crate) fn rest(&mut self) -> &mut Rest<M> {
+        &mut self.0.rest
+    }
+
+    pub(crate) fn act<T>(&mut self, act: impl FnOnce(&mut M, &mut Rest<M>) -> T) -> Option<T> {
+        let State { machine, rest } = &mut *self.0;
+        machine.as_mut().map(|machine| act(machine, rest))
+    }
+
+    /// What the machine says next, answers to requests excepted, which are given here.
+    pub(crate) fn poll_output(&mut self) -> Option<Output<M::Said>> {
+        loop {
+            match self.0.machine.as_mut()?.poll_output()? {
+                Output::Respond { id, response } => self.answer(id, Answer { response, upgrade: None }),
+                Output::Upgrade { id, response, transport } => {
+                    self.answer(id, Answer { response, upgrade: Some(transport) });
+                }
+                output => return Some(output),
+            }
+        }
+    }
+
+    /// Who waits for the answer to a request.
+    pub(crate) fn await_answer(&mut self, id: RequestId) -> oneshot::Receiver<Answer> {
+        let (sender, receiver) = oneshot::channel();
+        self.0.rest.waiting.push((id, sender));
+        receiver
+    }
+
+    pub(crate) fn forget_request(&mut self, id: RequestId) {
+        self.0.rest.waiting.retain(|(other, _)| *other != id);
+    }
+
+    /// Gives up the machine, and what would wait for it.
+    pub(crate) fn close(&mut self) -> Option<M> {
+        self.0.rest.waiting = Vec::new();
+        self.0.rest.room.drain(..).for_each(Waker::wake);
+        self.0.rest.beside = M::Beside::default();
+        self.0.machine.take()
+    }
+
+    fn answer(&mut self, id: RequestId, answer: Answer) {
+        self.0.rest.progress = true;
+        let Some(index) = self.0.rest.waiting.iter().position(|(other, _)| *other == id) else { return };
+        let (_, sender) = self.0.rest.waiting.swap_remove(index);
+        if self.0.rest.waiting.is_empty() {
+            self.0.rest.waiting = Vec::new();
+        }
+        if let Err(lost) = sender.send(answer)
+            && let Some(transport) = lost.upgrade
+            && let Some(machine) = &mut self.0.machine
+        {
+            // Whoever asked has gone: the byte stream never comes.
+            let now = Instant::ZERO;
+            machine.handle_eof(now, transport);
+        }
+    }
+}

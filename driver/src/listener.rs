@@ -1,0 +1,191 @@
+//! Accepting connections, and shutting down.
+
+use std::{
+    fmt,
+    future::Future,
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use crate::{
+    BoxFuture, Peer, Runtime, Stream,
+    core::{self, Sleep, Task},
+    http::serve_connection,
+    layer::Layer,
+    runtime::{Either, either},
+};
+
+/// Where connections come from. A runtime crate implements it for its TCP listener, with and without TLS.
+pub trait Listener: Send + Unpin + 'static {
+    /// A byte stream that is ready for HTTP.
+    type Stream: Stream;
+    /// What makes it out of an accepted connection: the TLS handshake. Its time is limited by
+    /// [`Limits::header_timeout`](crate::Limits::header_timeout); dropping it closes the connection.
+    type Handshake: Future<Output = io::Result<Self::Stream>> + Send + 'static;
+
+    /// Accepts the next connection, with its peer's address. An error is not the end: it concerns that connection, or
+    /// the moment (no descriptor is left); the driver waits a little and asks again.
+    fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<io::Result<(Self::Handshake, SocketAddr)>>;
+
+    /// The address that it listens on.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says.
+    fn local_addr(&self) -> io::Result<SocketAddr>;
+
+    /// Whether its connections are encrypted ([`Handshake::secure`](crate::Handshake::secure)).
+    fn is_secure(&self) -> bool {
+        false
+    }
+}
+
+/// A server that listens. Dropping this does not stop it.
+#[derive(Clone)]
+pub struct Listening {
+    address: SocketAddr,
+    stop: Arc<dyn Stop>,
+}
+
+/// A server of either kind.
+trait Stop: Send + Sync {
+    fn shutdown(self: Arc<Self>, deadline: Duration) -> BoxFuture;
+    fn closed(self: Arc<Self>) -> BoxFuture;
+}
+
+struct Stoppable<L>(Arc<L>);
+
+impl<L: Layer> Stop for Stoppable<L> {
+    fn shutdown(self: Arc<Self>, deadline: Duration) -> BoxFuture {
+        Box::pin(async move { core::shutdown(&self.0, deadline).await })
+    }
+
+    fn closed(self: Arc<Self>) -> BoxFuture {
+        Box::pin(async move { self.0.core().tasks.idle().await })
+    }
+}
+
+impl Listening {
+    /// The address that it listens on, with the port that the operating system chose if port 0 was asked for.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Shuts the server down: see [`Server::shutdown`](crate::Server::shutdown).
+    pub async fn shutdown(&self, deadline: Duration) {
+        Arc::clone(&self.stop).shutdown(deadline).await;
+    }
+
+    /// Completes once the server was shut down, and nothing is left of its connections.
+    pub async fn closed(&self) {
+        Arc::clone(&self.stop).closed().await;
+    }
+}
+
+impl fmt::Debug for Listening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listening").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+/// Serves what a listener accepts, in tasks of the runtime.
+pub(crate) fn listen<L: Layer, T: Listener>(
+    layer: &Arc<L>,
+    runtime: Arc<dyn Runtime>,
+    listener: T,
+) -> io::Result<Listening> {
+    let address = listener.local_addr()?;
+    core::attach(layer, &runtime);
+    let task = layer.core().tasks.enter();
+    let accepting = Accepting {
+        layer: Arc::clone(layer),
+        runtime: Arc::clone(&runtime),
+        listener,
+        pause: None,
+        gate: None,
+        _task: task,
+    };
+    runtime.spawn(Box::pin(accepting));
+    Ok(Listening { address, stop: Arc::new(Stoppable(Arc::clone(layer))) })
+}
+
+/// How long to wait when nothing can be accepted at the moment.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Connections accepted before other tasks get their turn.
+const BATCH: usize = 32;
+
+/// The task that accepts connections until the server closes.
+struct Accepting<L: Layer, T> {
+    layer: Arc<L>,
+    runtime: Arc<dyn Runtime>,
+    listener: T,
+    pause: Option<Sleep>,
+    gate: Option<usize>,
+    _task: Task,
+}
+
+impl<L: Layer, T: Listener> Future for Accepting<L, T> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        let gate = &this.layer.core().gate;
+        this.gate = Some(gate.register(this.gate, cx));
+        for _ in 0..BATCH {
+            if gate.is_closed() {
+                return Poll::Ready(());
+            }
+            if let Some(pause) = &mut this.pause {
+                if pause.as_mut().poll(cx).is_pending() {
+                    return Poll::Pending;
+                }
+                this.pause = None;
+            }
+            match this.listener.poll_accept(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok((handshake, address))) => {
+                    let peer = Peer { address: Some(address), secure: this.listener.is_secure() };
+                    this.runtime.spawn(Box::pin(serve(Arc::clone(&this.layer), handshake, peer)));
+                }
+                Poll::Ready(Err(error)) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    this.pause = Some(this.runtime.sleep(PAUSE));
+                }
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl<L: Layer, T> Drop for Accepting<L, T> {
+    fn drop(&mut self) {
+        if let Some(place) = self.gate {
+            self.layer.core().gate.leave(place);
+        }
+    }
+}
+
+/// One connection, from its TLS handshake on.
+async fn serve<L: Layer, S: Stream>(layer: Arc<L>, handshake: impl Future<Output = io::Result<S>> + Send, peer: Peer) {
+    let core = layer.core();
+    let stream = if peer.secure {
+        let Some(runtime) = core.runtime() else { return };
+        let deadline = runtime.sleep(core.config.limits.header_timeout);
+        match either(Box::pin(handshake), deadline).await {
+            Either::Left(stream) => stream,
+            Either::Right(()) => return,
+        }
+    } else {
+        handshake.await
+    };
+    match stream {
+        Ok(stream) => serve_connection(&layer, stream, peer).await,
+        Err(error) => tracing::debug!(%error, ?peer, "no TLS"),
+    }
+}

@@ -1,0 +1,396 @@
+//! The task that owns one session: it alone reads, hands what it read to the machine, runs handlers, and writes.
+
+use std::{
+    cell::RefCell,
+    future::Future,
+    io::{self, IoSlice},
+    mem,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
+
+use bytes::{Buf as _, BytesMut};
+use hyper::rt::ReadBuf;
+use sockeye_protocol::{Instant, TransportId};
+
+use crate::{
+    Stream,
+    core::Task,
+    layer::{Layer, Machine, Output, Ownership, Seats},
+    link::Link,
+    signal::Reasons,
+};
+
+/// Bytes of one read. Lent for the time of a poll, so that no connection holds a buffer.
+const SCRATCH: usize = 64 * 1024;
+
+/// Reads up to this size are copied into a buffer that is used again and again; larger ones get memory of their own,
+/// since their messages may keep it.
+const LENT: usize = 16 * 1024;
+
+/// Rounds of reading, handling and writing before other tasks get their turn.
+const ROUNDS: usize = 16;
+
+/// Slices of one vectored write.
+const SLICES: usize = 32;
+
+/// No deadline is armed.
+const NEVER: Instant = Instant::from_micros(u64::MAX);
+
+/// One session's task. It holds the byte streams; the machine is behind the lock of its [`Link`], for those who emit.
+pub(crate) struct Owner<L: Layer> {
+    layer: Arc<L>,
+    link: Arc<Link<L::Machine>>,
+    seats: L::Seats,
+    streams: Vec<Transport>,
+    /// The earliest entry among the timers.
+    armed: Instant,
+    withheld: bool,
+    drained: bool,
+    _task: Task,
+}
+
+struct Transport {
+    id: TransportId,
+    stream: Box<dyn Stream>,
+    /// Everything is to be written, then the stream is to be closed.
+    shutdown: bool,
+    /// Bytes were written that the stream may hold back (TLS does).
+    flush: bool,
+    ended: bool,
+}
+
+impl<L: Layer> Owner<L> {
+    /// The owner of a connection whose first request was handed to the machine. What there is to say about it is said
+    /// at once: a handshake needs no task switch.
+    pub(crate) fn new(layer: Arc<L>, link: Arc<Link<L::Machine>>, now: Instant) -> Self {
+        let _task = layer.core().tasks.enter();
+        let mut owner = Self {
+            layer,
+            link,
+            seats: L::Seats::default(),
+            streams: Vec::new(),
+            armed: NEVER,
+            withheld: false,
+            drained: false,
+            _task,
+        };
+        owner.drain(None, now);
+        owner
+    }
+
+    /// Everything that the machine has to say.
+    fn drain(&mut self, mut cx: Option<&mut Context<'_>>, now: Instant) {
+        while !self.drained {
+            let output = self.link.lock(now).poll_output();
+            match output {
+                None => break,
+                Some(Output::Said(said)) => {
+                    let owner = Ownership { layer: &self.layer, link: &self.link, now };
+                    self.seats.handle(&owner, cx.as_deref_mut(), said);
+                }
+                Some(Output::Shutdown(transport)) => match self.stream(transport) {
+                    Some(stream) => stream.shutdown = true,
+                    None => self.ended(transport),
+                },
+                Some(Output::Abort(transport)) => {
+                    self.streams.retain(|stream| stream.id != transport);
+                    self.ended(transport);
+                }
+                Some(Output::Respond { .. } | Output::Upgrade { .. }) => {}
+            }
+        }
+    }
+
+    fn ended(&self, transport: TransportId) {
+        let now = self.layer.core().now();
+        if let Some(machine) = self.link.lock(now).machine() {
+            machine.handle_eof(now, transport);
+        }
+    }
+
+    fn stream(&mut self, transport: TransportId) -> Option<&mut Transport> {
+        self.streams.iter_mut().find(|stream| stream.id == transport)
+    }
+
+    fn take_attached(&mut self) {
+        for attached in self.link.take_attached() {
+            let stream = Transport {
+                id: attached.transport,
+                stream: attached.stream,
+                shutdown: false,
+                flush: false,
+                ended: false,
+            };
+            self.streams.reserve_exact(1);
+            self.streams.push(stream);
+            if !attached.read.is_empty() {
+                let now = self.layer.core().now();
+                let mut read = BytesMut::from(&attached.read[..]);
+                if let Some(machine) = self.link.lock(now).machine() {
+                    machine.handle_bytes(now, attached.transport, &mut read);
+                }
+            }
+        }
+    }
+
+    /// Reads once from each stream that has something. Whether any had.
+    fn read(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        let mut any = false;
+        for transport in &mut self.streams {
+            match read(&mut *transport.stream, cx, |bytes| {
+                if let Some(machine) = self.link.lock(now).machine() {
+                    machine.handle_bytes(now, transport.id, bytes);
+                }
+            }) {
+                Poll::Pending => {}
+                Poll::Ready(Ok(count)) if count > 0 => any = true,
+                Poll::Ready(_) => {
+                    transport.ended = true;
+                    any = true;
+                }
+            }
+        }
+        self.reap();
+        any
+    }
+
+    /// Writes what there is to write, ends what is to end, and looks at what has become of the machine.
+    fn write(&mut self, cx: &mut Context<'_>, now: Instant) -> After {
+        let mut locked = self.link.lock(now);
+        let Some(machine) = locked.machine() else { return After { ended: false, drained: true } };
+        let mut progress = false;
+        for transport in &mut self.streams {
+            // A queue that is gone has nothing more to send.
+            let written = match machine.transmit(transport.id) {
+                Some(queue) => {
+                    let before = queue.remaining();
+                    let written = write(transport, cx, queue);
+                    progress |= queue.remaining() < before;
+                    written
+                }
+                None => Poll::Ready(Ok(())),
+            };
+            match written {
+                Poll::Ready(Ok(())) if transport.flush || transport.shutdown => transport.finish(cx),
+                Poll::Ready(Err(_)) => transport.ended = true,
+                _ => {}
+            }
+        }
+        let withheld = !machine.wants_read() || self.seats.is_full();
+        if self.withheld != withheld {
+            self.withheld = withheld;
+            // Suspends the deadline of the pong that may wait where nobody reads.
+            machine.handle_withheld(now, withheld);
+        }
+        let drained = machine.is_drained();
+        let rest = locked.rest();
+        progress |= mem::take(&mut rest.progress) || (rest.withheld && !withheld);
+        rest.withheld = withheld;
+        let waiting = if progress { mem::take(&mut rest.room) } else { Vec::new() };
+        drop(locked);
+        waiting.into_iter().for_each(Waker::wake);
+        After { ended: self.reap(), drained }
+    }
+
+    /// Reports the streams that have ended, and drops them. Whether any had.
+    fn reap(&mut self) -> bool {
+        let mut any = false;
+        while let Some(index) = self.streams.iter().position(|stream| stream.ended) {
+            let transport = self.streams.swap_remove(index);
+            drop(transport.stream);
+            self.ended(transport.id);
+            any = true;
+        }
+        any
+    }
+
+    /// Hands a deadline that has come to the machine. Whether there was one.
+    fn tick(&mut self, now: Instant) -> bool {
+        if now < self.armed {
+            return false;
+        }
+        self.armed = NEVER;
+        let mut locked = self.link.lock(now);
+        let due = locked.machine().is_some_and(|machine| {
+            let due = machine.poll_timeout().is_some_and(|at| at <= now);
+            if due {
+                machine.handle_timeout(now);
+            }
+            due
+        });
+        due
+    }
+
+    fn arm(&mut self) {
+        let deadline = self.link.look(L::Machine::poll_timeout).flatten();
+        if let Some(deadline) = deadline
+            && deadline < self.armed
+        {
+            self.armed = deadline;
+            self.layer.core().timers.add(deadline, self.link.key);
+        }
+    }
+
+    /// One round: inputs, handlers, outputs. Whether another one may find something.
+    fn round(&mut self, cx: &mut Context<'_>, reasons: Reasons, read: bool) -> bool {
+        let now = self.layer.core().now();
+        if reasons.contains(Reasons::MAIL) {
+            self.take_attached();
+        }
+        let ticked = self.tick(now);
+        let owner = Ownership { layer: &self.layer, link: &self.link, now };
+        let ran = self.seats.poll(&owner, cx, reasons.contains(Reasons::LISTENER));
+        if read || ticked || ran || !reasons.is_none() {
+            self.drain(Some(cx), now);
+            let mut after = self.write(cx, now);
+            if after.ended {
+                self.drain(Some(cx), now);
+                after = self.write(cx, now);
+            }
+            if after.drained {
+                self.settle();
+            }
+        }
+        !self.withheld && self.read(cx, now)
+    }
+
+    /// Gives up the machine, which has nothing more to do. Handlers in flight run on.
+    fn settle(&mut self) {
+        if !self.drained {
+            self.drained = true;
+            self.streams = Vec::new();
+            let machine = self.link.lock(Instant::ZERO).close();
+            drop(machine);
+            self.layer.remove(self.link.key);
+        }
+    }
+}
+
+/// What was found after writing.
+struct After {
+    ended: bool,
+    drained: bool,
+}
+
+impl<L: Layer> Future for Owner<L> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        this.link.signal.register(cx.waker());
+        let mut read = false;
+        for _ in 0..ROUNDS {
+            let reasons = this.link.signal.take();
+            if reasons.contains(Reasons::KILL) {
+                this.settle();
+                return Poll::Ready(());
+            }
+            read = this.round(cx, reasons, read);
+            if this.drained && this.seats.is_idle() {
+                return Poll::Ready(());
+            }
+            if !read {
+                this.arm();
+                if this.link.signal.rest() {
+                    return Poll::Pending;
+                }
+            }
+        }
+        // There is more to do, after the others.
+        this.arm();
+        this.link.signal.raise_again(cx.waker());
+        Poll::Pending
+    }
+}
+
+impl<L: Layer> Drop for Owner<L> {
+    /// A runtime that drops its tasks leaves nothing behind either.
+    fn drop(&mut self) {
+        self.settle();
+    }
+}
+
+impl Transport {
+    /// Lets out what the stream holds back; closes it, if that is wanted.
+    fn finish(&mut self, cx: &mut Context<'_>) {
+        if self.flush {
+            match Pin::new(&mut *self.stream).poll_flush(cx) {
+                Poll::Pending => return,
+                Poll::Ready(Ok(())) => self.flush = false,
+                Poll::Ready(Err(_)) => self.ended = true,
+            }
+        }
+        if self.shutdown && !self.ended {
+            // The machine waits for the end of the stream, which comes when it is dropped.
+            self.ended = Pin::new(&mut *self.stream).poll_shutdown(cx).is_ready();
+        }
+    }
+}
+
+/// What is lent to the owners of a thread while they are polled.
+struct Lent {
+    scratch: Box<[u8]>,
+    buffer: BytesMut,
+}
+
+thread_local! {
+    static LENT_BUFFERS: RefCell<Option<Lent>> = const { RefCell::new(None) };
+}
+
+/// Reads once and hands over what came. Zero is the end of the stream.
+fn read(stream: &mut dyn Stream, cx: &mut Context<'_>, take: impl FnOnce(&mut BytesMut)) -> Poll<io::Result<usize>> {
+    // Taken out of its place: whatever is called in here may read, too.
+    let lent = LENT_BUFFERS.with(|place| place.borrow_mut().take());
+    let mut lent =
+        lent.unwrap_or_else(|| Lent { scratch: vec![0; SCRATCH].into_boxed_slice(), buffer: BytesMut::new() });
+    let mut buffer = ReadBuf::new(&mut lent.scratch);
+    let result = match Pin::new(stream).poll_read(cx, buffer.unfilled()) {
+        Poll::Pending => Poll::Pending,
+        Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+        Poll::Ready(Ok(())) => {
+            let bytes = buffer.filled();
+            let count = bytes.len();
+            if count > LENT {
+                take(&mut BytesMut::from(bytes));
+            } else if count > 0 {
+                lent.buffer.reserve(LENT);
+                lent.buffer.extend_from_slice(bytes);
+                take(&mut lent.buffer);
+                lent.buffer.clear();
+            }
+            Poll::Ready(Ok(count))
+        }
+    };
+    LENT_BUFFERS.with(|place| *place.borrow_mut() = Some(lent));
+    result
+}
+
+/// Writes as much of a queue as the stream takes.
+fn write(
+    transport: &mut Transport,
+    cx: &mut Context<'_>,
+    queue: &mut sockeye_protocol::ws::TransmitQueue,
+) -> Poll<io::Result<()>> {
+    while queue.has_remaining() {
+        let stream = Pin::new(&mut *transport.stream);
+        let written = if queue.chunk().len() == queue.remaining() || !stream.is_write_vectored() {
+            stream.poll_write(cx, queue.chunk())
+        } else {
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            let count = queue.chunks_vectored(&mut slices);
+            stream.poll_write_vectored(cx, slices.get(..count).unwrap_or_default())
+        };
+        match written {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+            Poll::Ready(Ok(count)) => {
+                queue.advance(count);
+                transport.flush = true;
+            }
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+        }
+    }
+    Poll::Ready(Ok(()))
+}

@@ -1,0 +1,160 @@
+//! Acknowledgements, in both directions.
+
+use std::{
+    fmt,
+    future::Future,
+    marker::PhantomData,
+    pin::Pin,
+    sync::{Arc, Mutex},
+    task::{Context, Poll},
+};
+
+use futures_channel::oneshot;
+use serde::{Serialize, de::DeserializeOwned};
+use sockeye_protocol::{
+    server::{AckOutcome, AckToken},
+    socket::{EncodeError, Payload},
+};
+
+use super::Socket;
+use crate::{ArgsError, EmitError, runtime::lock};
+
+/// With which a handler acknowledges an event. The first answer is sent, also when this was cloned; without any, the
+/// client waits in vain.
+///
+/// An extractor: where the client did not ask for an acknowledgement, answers go nowhere (and `Option<Ack>` is `None`).
+///
+/// ```
+/// # use sockeye_driver::{Ack, Args, Config, Server};
+/// # let io = Server::new(Config::default());
+/// io.on("add", async |Args((a, b)): Args<(i64, i64)>, ack: Ack| ack.send(&(a + b)));
+/// ```
+#[derive(Clone, Default)]
+pub struct Ack(Option<Arc<Asked>>);
+
+struct Asked {
+    socket: Socket,
+    token: Mutex<Option<AckToken>>,
+}
+
+/// Why an acknowledgement was not sent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AckSendError {
+    /// One was sent before.
+    #[error("the acknowledgement was sent before")]
+    AlreadySent,
+    /// It cannot be encoded. Another one may still be sent.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// The socket is gone, or its queue is full.
+    #[error(transparent)]
+    Emit(#[from] EmitError),
+}
+
+impl Ack {
+    pub(super) fn new(socket: Socket, token: AckToken) -> Self {
+        Self(Some(Arc::new(Asked { socket, token: Mutex::new(Some(token)) })))
+    }
+
+    /// Whether the client asked for an acknowledgement.
+    pub fn is_requested(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Answers: a tuple is several arguments, `()` none, anything else one; bytes are attachments.
+    ///
+    /// # Errors
+    ///
+    /// [`AckSendError`]: it was sent before, cannot be encoded, or the socket is gone.
+    pub fn send<T: Serialize + ?Sized>(&self, answer: &T) -> Result<(), AckSendError> {
+        let Some(asked) = &self.0 else { return Ok(()) };
+        let payload = Payload::ack(answer, asked.socket.max_attachments())?;
+        let token = lock(&asked.token).take().ok_or(AckSendError::AlreadySent)?;
+        Ok(asked.socket.command(|connection, now| connection.reply(now, token, &payload))?)
+    }
+}
+
+impl fmt::Debug for Ack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ack").field("requested", &self.is_requested()).finish()
+    }
+}
+
+/// Why there is no answer to an event that asked for one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AckError {
+    /// The client did not answer in time.
+    #[error("operation has timed out")]
+    Timeout,
+    /// The socket was disconnected before the client answered.
+    #[error("socket has been disconnected")]
+    Disconnected,
+    /// The answer is not what the type expects.
+    #[error("acknowledgement: {0}")]
+    Args(#[from] ArgsError),
+    /// The event was not sent.
+    #[error(transparent)]
+    Emit(#[from] EmitError),
+}
+
+/// The acknowledgement of an event that was sent with [`Socket::emit_with_ack`]: a future. Dropping it changes nothing
+/// for the client.
+#[must_use = "the event is sent; its acknowledgement is awaited by this future"]
+pub struct Acknowledgement<R> {
+    receiver: Result<oneshot::Receiver<AckOutcome>, EmitError>,
+    result: PhantomData<fn() -> R>,
+}
+
+impl<R> Acknowledgement<R> {
+    pub(super) fn new(receiver: Result<oneshot::Receiver<AckOutcome>, EmitError>) -> Self {
+        Self { receiver, result: PhantomData }
+    }
+}
+
+impl<R: DeserializeOwned> Future for Acknowledgement<R> {
+    type Output = Result<R, AckError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.get_mut().receiver {
+            Err(error) => Poll::Ready(Err(error.clone().into())),
+            Ok(receiver) => {
+                // A server that is gone has dropped the sender.
+                Pin::new(receiver).poll(cx).map(|outcome| read(outcome.unwrap_or(AckOutcome::Disconnected)))
+            }
+        }
+    }
+}
+
+impl<R> fmt::Debug for Acknowledgement<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Acknowledgement").finish_non_exhaustive()
+    }
+}
+
+/// Who waits for one acknowledgement.
+pub(crate) enum Waiter {
+    Future(oneshot::Sender<AckOutcome>),
+    Callback(Box<dyn FnOnce(AckOutcome) + Send>),
+}
+
+impl Waiter {
+    /// Brings the outcome to whoever waits. A callback may panic.
+    pub(super) fn settle(self, outcome: AckOutcome) {
+        match self {
+            // Nobody waits any more: that is their choice.
+            Self::Future(sender) => _ = sender.send(outcome),
+            Self::Callback(callback) => callback(outcome),
+        }
+    }
+}
+
+/// What an outcome is to the application.
+pub(super) fn read<T: DeserializeOwned>(outcome: AckOutcome) -> Result<T, AckError> {
+    match outcome {
+        AckOutcome::Reply(args) => Ok(args.deserialize()?),
+        AckOutcome::Timeout => Err(AckError::Timeout),
+        _ => Err(AckError::Disconnected),
+    }
+}

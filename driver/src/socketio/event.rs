@@ -1,0 +1,44 @@
+//! Events as catch-all listeners see them.
+
+use crate::{Ack, ArgsError, RawArgs, Socket, Value};
+
+/// An event that arrived, or that is sent: for catch-all listeners
+/// ([`Namespace::on_any`](crate::Namespace::on_any), [`Socket::on_any_outgoing`], ..).
+#[derive(Clone, Debug)]
+pub struct Event {
+    pub(crate) socket: Option<Socket>,
+    pub(crate) name: crate::Text,
+    pub(crate) args: RawArgs,
+    pub(crate) ack: Option<Ack>,
+}
+
+impl Event {
+    /// Who sent it, or whom it is sent to; `None` for a broadcast, which goes to many.
+    pub fn socket(&self) -> Option<&Socket> {
+        self.socket.as_ref()
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its arguments as they are on the wire.
+    pub fn args(&self) -> &RawArgs {
+        &self.args
+    }
+
+    /// Its arguments as values, binary included.
+    ///
+    /// # Errors
+    ///
+    /// None are known for what a peer sent.
+    pub fn values(&self) -> Result<Vec<Value>, ArgsError> {
+        self.args.to_values()
+    }
+
+    /// With which to acknowledge it, if it arrived and the client asks for that.
+    pub fn ack(&self) -> Option<&Ack> {
+        self.ack.as_ref()
+    }
+}

@@ -1,0 +1,273 @@
+//! The hub behind its lock, and what a connection's machine is for the driver.
+
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    mem,
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    task::Waker,
+};
+
+use bytes::BytesMut;
+use sockeye_protocol::{
+    Config, ConnKey, Instant, NspId, RequestId, SocketKey, TransportId,
+    http::{Body, Request, Response},
+    server::{self, AckId, Connection, ConnectionEvent, ConnectionOutput, Hub, HubEvent, HubOutput, HubRoute, Stats},
+    ws::TransmitQueue,
+};
+
+use super::{ack::Waiter, namespace::NamespaceInner, seats::Seats};
+use crate::{
+    core::Core,
+    layer::{Layer, Machine, Output, Route},
+    link::Link,
+    runtime::lock,
+};
+
+/// A Socket.IO server: what its connections and all its handles share.
+pub(crate) struct SocketIo {
+    core: Core,
+    hub: Mutex<Shared>,
+    /// By [`NspId::index`].
+    namespaces: RwLock<Vec<Arc<NamespaceInner>>>,
+}
+
+struct Shared {
+    hub: Hub,
+    /// By [`ConnKey::index`].
+    links: Vec<Option<Arc<Link<Connection>>>>,
+}
+
+/// Puts an event for a connection into its mail.
+pub(crate) type Post<'a> = &'a mut dyn FnMut(ConnKey, HubEvent);
+
+thread_local! {
+    /// Who is to be woken after the hub's lock: kept for the next time.
+    static WAKERS: RefCell<Vec<Waker>> = const { RefCell::new(Vec::new()) };
+}
+
+impl SocketIo {
+    pub(crate) fn new(config: Config) -> Self {
+        // Room operations are outputs that nobody here listens to.
+        let core = Core::new(Config { room_events: false, ..config });
+        let hub = Hub::new(Arc::clone(&core.config), &Core::seed());
+        Self { core, hub: Mutex::new(Shared { hub, links: Vec::new() }), namespaces: RwLock::new(Vec::new()) }
+    }
+
+    /// Does something with the hub. Those whom it concerns are woken after its lock.
+    pub(crate) fn hub<T>(&self, act: impl FnOnce(&mut Hub, Post<'_>) -> T) -> T {
+        let mut wakers = WAKERS.with(|place| mem::take(&mut *place.borrow_mut()));
+        let done = {
+            let mut shared = lock(&self.hub);
+            let Shared { hub, links } = &mut *shared;
+            act(hub, &mut |key, event| {
+                if let Some(link) = find(links, key)
+                    && let Some(waker) = link.post(event)
+                {
+                    wakers.push(waker);
+                }
+            })
+        };
+        wakers.drain(..).for_each(Waker::wake);
+        WAKERS.with(|place| *place.borrow_mut() = wakers);
+        done
+    }
+
+    /// Forwards what a connection said.
+    pub(super) fn forward(&self, from: ConnKey, event: ConnectionEvent) {
+        self.hub(|hub, mut post| hub.handle_event(from, event, &mut post));
+    }
+
+    /// Carries out a request on a selection of sockets: the number that it reached.
+    pub(super) fn select(&self, act: impl FnOnce(&mut Hub, Post<'_>) -> server::SelectionId) -> usize {
+        self.hub(|hub, post| {
+            let id = act(hub, post);
+            std::iter::from_fn(|| hub.poll_output())
+                .find_map(|output| match output {
+                    HubOutput::Selection { id: answered, sockets } if answered == id => Some(sockets),
+                    _ => None,
+                })
+                .unwrap_or_default()
+        })
+    }
+
+    /// The namespace of a name, made if there is none.
+    pub(super) fn namespace(&self, name: &str) -> (NspId, Arc<NamespaceInner>) {
+        let mut namespaces = self.namespaces.write().unwrap_or_else(PoisonError::into_inner);
+        let (id, names) = self.hub(|hub, _| {
+            let id = hub.add_namespace(name);
+            // Those that the hub has and this list has not: this one, or "/", which is there from the start.
+            let new = hub.namespaces().skip(namespaces.len());
+            (id, new.map(|(_, name)| name.clone()).collect::<Vec<_>>())
+        });
+        namespaces.extend(names.into_iter().map(|name| Arc::new(NamespaceInner::new(name))));
+        let inner = namespaces.get(id.index()).cloned();
+        (id, inner.unwrap_or_else(|| Arc::new(NamespaceInner::new(name.into()))))
+    }
+
+    pub(super) fn namespace_by_id(&self, id: NspId) -> Option<Arc<NamespaceInner>> {
+        let namespaces = self.namespaces.read().unwrap_or_else(PoisonError::into_inner);
+        namespaces.get(id.index()).cloned()
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        let mut stats = lock(&self.hub).hub.stats();
+        for link in self.links() {
+            stats += link.stats();
+        }
+        stats
+    }
+
+    /// Forgets all handlers, and with them what they captured: handles of this server, for instance.
+    pub(super) fn forget_handlers(&self) {
+        let namespaces = self.namespaces.read().unwrap_or_else(PoisonError::into_inner).clone();
+        namespaces.iter().for_each(|namespace| namespace.listeners.clear());
+    }
+}
+
+fn find(links: &[Option<Arc<Link<Connection>>>], key: ConnKey) -> Option<&Arc<Link<Connection>>> {
+    links.get(key.index())?.as_ref().filter(|link| link.key == key)
+}
+
+impl Layer for SocketIo {
+    type Machine = Connection;
+    type Seats = Seats;
+
+    fn core(&self) -> &Core {
+        &self.core
+    }
+
+    fn route(&self, now: Instant, head: &Request<'_>) -> Route<Connection> {
+        let mut shared = lock(&self.hub);
+        let Shared { hub, links } = &mut *shared;
+        match hub.route(head) {
+            HubRoute::NotFound => Route::NotFound,
+            HubRoute::Response(response) => Route::Response(response),
+            HubRoute::Existing(key) => match find(links, key) {
+                Some(link) => Route::Existing(Arc::clone(link)),
+                None => Route::Response(sockeye_protocol::engine::gone(hub.config(), head, true)),
+            },
+            HubRoute::Open if self.core.gate.is_closed() => Route::Response(Response::status(503).closing()),
+            HubRoute::Open => {
+                let connection = hub.open(now, head);
+                let key = connection.key();
+                let link = Arc::new(Link::new(key, connection));
+                if links.len() <= key.index() {
+                    links.resize(key.index().saturating_add(1), None);
+                }
+                if let Some(place) = links.get_mut(key.index()) {
+                    *place = Some(Arc::clone(&link));
+                }
+                Route::Open(link)
+            }
+        }
+    }
+
+    fn link(&self, key: ConnKey) -> Option<Arc<Link<Connection>>> {
+        find(&lock(&self.hub).links, key).cloned()
+    }
+
+    fn links(&self) -> Vec<Arc<Link<Connection>>> {
+        lock(&self.hub).links.iter().flatten().cloned().collect()
+    }
+
+    fn remove(&self, key: ConnKey) {
+        let mut shared = lock(&self.hub);
+        let links = &mut shared.links;
+        let removed = links.get_mut(key.index()).and_then(|place| place.take_if(|link| link.key == key));
+        while let Some(None) = links.last() {
+            links.pop();
+        }
+        if links.is_empty() {
+            *links = Vec::new();
+        }
+        drop(shared);
+        drop(removed);
+    }
+}
+
+/// What a connection says that is not a stream's or a request's business.
+pub(crate) enum Said {
+    Event(server::Event),
+    Hub(ConnectionEvent),
+}
+
+/// Who waits for acknowledgements.
+pub(crate) type Waiters = BTreeMap<(SocketKey, AckId), Waiter>;
+
+impl Machine for Connection {
+    type Said = Said;
+    type Letter = HubEvent;
+    type Beside = Waiters;
+
+    fn handle_request(&mut self, now: Instant, id: RequestId, head: &Request<'_>, body: Body) {
+        Self::handle_request(self, now, id, head, body);
+    }
+
+    fn handle_body(&mut self, now: Instant, id: RequestId, body: Body) {
+        Self::handle_body(self, now, id, body);
+    }
+
+    fn handle_abort(&mut self, now: Instant, id: RequestId) {
+        Self::handle_abort(self, now, id);
+    }
+
+    fn handle_bytes(&mut self, now: Instant, transport: TransportId, buffer: &mut BytesMut) {
+        Self::handle_bytes(self, now, transport, buffer);
+    }
+
+    fn handle_eof(&mut self, now: Instant, transport: TransportId) {
+        Self::handle_eof(self, now, transport);
+    }
+
+    fn handle_letter(&mut self, now: Instant, letter: HubEvent) {
+        self.handle_hub_event(now, letter);
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        Self::handle_timeout(self, now);
+    }
+
+    fn handle_withheld(&mut self, now: Instant, withheld: bool) {
+        let _ = (now, withheld);
+    }
+
+    fn poll_output(&mut self) -> Option<Output<Said>> {
+        loop {
+            return Some(match Self::poll_output(self)? {
+                ConnectionOutput::Respond { id, response } => Output::Respond { id, response },
+                ConnectionOutput::Upgrade { id, response, transport } => Output::Upgrade { id, response, transport },
+                ConnectionOutput::Shutdown(transport) => Output::Shutdown(transport),
+                ConnectionOutput::Abort(transport) => Output::Abort(transport),
+                ConnectionOutput::Event(event) => Output::Said(Said::Event(event)),
+                ConnectionOutput::Hub(event) => Output::Said(Said::Hub(event)),
+                // Something that only a later version of the core says, and that its driver would know.
+                _ => continue,
+            });
+        }
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        Self::poll_timeout(self)
+    }
+
+    fn transmit(&mut self, transport: TransportId) -> Option<&mut TransmitQueue> {
+        Self::transmit(self, transport)
+    }
+
+    fn wants_read(&self) -> bool {
+        Self::wants_read(self)
+    }
+
+    fn is_drained(&self) -> bool {
+        Self::is_drained(self)
+    }
+
+    fn shutdown(&mut self, now: Instant) {
+        Self::shutdown(self, now);
+    }
+
+    fn stats(&self) -> Stats {
+        Self::stats(self)
+    }
+}

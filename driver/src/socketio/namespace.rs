@@ -1,0 +1,260 @@
+//! Namespaces.
+
+use std::{fmt, sync::Arc};
+
+use serde::Serialize;
+use sockeye_protocol::{NspId, Text};
+
+use super::{BroadcastOperator, Event, IntoRooms, SocketIo};
+use crate::{
+    EmitError, Handler, HandlerError, ListenerId,
+    handler::{self, ConnectContext, DisconnectContext, EventContext, Listeners, OnAny, OnError},
+};
+
+/// A namespace of a [`Server`](crate::Server): its handlers, which serve all its sockets at no memory for each, and what
+/// is sent to all of them. Cheap to clone.
+///
+/// `S` is the state of the handlers that are registered with this handle: [`with_state`](Self::with_state).
+///
+/// ```
+/// # use sockeye_driver::{Args, Config, Server, Socket};
+/// # let io = Server::new(Config::default());
+/// let admin = io.of("/admin");
+/// admin.on_connect(async |socket: Socket| socket.emit("welcome", &()));
+/// admin.on("kick", {
+///     let io = io.clone();
+///     move |Args(room): Args<String>| {
+///         let users = io.to(room);
+///         async move {
+///             users.disconnect_sockets(true);
+///         }
+///     }
+/// });
+/// admin.emit("news", &"to all in /admin")?;
+/// # Ok::<(), sockeye_driver::EmitError>(())
+/// ```
+pub struct Namespace<S = ()> {
+    server: Arc<SocketIo>,
+    id: NspId,
+    inner: Arc<NamespaceInner>,
+    state: Arc<S>,
+}
+
+pub(crate) struct NamespaceInner {
+    pub(crate) name: Text,
+    pub(crate) listeners: Listeners,
+}
+
+impl NamespaceInner {
+    pub(super) fn new(name: Text) -> Self {
+        Self { name, listeners: Listeners::default() }
+    }
+
+    /// Tells who listens to errors; nobody: standard error and the log.
+    pub(super) fn report(&self, error: &HandlerError) {
+        let listeners = self.listeners.read(|table| table.error.clone());
+        if listeners.is_empty() {
+            tracing::error!(%error, "a handler failed");
+            #[expect(clippy::print_stderr, reason = "an error that nobody listens to must not go unseen")]
+            {
+                eprintln!("sockeye: {error}");
+            }
+        }
+        for listener in listeners.iter() {
+            // A panic here has nowhere to go.
+            let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| (listener.call)(error)));
+        }
+    }
+}
+
+impl Namespace {
+    pub(super) fn new(server: &Arc<SocketIo>, id: NspId, inner: Arc<NamespaceInner>) -> Self {
+        Self { server: Arc::clone(server), id, inner, state: Arc::new(()) }
+    }
+}
+
+impl<S: Send + Sync + 'static> Namespace<S> {
+    /// The same namespace for handlers with a state, which they get as [`State`](struct@crate::State): checked when the
+    /// program is compiled, cloned for each call (so most states are an `Arc`).
+    pub fn with_state<T: Send + Sync + 'static>(&self, state: T) -> Namespace<T> {
+        Namespace {
+            server: Arc::clone(&self.server),
+            id: self.id,
+            inner: Arc::clone(&self.inner),
+            state: Arc::new(state),
+        }
+    }
+
+    /// Its name, with the `/` in front.
+    pub fn name(&self) -> &str {
+        &self.inner.name
+    }
+
+    /// Runs before a socket is connected, after the middlewares that were registered before: an error refuses the
+    /// connection (`namespace.use` in JavaScript). The client gets it as `connect_error`: a
+    /// [`ConnectError`](crate::ConnectError) with its
+    /// message and data, any other error with its text as the message. The socket may [join](crate::Socket::join) rooms
+    /// and get [data](crate::Socket::set_data) here already; nothing can be sent to it.
+    ///
+    /// ```
+    /// # use sockeye_driver::{BoxError, Config, ConnectError, Handshake, Server};
+    /// # let io = Server::new(Config::default());
+    /// #[derive(serde::Deserialize)]
+    /// struct Auth {
+    ///     token: String,
+    /// }
+    /// io.of("/").middleware(async |handshake: Handshake| match handshake.auth::<Auth>() {
+    ///     Ok(auth) if auth.token == "secret" => Ok(()),
+    ///     _ => Err("not authorized"),
+    /// });
+    /// io.of("/").middleware(async |handshake: Handshake| -> Result<(), BoxError> {
+    ///     match handshake.query("version") {
+    ///         Some(_) => Ok(()),
+    ///         None => Err(ConnectError::with_data("no version", &("supported", [1, 2]))?.into()),
+    ///     }
+    /// });
+    /// ```
+    pub fn middleware<H, M>(&self, middleware: H) -> ListenerId
+    where
+        H: Handler<ConnectContext, S, M>,
+    {
+        self.inner.listeners.add(|table| &mut table.middlewares, handler::settle(middleware, Arc::clone(&self.state)))
+    }
+
+    /// Runs for each socket that has connected. Until it first waits for something, no event of that socket is
+    /// dispatched; until it returns, an event that nobody listens to yet waits for a listener.
+    pub fn on_connect<H, M>(&self, handler: H) -> ListenerId
+    where
+        H: Handler<ConnectContext, S, M>,
+    {
+        self.inner.listeners.add(|table| &mut table.connect, handler::settle(handler, Arc::clone(&self.state)))
+    }
+
+    /// Runs for each event of that name, for all sockets.
+    pub fn on<H, M>(&self, event: &str, handler: H) -> ListenerId
+    where
+        H: Handler<EventContext, S, M>,
+    {
+        self.inner.listeners.on(event, false, handler::settle(handler, Arc::clone(&self.state)))
+    }
+
+    /// Runs for the next event of that name alone, from whichever socket.
+    pub fn once<H, M>(&self, event: &str, handler: H) -> ListenerId
+    where
+        H: Handler<EventContext, S, M>,
+    {
+        self.inner.listeners.on(event, true, handler::settle(handler, Arc::clone(&self.state)))
+    }
+
+    /// Removes one listener of whatever kind. Whether it was there.
+    pub fn off(&self, listener: ListenerId) -> bool {
+        self.inner.listeners.off(listener)
+    }
+
+    /// Removes all listeners of an event that were registered here. How many there were.
+    pub fn off_all(&self, event: &str) -> usize {
+        self.inner.listeners.off_all(event)
+    }
+
+    /// Sees every event that arrives, before its listeners.
+    pub fn on_any(&self, listener: impl Fn(&Event) + Send + Sync + 'static) -> ListenerId {
+        self.inner.listeners.add(|table| &mut table.any, Arc::new(listener) as Arc<OnAny>)
+    }
+
+    /// Sees every event that is sent to a socket of this namespace, and every broadcast once. (Acknowledgements are no
+    /// events.)
+    pub fn on_any_outgoing(&self, listener: impl Fn(&Event) + Send + Sync + 'static) -> ListenerId {
+        self.inner.listeners.add(|table| &mut table.outgoing, Arc::new(listener) as Arc<OnAny>)
+    }
+
+    /// Runs when a socket is about to be gone, while it is still in its rooms.
+    pub fn on_disconnecting<H, M>(&self, handler: H) -> ListenerId
+    where
+        H: Handler<DisconnectContext, S, M>,
+    {
+        self.inner.listeners.add(|table| &mut table.disconnecting, handler::settle(handler, Arc::clone(&self.state)))
+    }
+
+    /// Runs when a socket is gone.
+    pub fn on_disconnect<H, M>(&self, handler: H) -> ListenerId
+    where
+        H: Handler<DisconnectContext, S, M>,
+    {
+        self.inner.listeners.add(|table| &mut table.disconnect, handler::settle(handler, Arc::clone(&self.state)))
+    }
+
+    /// Gets what went wrong in handlers. Without any such listener it is logged (`tracing`) and written to standard
+    /// error.
+    pub fn on_error(&self, listener: impl Fn(&HandlerError) + Send + Sync + 'static) -> ListenerId {
+        self.inner.listeners.add(|table| &mut table.error, Arc::new(listener) as Arc<OnError>)
+    }
+
+    /// Sends an event to all sockets: see [`BroadcastOperator::emit`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn emit<T: Serialize + ?Sized>(&self, event: &str, args: &T) -> Result<usize, EmitError> {
+        self.all().emit(event, args)
+    }
+
+    /// Sends the event `message` to all sockets.
+    ///
+    /// # Errors
+    ///
+    /// As [`emit`](Self::emit).
+    pub fn send<T: Serialize + ?Sized>(&self, args: &T) -> Result<usize, EmitError> {
+        self.emit("message", args)
+    }
+
+    /// The sockets in these rooms.
+    pub fn to(&self, rooms: impl IntoRooms) -> BroadcastOperator {
+        self.all().to(rooms)
+    }
+
+    /// The sockets that are in none of these rooms.
+    pub fn except(&self, rooms: impl IntoRooms) -> BroadcastOperator {
+        self.all().except(rooms)
+    }
+
+    /// The sockets of this process: see [`BroadcastOperator::local`].
+    pub fn local(&self) -> BroadcastOperator {
+        self.all().local()
+    }
+
+    /// Makes all sockets join these rooms: see [`BroadcastOperator::sockets_join`].
+    pub fn sockets_join(&self, rooms: impl IntoRooms) -> usize {
+        self.all().sockets_join(rooms)
+    }
+
+    /// Makes all sockets leave these rooms: see [`BroadcastOperator::sockets_leave`].
+    pub fn sockets_leave(&self, rooms: impl IntoRooms) -> usize {
+        self.all().sockets_leave(rooms)
+    }
+
+    /// Disconnects all sockets: see [`BroadcastOperator::disconnect_sockets`].
+    pub fn disconnect_sockets(&self, close: bool) -> usize {
+        self.all().disconnect_sockets(close)
+    }
+
+    fn all(&self) -> BroadcastOperator {
+        BroadcastOperator::new(&self.server, self.id, &self.inner)
+    }
+}
+
+impl<S> Clone for Namespace<S> {
+    fn clone(&self) -> Self {
+        Self {
+            server: Arc::clone(&self.server),
+            id: self.id,
+            inner: Arc::clone(&self.inner),
+            state: Arc::clone(&self.state),
+        }
+    }
+}
+
+impl<S> fmt::Debug for Namespace<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Namespace").field("name", &self.inner.name).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,453 @@
+//! The sockets of one connection, and their handlers: what runs when.
+//!
+//! - Handlers start in the order in which events arrive, each runs to its first await before the next starts, and no
+//!   task is spawned for them: those that wait are polled by the connection's owner.
+//! - While [`Limits::handlers`](crate::Limits::handlers) of a socket wait, and while its connect handler runs and nobody
+//!   listens to an event yet, events are parked; when [`Limits::parked`](crate::Limits::parked) are, the peer is not read
+//!   from.
+//! - After a disconnect handlers run on to their end.
+
+use std::{
+    collections::VecDeque,
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
+use sockeye_protocol::{
+    SocketKey, Text,
+    server::{AckToken, ConnectError, ConnectRequest, Connection, DisconnectReason, Event as CoreEvent},
+    socket::Args,
+};
+
+use super::{Ack, Event, Socket, SocketIo, layer::Said};
+use crate::{
+    handler::{
+        BoxError, Call, ConnectContext, DisconnectContext, EventContext, HandlerError, HandlerFault, Listener,
+        Listeners, panic_text,
+    },
+    layer::{Layer as _, Ownership, Seats as SeatsOf},
+    runtime::BoxFuture,
+};
+
+type Owner<'a> = Ownership<'a, SocketIo>;
+
+/// The sockets of one connection, and the handlers in flight.
+#[derive(Default)]
+pub(crate) struct Seats {
+    seats: Vec<Seat>,
+    /// None, most of the time.
+    flights: Option<Box<FuturesUnordered<Flight>>>,
+    full: bool,
+}
+
+struct Seat {
+    socket: Socket,
+    /// Until the middlewares have decided.
+    request: Option<Box<ConnectRequest>>,
+    /// Connect handlers that have not returned.
+    connecting: usize,
+    /// Event handlers that have not returned.
+    handling: usize,
+    parked: VecDeque<Parked>,
+}
+
+/// An event that waits for its turn.
+struct Parked {
+    name: Text,
+    args: Args,
+    ack: Option<AckToken>,
+}
+
+/// A handler in flight.
+struct Flight {
+    socket: Socket,
+    kind: Kind,
+    event: Option<Text>,
+    future: BoxFuture<Result<(), BoxError>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Middleware,
+    Connect,
+    Event,
+    Disconnect,
+}
+
+/// A handler that has returned.
+struct Landed {
+    socket: Socket,
+    kind: Kind,
+    event: Option<Text>,
+    result: Result<(), HandlerFault>,
+}
+
+impl Future for Flight {
+    type Output = Landed;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Landed> {
+        let result = match catch_unwind(AssertUnwindSafe(|| self.future.as_mut().poll(cx))) {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(Ok(()))) => Ok(()),
+            Ok(Poll::Ready(Err(error))) => Err(HandlerFault::Returned(error)),
+            Err(panic) => Err(HandlerFault::Panicked(panic_text(&*panic))),
+        };
+        Poll::Ready(Landed { socket: self.socket.clone(), kind: self.kind, event: self.event.take(), result })
+    }
+}
+
+impl SeatsOf<SocketIo> for Seats {
+    fn handle(&mut self, owner: &Owner<'_>, mut cx: Option<&mut Context<'_>>, said: Said) {
+        let cx = &mut cx;
+        match said {
+            Said::Hub(event) => owner.layer.forward(owner.link.key, event),
+            Said::Event(CoreEvent::Connect(request)) => self.on_request(owner, cx, request),
+            Said::Event(CoreEvent::Packet { socket, event, args, ack }) => {
+                self.on_packet(owner, cx, socket, Parked { name: event, args, ack });
+            }
+            Said::Event(CoreEvent::Ack { socket, id, outcome }) => {
+                let waiter = owner.link.lock(owner.now).rest().beside.remove(&(socket, id));
+                if let Some(waiter) = waiter
+                    && let Err(panic) = catch_unwind(AssertUnwindSafe(|| waiter.settle(outcome)))
+                    && let Some(seat) = self.seat(socket)
+                {
+                    report(seat.socket.clone(), None, HandlerFault::Panicked(panic_text(&*panic)));
+                }
+            }
+            Said::Event(CoreEvent::Disconnecting { socket, reason }) => {
+                self.on_disconnect(cx, socket, reason, |listeners| listeners.read(|table| table.disconnecting.clone()));
+            }
+            Said::Event(CoreEvent::Disconnect { socket, reason, error }) => {
+                if let Some(seat) = self.seat(socket) {
+                    seat.socket.set_connected(false);
+                    if let Some(error) = error {
+                        tracing::debug!(socket = %seat.socket.id(), %error, "disconnected");
+                    }
+                }
+                self.on_disconnect(cx, socket, reason, |listeners| listeners.read(|table| table.disconnect.clone()));
+                if let Some(seat) = self.remove(socket) {
+                    seat.socket.forget_listeners();
+                }
+            }
+            Said::Event(CoreEvent::Close { reason, error, .. }) => {
+                tracing::trace!(connection = %owner.link.key, %reason, ?error, "closed");
+                // Sockets that no middleware has let in, or whose request went away.
+                self.seats.retain(|seat| seat.request.is_some());
+            }
+            Said::Event(_) => {}
+        }
+    }
+
+    fn poll(&mut self, owner: &Owner<'_>, cx: &mut Context<'_>, listeners_changed: bool) -> bool {
+        let mut any = listeners_changed;
+        while let Some(flights) = &mut self.flights {
+            match flights.poll_next_unpin(cx) {
+                Poll::Pending => break,
+                Poll::Ready(None) => self.flights = None,
+                Poll::Ready(Some(landed)) => {
+                    any = true;
+                    self.on_landed(owner, &mut Some(cx), landed);
+                }
+            }
+        }
+        if any {
+            self.unpark(owner, &mut Some(cx));
+        }
+        any
+    }
+
+    fn is_full(&self) -> bool {
+        self.full
+    }
+
+    fn is_idle(&self) -> bool {
+        self.flights.is_none()
+    }
+}
+
+type Cx<'a, 'b, 'c> = &'a mut Option<&'b mut Context<'c>>;
+
+impl Seats {
+    /// A client asks to connect to a namespace.
+    fn on_request(&mut self, owner: &Owner<'_>, cx: Cx<'_, '_, '_>, request: ConnectRequest) {
+        let Some(namespace) = owner.layer.namespace_by_id(request.socket().namespace()) else { return };
+        let middlewares = namespace.listeners.read(|table| table.middlewares.clone());
+        let socket = Socket::new(owner.layer, owner.link, namespace, &request);
+        let key = socket.key();
+        self.seats.reserve_exact(1);
+        self.seats.push(Seat {
+            socket: socket.clone(),
+            request: Some(Box::new(request)),
+            connecting: 0,
+            handling: 0,
+            parked: VecDeque::new(),
+        });
+        if middlewares.is_empty() {
+            return self.accept(owner, cx, key);
+        }
+        let context = ConnectContext { socket: socket.clone() };
+        let future = Box::pin(async move {
+            for middleware in middlewares.iter() {
+                (middleware.call)(&context)?.await?;
+            }
+            Ok(())
+        });
+        self.start(owner, cx, Flight { socket, kind: Kind::Middleware, event: None, future });
+    }
+
+    fn accept(&mut self, owner: &Owner<'_>, cx: Cx<'_, '_, '_>, key: SocketKey) {
+        let Some(seat) = self.seat(key) else { return };
+        let Some(request) = seat.request.take() else { return };
+        let socket = seat.socket.clone();
+        let accepted =
+            owner.link.lock(owner.now).machine().is_some_and(|machine| machine.accept(owner.now, *request).is_ok());
+        if !accepted {
+            self.remove(key);
+            return;
+        }
+        forward_all(owner);
+        socket.set_connected(true);
+        let listeners = socket.inner_namespace().listeners.read(|table| table.connect.clone());
+        if listeners.is_empty() {
+            return;
+        }
+        let context = ConnectContext { socket };
+        for listener in listeners.iter() {
+            self.call(owner, cx, Kind::Connect, &context.socket, None, listener, &context);
+        }
+    }
+
+    fn reject(&mut self, owner: &Owner<'_>, key: SocketKey, fault: HandlerFault) {
+        let Some(mut seat) = self.remove(key) else { return };
+        let Some(request) = seat.request.take() else { return };
+        let refusal = match fault {
+            HandlerFault::Returned(error) => match error.downcast::<ConnectError>() {
+                Ok(refusal) => Some(*refusal),
+                Err(error) => match error.downcast::<HandlerFault>() {
+                    // Not the client's business.
+                    Ok(fault) => {
+                        report(seat.socket, None, *fault);
+                        None
+                    }
+                    Err(error) => ConnectError::new(&error.to_string()).ok(),
+                },
+            },
+            fault => {
+                report(seat.socket, None, fault);
+                None
+            }
+        };
+        let Some(refusal) = refusal.or_else(|| ConnectError::new("internal error").ok()) else { return };
+        if let Some(machine) = owner.link.lock(owner.now).machine() {
+            // Gone already: nobody is refused.
+            let _ = machine.reject(owner.now, *request, &refusal);
+        }
+        forward_all(owner);
+    }
+
+    fn on_packet(&mut self, owner: &Owner<'_>, cx: Cx<'_, '_, '_>, key: SocketKey, packet: Parked) {
+        let limits = &owner.layer.core().config.limits;
+        let Some(seat) = self.seat(key) else { return };
+        if seat.parked.is_empty() && seat.may_start(&packet, limits.handlers) {
+            return self.dispatch(owner, cx, key, packet);
+        }
+        seat.parked.push_back(packet);
+        self.full |= self.seat(key).is_some_and(|seat| seat.parked.len() >= 1024);
+    }
+
+    /// Starts what has waited long enough, in order.
+    fn unpark(&mut self, owner: &Owner<'_>, cx: Cx<'_, '_, '_>) {
+        let limits = &owner.layer.core().config.limits;
+        let keys: Vec<SocketKey> =
+            self.seats.iter().filter(|seat| !seat.parked.is_empty()).map(|seat| seat.socket.key()).collect();
+        for key in keys {
+            while let Some(seat) = self.seat(key) {
+                let Some(packet) = seat.parked.pop_front() else {
+                    seat.parked = VecDeque::new();
+                    break;
+                };
+                if !seat.may_start(&packet, limits.handlers) {
+                    seat.parked.push_front(packet);
+                    break;
+                }
+                self.dispatch(owner, cx, key, packet);
+            }
+        }
+        self.full = self.seats.iter().any(|seat| seat.parked.len() >= 1024);
+    }
+
+    /// Calls everybody who listens to an event.
+    fn dispatch(&mut self, owner: &Owner<'_>, cx: Cx<'_, '_, '_>, key: SocketKey, packet: Parked) {
+        let Some(seat) = self.seat(key) else { return };
+        let socket = seat.socket.clone();
+        let Parked { name, args, ack } = packet;
+        let ack = ack.map(|token| Ack::new(socket.clone(), token));
+        let namespace = &socket.inner_namespace().listeners;
+        let (any, listeners) = namespace.read(|table| (table.any.clone(), table.events.get(&*name).cloned()));
+        let own = socket.listeners();
+        let own_any = own.map(|own| own.read(|table| table.any.clone())).unwrap_or_default();
+        if !any.is_empty() || !own_any.is_empty() {
+            let event =
+                Event { socket: Some(socket.clone()), name: name.clone(), args: args.clone(), ack: ack.clone() };
+            for listener in any.iter().chain(own_any.iter()) {
+                if let Err(panic) = catch_unwind(AssertUnwindSafe(|| (listener.call)(&event))) {
+                    report(socket.clone(), Some(name.clone()), HandlerFault::Panicked(panic_text(&*panic)));
+                }
+            }
+        }
+        // A catch-all listener may just have registered one.
+        let own = socket.listeners();
+        let own_listeners = own.and_then(|own| own.of(&name));
+        if listeners.is_none() && own_listeners.is_none() {
+            return;
+        }
+        let context = EventContext { socket, name, args, ack };
+        let of_namespace = listeners.iter().flat_map(|list| list.iter()).map(|listener| (listener, false));
+        let of_socket = own_listeners.iter().flat_map(|list| list.iter()).map(|listener| (listener, true));
+        for (listener, is_own) in of_namespace.chain(of_socket) {
+            if !listener.claim() {
+                continue;
+            }
+            if listener.is_once() {
+                let table =
+                    if is_own { context.socket.listeners() } else { Some(&context.socket.inner_namespace().listeners) };
+                table.map(|table| table.off(listener.id()));
+            }
+            self.call(owner, cx, Kind::Event, &context.socket, Some(&context.name), listener, &context);
+        }
+    }
+
+    fn on_disconnect(
+        &mut self,
+        cx: Cx<'_, '_, '_>,
+        key: SocketKey,
+        reason: DisconnectReason,
+        list: impl Fn(&Listeners) -> crate::handler::List<Call<DisconnectContext>>,
+    ) {
+        let Some(seat) = self.seat(key) else { return };
+        let socket = seat.socket.clone();
+        let of_namespace = list(&socket.inner_namespace().listeners);
+        let own = socket.listeners().map(&list).unwrap_or_default();
+        if of_namespace.is_empty() && own.is_empty() {
+            return;
+        }
+        let context = DisconnectContext { socket, reason };
+        for listener in of_namespace.iter().chain(own.iter()) {
+            match (listener.call)(&context) {
+                Ok(future) => {
+                    let socket = context.socket.clone();
+                    let landed = self.fly(cx, Flight { socket, kind: Kind::Disconnect, event: None, future });
+                    if let Some(Landed { socket, result: Err(fault), .. }) = landed {
+                        report(socket, None, fault);
+                    }
+                }
+                Err(fault) => report(context.socket.clone(), None, fault),
+            }
+        }
+    }
+
+    /// Calls one listener.
+    #[expect(clippy::too_many_arguments, reason = "what is called, by whom, for what")]
+    fn call<C>(
+        &mut self,
+        owner: &Owner<'_>,
+        cx: Cx<'_, '_, '_>,
+        kind: Kind,
+        socket: &Socket,
+        event: Option<&Text>,
+        listener: &Listener<Call<C>>,
+        context: &C,
+    ) {
+        match (listener.call)(context) {
+            Ok(future) => self.start(owner, cx, Flight { socket: socket.clone(), kind, event: event.cloned(), future }),
+            Err(fault) => report(socket.clone(), event.cloned(), fault),
+        }
+    }
+
+    /// Starts a handler; one that returns at once has never been in flight.
+    fn start(&mut self, owner: &Owner<'_>, cx: Cx<'_, '_, '_>, flight: Flight) {
+        if let Some(seat) = self.seat(flight.socket.key()) {
+            seat.count(flight.kind, true);
+        }
+        if let Some(landed) = self.fly(cx, flight) {
+            self.on_landed(owner, cx, landed);
+        }
+    }
+
+    fn fly(&mut self, cx: Cx<'_, '_, '_>, mut flight: Flight) -> Option<Landed> {
+        if let Some(cx) = cx
+            && let Poll::Ready(landed) = Pin::new(&mut flight).poll(cx)
+        {
+            return Some(landed);
+        }
+        self.flights.get_or_insert_default().push(flight);
+        None
+    }
+
+    fn on_landed(&mut self, owner: &Owner<'_>, cx: Cx<'_, '_, '_>, landed: Landed) {
+        let Landed { socket, kind, event, result } = landed;
+        let key = socket.key();
+        if let Some(seat) = self.seat(key) {
+            seat.count(kind, false);
+        }
+        match (kind, result) {
+            (Kind::Middleware, Ok(())) => self.accept(owner, cx, key),
+            (Kind::Middleware, Err(fault)) => self.reject(owner, key, fault),
+            (_, Ok(())) => {}
+            (_, Err(fault)) => report(socket, event, fault),
+        }
+    }
+
+    fn seat(&mut self, key: SocketKey) -> Option<&mut Seat> {
+        self.seats.iter_mut().find(|seat| seat.socket.key() == key)
+    }
+
+    fn remove(&mut self, key: SocketKey) -> Option<Seat> {
+        let index = self.seats.iter().position(|seat| seat.socket.key() == key)?;
+        let seat = self.seats.remove(index);
+        if self.seats.is_empty() {
+            self.seats = Vec::new();
+        }
+        Some(seat)
+    }
+}
+
+impl Seat {
+    /// Whether an event can be handled now, once those in front of it are.
+    fn may_start(&self, packet: &Parked, handlers: usize) -> bool {
+        if self.handling >= handlers {
+            return false;
+        }
+        let listens = |listeners: &Listeners| listeners.read(|table| table.events.contains_key(&*packet.name));
+        self.connecting == 0
+            || listens(&self.socket.inner_namespace().listeners)
+            || self.socket.listeners().is_some_and(listens)
+    }
+
+    fn count(&mut self, kind: Kind, begins: bool) {
+        let count = match kind {
+            Kind::Connect => &mut self.connecting,
+            Kind::Event => &mut self.handling,
+            Kind::Middleware | Kind::Disconnect => return,
+        };
+        *count = if begins { count.saturating_add(1) } else { count.saturating_sub(1) };
+    }
+}
+
+/// Tells the hub what a verb made the machine say, before the application goes on.
+fn forward_all(owner: &Owner<'_>) {
+    while let Some(event) = {
+        let mut locked = owner.link.lock(owner.now);
+        locked.machine().and_then(Connection::poll_hub_event)
+    } {
+        owner.layer.forward(owner.link.key, event);
+    }
+}
+
+fn report(socket: Socket, event: Option<Text>, fault: HandlerFault) {
+    let namespace = std::sync::Arc::clone(socket.inner_namespace());
+    namespace.report(&HandlerError { socket, event, fault });
+}

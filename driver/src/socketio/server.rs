@@ -1,0 +1,248 @@
+//! Servers.
+
+use std::{fmt, io, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http_body::Body as HttpBody;
+use serde::Serialize;
+use sockeye_protocol::server::Stats;
+
+use super::{BroadcastOperator, Event, IntoRooms, Namespace, SocketIo};
+use crate::{
+    BoxFuture, Config, EmitError, Handler, HandlerError, Listener, ListenerId, Listening, Peer, Runtime, Stream,
+    core::{self, attach},
+    handler::{ConnectContext, DisconnectContext, EventContext},
+    http::{Body, Upgrader},
+    layer::Layer as _,
+    listener,
+};
+
+/// A Socket.IO server. Cheap to clone: all clones are the same server.
+///
+/// Its methods `on_connect`, `on`, `emit`, `to` and so on are those of its main namespace, `/`.
+///
+/// ```
+/// use sockeye_driver::{Args, Config, Server, Socket};
+///
+/// let io = Server::new(Config::default());
+/// io.on_connect(async |socket: Socket| {
+///     socket.join("lobby")?;
+///     socket.to("lobby").emit("joined", &socket.id())?;
+///     Ok::<_, sockeye_driver::BoxError>(())
+/// });
+/// io.on("chat", async |socket: Socket, Args(text): Args<String>| {
+///     socket.to("lobby").emit("chat", &(socket.id(), text)).map(drop)
+/// });
+/// // Then listen: `io.listen("127.0.0.1:3000").await?` with the prelude of a runtime's crate.
+/// ```
+#[derive(Clone)]
+pub struct Server {
+    inner: Arc<SocketIo>,
+    main: Namespace,
+}
+
+impl Server {
+    /// A server with the namespace `/` alone. It draws the seed of its session ids from the operating system.
+    ///
+    /// # Panics
+    ///
+    /// If the operating system gives no random bytes, since ids that can be guessed would open every session.
+    pub fn new(config: Config) -> Self {
+        let inner = Arc::new(SocketIo::new(config));
+        let (id, namespace) = inner.namespace("/");
+        let main = Namespace::new(&inner, id, namespace);
+        Self { inner, main }
+    }
+
+    /// The namespace of that name, made if there is none. A missing `/` in front is added.
+    pub fn of(&self, name: &str) -> Namespace {
+        let (id, namespace) = self.inner.namespace(name);
+        Namespace::new(&self.inner, id, namespace)
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &Config {
+        &self.inner.core().config
+    }
+
+    /// Counts of everything that the server holds. Takes every connection's lock in turn: for monitoring and tests.
+    pub fn stats(&self) -> Stats {
+        self.inner.stats()
+    }
+
+    /// Closes every connection: the sockets are disconnected with the reason `server shutting down`, clients see their
+    /// transport closed, new ones are refused with 503. Completes when all handlers have returned and nothing is left,
+    /// or at the deadline, which ends what still runs. All handlers are forgotten then.
+    pub async fn shutdown(&self, deadline: Duration) {
+        core::shutdown(&self.inner, deadline).await;
+        self.inner.forget_handlers();
+    }
+
+    /// Serves what a listener accepts, in tasks of the runtime. The crates of the runtimes call it from `listen`.
+    ///
+    /// # Errors
+    ///
+    /// The listener does not know its address.
+    pub fn serve(&self, runtime: Arc<dyn Runtime>, listener: impl Listener) -> io::Result<Listening> {
+        listener::listen(&self.inner, runtime, listener)
+    }
+
+    /// Serves one byte stream on which HTTP/1.1 is spoken, to its end, for whoever accepts connections in another way.
+    pub fn serve_connection<S: Stream>(
+        &self,
+        runtime: &Arc<dyn Runtime>,
+        stream: S,
+        peer: Peer,
+    ) -> impl Future<Output = ()> + Send + use<S> {
+        attach(&self.inner, runtime);
+        crate::http::serve_connection(&self.inner, stream, peer)
+    }
+
+    /// Answers a request of somebody else's HTTP server: for a middleware there, such as the tower layer of
+    /// `sockeye-tokio`. `upgrader` is called for requests that want to become a WebSocket.
+    ///
+    /// # Errors
+    ///
+    /// The request, if its path is not [`Config::path`].
+    pub fn handle<B>(
+        &self,
+        runtime: &Arc<dyn Runtime>,
+        request: http::Request<B>,
+        peer: Peer,
+        upgrader: Upgrader<B>,
+    ) -> Result<BoxFuture<http::Response<Body>>, http::Request<B>>
+    where
+        B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
+    {
+        attach(&self.inner, runtime);
+        crate::http::mounted(&self.inner, runtime, request, peer, upgrader)
+    }
+
+    /// See [`Namespace::middleware`].
+    pub fn middleware<H, M>(&self, middleware: H) -> ListenerId
+    where
+        H: Handler<ConnectContext, (), M>,
+    {
+        self.main.middleware(middleware)
+    }
+
+    /// See [`Namespace::on_connect`].
+    pub fn on_connect<H, M>(&self, handler: H) -> ListenerId
+    where
+        H: Handler<ConnectContext, (), M>,
+    {
+        self.main.on_connect(handler)
+    }
+
+    /// See [`Namespace::on`].
+    pub fn on<H, M>(&self, event: &str, handler: H) -> ListenerId
+    where
+        H: Handler<EventContext, (), M>,
+    {
+        self.main.on(event, handler)
+    }
+
+    /// See [`Namespace::once`].
+    pub fn once<H, M>(&self, event: &str, handler: H) -> ListenerId
+    where
+        H: Handler<EventContext, (), M>,
+    {
+        self.main.once(event, handler)
+    }
+
+    /// See [`Namespace::off`].
+    pub fn off(&self, listener: ListenerId) -> bool {
+        self.main.off(listener)
+    }
+
+    /// See [`Namespace::on_any`].
+    pub fn on_any(&self, listener: impl Fn(&Event) + Send + Sync + 'static) -> ListenerId {
+        self.main.on_any(listener)
+    }
+
+    /// See [`Namespace::on_any_outgoing`].
+    pub fn on_any_outgoing(&self, listener: impl Fn(&Event) + Send + Sync + 'static) -> ListenerId {
+        self.main.on_any_outgoing(listener)
+    }
+
+    /// See [`Namespace::on_disconnecting`].
+    pub fn on_disconnecting<H, M>(&self, handler: H) -> ListenerId
+    where
+        H: Handler<DisconnectContext, (), M>,
+    {
+        self.main.on_disconnecting(handler)
+    }
+
+    /// See [`Namespace::on_disconnect`].
+    pub fn on_disconnect<H, M>(&self, handler: H) -> ListenerId
+    where
+        H: Handler<DisconnectContext, (), M>,
+    {
+        self.main.on_disconnect(handler)
+    }
+
+    /// See [`Namespace::on_error`].
+    pub fn on_error(&self, listener: impl Fn(&HandlerError) + Send + Sync + 'static) -> ListenerId {
+        self.main.on_error(listener)
+    }
+
+    /// Sends an event to all sockets of `/`: see [`BroadcastOperator::emit`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn emit<T: Serialize + ?Sized>(&self, event: &str, args: &T) -> Result<usize, EmitError> {
+        self.main.emit(event, args)
+    }
+
+    /// Sends the event `message` to all sockets of `/`.
+    ///
+    /// # Errors
+    ///
+    /// As [`emit`](Self::emit).
+    pub fn send<T: Serialize + ?Sized>(&self, args: &T) -> Result<usize, EmitError> {
+        self.main.send(args)
+    }
+
+    /// The sockets of `/` in these rooms.
+    pub fn to(&self, rooms: impl IntoRooms) -> BroadcastOperator {
+        self.main.to(rooms)
+    }
+
+    /// The sockets of `/` that are in none of these rooms.
+    pub fn except(&self, rooms: impl IntoRooms) -> BroadcastOperator {
+        self.main.except(rooms)
+    }
+
+    /// The sockets of `/` in this process: see [`BroadcastOperator::local`].
+    pub fn local(&self) -> BroadcastOperator {
+        self.main.local()
+    }
+
+    /// Makes all sockets of `/` join these rooms: see [`BroadcastOperator::sockets_join`].
+    pub fn sockets_join(&self, rooms: impl IntoRooms) -> usize {
+        self.main.sockets_join(rooms)
+    }
+
+    /// Makes all sockets of `/` leave these rooms: see [`BroadcastOperator::sockets_leave`].
+    pub fn sockets_leave(&self, rooms: impl IntoRooms) -> usize {
+        self.main.sockets_leave(rooms)
+    }
+
+    /// Disconnects all sockets of `/`: see [`BroadcastOperator::disconnect_sockets`].
+    pub fn disconnect_sockets(&self, close: bool) -> usize {
+        self.main.disconnect_sockets(close)
+    }
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self::new(Config::default())
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("config", self.config()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,473 @@
+//! Sockets.
+
+use std::{
+    any::{Any, TypeId},
+    fmt,
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::Poll,
+    time::Duration,
+};
+
+use futures_channel::oneshot;
+use serde::{Serialize, de::DeserializeOwned};
+use sockeye_protocol::{
+    Instant, QueuePolicy, Sid, SocketKey, Text,
+    server::{self, Connection},
+    socket::{Data, Payload},
+};
+
+use super::{
+    AckError, Acknowledgement, BroadcastOperator, Event, Handshake, IntoRooms, SocketIo,
+    ack::{self, Waiter},
+    namespace::NamespaceInner,
+};
+use crate::{
+    EmitError, Handler, JoinError, ListenerId,
+    handler::{self, DisconnectContext, EventContext, Listeners, OnAny},
+    layer::Layer as _,
+    link::Link,
+    runtime::lock,
+    signal::Reasons,
+};
+
+/// A client in a namespace. Cheap to clone; does not keep the connection alive.
+///
+/// ```
+/// # use std::time::Duration;
+/// # use bytes::Bytes;
+/// # use sockeye_driver::{AckError, Args, BoxError, Config, Server, Socket};
+/// # #[derive(serde::Serialize)] struct Extra { three: &'static str, five: Bytes }
+/// # let io = Server::new(Config::default());
+/// io.on_connect(async |socket: Socket| {
+///     socket.emit("hello", &(1, "2", Extra { three: "4", five: Bytes::from_static(&[6]) }))?;
+///     socket.join("some room")?;
+///     socket.to("some room").emit("joined", &socket.id())?;
+///     let name: String = socket.timeout(Duration::from_secs(5)).emit_with_ack("who are you", &()).await?;
+///     socket.on("rename", async |Args(name): Args<String>| println!("now {name}"));
+///     println!("{name} is here");
+///     Ok::<_, BoxError>(())
+/// });
+/// ```
+#[derive(Clone)]
+pub struct Socket(Arc<Inner>);
+
+struct Inner {
+    server: Arc<SocketIo>,
+    link: Arc<Link<Connection>>,
+    namespace: Arc<NamespaceInner>,
+    key: SocketKey,
+    sid: Sid,
+    request: Arc<server::Handshake>,
+    auth: Option<Data>,
+    is_connected: AtomicBool,
+    /// Made by the first listener: most sockets have none of their own.
+    listeners: OnceLock<Box<Listeners>>,
+    data: Mutex<Vec<(TypeId, Arc<dyn Any + Send + Sync>)>>,
+}
+
+impl Socket {
+    pub(super) fn new(
+        server: &Arc<SocketIo>,
+        link: &Arc<Link<Connection>>,
+        namespace: Arc<NamespaceInner>,
+        request: &server::ConnectRequest,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            server: Arc::clone(server),
+            link: Arc::clone(link),
+            namespace,
+            key: request.socket(),
+            sid: request.sid(),
+            request: Arc::clone(request.handshake()),
+            auth: request.auth().cloned(),
+            is_connected: AtomicBool::new(false),
+            listeners: OnceLock::new(),
+            data: Mutex::new(Vec::new()),
+        }))
+    }
+
+    /// Its id: public, and another one in each namespace.
+    pub fn id(&self) -> Sid {
+        self.0.sid
+    }
+
+    /// The name of its namespace.
+    pub fn namespace(&self) -> &str {
+        &self.0.namespace.name
+    }
+
+    /// Whether it is connected: from when its connection was accepted to when it is gone.
+    pub fn is_connected(&self) -> bool {
+        self.0.is_connected.load(Ordering::Acquire)
+    }
+
+    /// How the client came: headers, query, address, auth.
+    pub fn handshake(&self) -> Handshake {
+        Handshake {
+            request: Arc::clone(&self.0.request),
+            auth: self.0.auth.clone(),
+            time: self.0.server.core().date(self.0.request.time()),
+        }
+    }
+
+    /// The transport in use: `polling` or `websocket`; `None` once the connection is gone.
+    pub fn transport(&self) -> Option<&'static str> {
+        self.0.link.look(Connection::transport_name)
+    }
+
+    /// What was attached to this socket with [`set_data`](Self::set_data) for that type.
+    ///
+    /// ```
+    /// # use sockeye_driver::{Config, Server, Socket};
+    /// # let io = Server::new(Config::default());
+    /// struct User {
+    ///     name: String,
+    /// }
+    /// io.on_connect(async |socket: Socket| socket.set_data(User { name: "Ada".into() }));
+    /// io.on("who am i", async |socket: Socket| match socket.data::<User>() {
+    ///     Some(user) => socket.emit("you are", &user.name),
+    ///     None => Ok(()),
+    /// });
+    /// ```
+    pub fn data<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        let data = lock(&self.0.data);
+        let (_, value) = data.iter().find(|(id, _)| *id == TypeId::of::<T>())?;
+        Arc::clone(value).downcast().ok()
+    }
+
+    /// Attaches a value to this socket, one per type; the one before is replaced.
+    pub fn set_data<T: Send + Sync + 'static>(&self, value: T) {
+        let (id, value): (_, Arc<dyn Any + Send + Sync>) = (TypeId::of::<T>(), Arc::new(value));
+        let before = {
+            let mut data = lock(&self.0.data);
+            match data.iter_mut().find(|(other, _)| *other == id) {
+                Some((_, place)) => Some(std::mem::replace(place, value)),
+                None => {
+                    data.push((id, value));
+                    None
+                }
+            }
+        };
+        // Dropped without the lock.
+        drop(before);
+    }
+
+    /// The rooms that it has joined.
+    pub fn rooms(&self) -> Vec<String> {
+        self.0.server.hub(|hub, _| hub.rooms(self.0.key).map(ToString::to_string).collect())
+    }
+
+    /// Joins one room or several, at once. Whether it was not in all of them before.
+    ///
+    /// # Errors
+    ///
+    /// [`JoinError`]: it is gone, or in too many rooms.
+    pub fn join(&self, rooms: impl IntoRooms) -> Result<bool, JoinError> {
+        let rooms = super::broadcast::names(rooms);
+        self.0.server.hub(|hub, _| {
+            let mut any = false;
+            for room in &rooms {
+                any |= hub.join(self.0.key, room)?;
+            }
+            Ok(any)
+        })
+    }
+
+    /// Leaves one room or several, at once. Whether it was in any.
+    pub fn leave(&self, rooms: impl IntoRooms) -> bool {
+        let rooms = super::broadcast::names(rooms);
+        self.0.server.hub(|hub, _| rooms.iter().fold(false, |any, room| hub.leave(self.0.key, room) | any))
+    }
+
+    /// Sends an event: a tuple is several arguments, `()` none, anything else one; [`bytes::Bytes`] anywhere in them
+    /// are binary attachments. Never waits.
+    ///
+    /// # Errors
+    ///
+    /// [`EmitError`]: the arguments cannot be encoded, the socket is gone, or its send queue is full.
+    pub fn emit<T: Serialize + ?Sized>(&self, event: &str, args: &T) -> Result<(), EmitError> {
+        let payload = self.encode(event, args)?;
+        self.command(|connection, now| connection.emit(now, self.0.key, &payload))
+    }
+
+    /// Sends the event `message`: see [`emit`](Self::emit).
+    ///
+    /// # Errors
+    ///
+    /// As [`emit`](Self::emit).
+    pub fn send<T: Serialize + ?Sized>(&self, args: &T) -> Result<(), EmitError> {
+        self.emit("message", args)
+    }
+
+    /// Sends an event, and waits for room in the send queue if it is full: for those who produce faster than the client
+    /// takes. (With a [`QueuePolicy`] other than `Error` there is nothing to wait for.)
+    ///
+    /// # Errors
+    ///
+    /// [`EmitError`]: the arguments cannot be encoded, or the socket is gone.
+    pub async fn emit_wait<T: Serialize + ?Sized>(&self, event: &str, args: &T) -> Result<(), EmitError> {
+        let payload = self.encode(event, args)?;
+        std::future::poll_fn(|cx| {
+            let core = self.0.server.core();
+            let now = core.now();
+            let sent = self.0.link.with(now, |connection, rest| {
+                let sent = connection.emit(now, self.0.key, &payload);
+                if matches!(sent, Err(EmitError::Full(_))) {
+                    rest.room.push(cx.waker().clone());
+                }
+                sent
+            });
+            match sent.unwrap_or(Err(EmitError::NotConnected)) {
+                Err(EmitError::Full(_)) => Poll::Pending,
+                sent => Poll::Ready(sent),
+            }
+        })
+        .await
+    }
+
+    /// Sends an event at once; the future waits for the client's acknowledgement, for [`Config::ack_timeout`](crate::Config::ack_timeout)
+    /// at most. A tuple takes its arguments in turn, anything else the first.
+    ///
+    /// # Errors
+    ///
+    /// From the future, [`AckError`]: the client did not answer in time or with something else, the socket is gone, or nothing was sent.
+    pub fn emit_with_ack<R: DeserializeOwned>(
+        &self,
+        event: &str,
+        args: &(impl Serialize + ?Sized),
+    ) -> Acknowledgement<R> {
+        self.default_timeout().emit_with_ack(event, args)
+    }
+
+    /// Sends an event, and calls back with the client's acknowledgement: see [`emit_with_ack`](Self::emit_with_ack).
+    ///
+    /// # Errors
+    ///
+    /// [`EmitError`]: nothing was sent, and nothing will be called.
+    pub fn emit_then<R: DeserializeOwned>(
+        &self,
+        event: &str,
+        args: &(impl Serialize + ?Sized),
+        callback: impl FnOnce(Result<R, AckError>) + Send + 'static,
+    ) -> Result<(), EmitError> {
+        self.default_timeout().emit_then(event, args, callback)
+    }
+
+    /// For the next emit: how long its acknowledgement may take.
+    pub fn timeout(&self, timeout: Duration) -> Timeout<'_> {
+        Timeout { socket: self, timeout }
+    }
+
+    /// The other sockets of the namespace that are in these rooms.
+    pub fn to(&self, rooms: impl IntoRooms) -> BroadcastOperator {
+        self.broadcast().to(rooms)
+    }
+
+    /// The other sockets of the namespace that are in none of these rooms.
+    pub fn except(&self, rooms: impl IntoRooms) -> BroadcastOperator {
+        self.broadcast().except(rooms)
+    }
+
+    /// The other sockets of the namespace.
+    pub fn broadcast(&self) -> BroadcastOperator {
+        BroadcastOperator::new(&self.0.server, self.0.key.namespace(), &self.0.namespace).except(self.0.sid)
+    }
+
+    /// The other sockets of the namespace in this process: see [`BroadcastOperator::local`].
+    pub fn local(&self) -> BroadcastOperator {
+        self.broadcast().local()
+    }
+
+    /// Makes the client leave the namespace, or with `close` closes its whole connection, all its namespaces with it.
+    pub fn disconnect(&self, close: bool) {
+        let now = self.0.server.core().now();
+        self.0.link.with(now, |connection, _| connection.disconnect(now, self.0.key, close));
+    }
+
+    /// What a full send queue of this socket does from here on, instead of
+    /// [`Config::queue_policy`](crate::Config::queue_policy).
+    pub fn set_queue_policy(&self, policy: QueuePolicy) {
+        let now = self.0.server.core().now();
+        self.0.link.with(now, |connection, _| connection.set_queue_policy(self.0.key, policy));
+    }
+
+    /// Runs for each event of that name from this socket, after the listeners of the namespace.
+    pub fn on<H, M>(&self, event: &str, handler: H) -> ListenerId
+    where
+        H: Handler<EventContext, (), M>,
+    {
+        self.listen(|listeners| listeners.on(event, false, handler::settle(handler, Arc::new(()))))
+    }
+
+    /// Runs for the next event of that name from this socket alone.
+    pub fn once<H, M>(&self, event: &str, handler: H) -> ListenerId
+    where
+        H: Handler<EventContext, (), M>,
+    {
+        self.listen(|listeners| listeners.on(event, true, handler::settle(handler, Arc::new(()))))
+    }
+
+    /// Removes one listener of this socket, of whatever kind. Whether it was there.
+    pub fn off(&self, listener: ListenerId) -> bool {
+        self.0.listeners.get().is_some_and(|listeners| listeners.off(listener))
+    }
+
+    /// Removes all listeners of an event that were registered with this socket. How many there were.
+    pub fn off_all(&self, event: &str) -> usize {
+        self.0.listeners.get().map_or(0, |listeners| listeners.off_all(event))
+    }
+
+    /// Sees every event that arrives from this socket, before its listeners.
+    pub fn on_any(&self, listener: impl Fn(&Event) + Send + Sync + 'static) -> ListenerId {
+        self.listen(|listeners| listeners.add(|table| &mut table.any, Arc::new(listener) as Arc<OnAny>))
+    }
+
+    /// Sees every event that is sent to this socket alone. ([`Namespace::on_any_outgoing`](crate::Namespace::on_any_outgoing)
+    /// sees broadcasts, too.)
+    pub fn on_any_outgoing(&self, listener: impl Fn(&Event) + Send + Sync + 'static) -> ListenerId {
+        self.listen(|listeners| listeners.add(|table| &mut table.outgoing, Arc::new(listener) as Arc<OnAny>))
+    }
+
+    /// Runs when this socket is about to be gone, while it is still in its rooms.
+    pub fn on_disconnecting<H, M>(&self, handler: H) -> ListenerId
+    where
+        H: Handler<DisconnectContext, (), M>,
+    {
+        self.listen(|listeners| listeners.add(|table| &mut table.disconnecting, handler::settle(handler, Arc::new(()))))
+    }
+
+    /// Runs when this socket is gone.
+    pub fn on_disconnect<H, M>(&self, handler: H) -> ListenerId
+    where
+        H: Handler<DisconnectContext, (), M>,
+    {
+        self.listen(|listeners| listeners.add(|table| &mut table.disconnect, handler::settle(handler, Arc::new(()))))
+    }
+
+    pub(super) fn key(&self) -> SocketKey {
+        self.0.key
+    }
+
+    pub(super) fn inner_namespace(&self) -> &Arc<NamespaceInner> {
+        &self.0.namespace
+    }
+
+    pub(super) fn listeners(&self) -> Option<&Listeners> {
+        self.0.listeners.get().map(|listeners| &**listeners)
+    }
+
+    pub(super) fn set_connected(&self, is_connected: bool) {
+        self.0.is_connected.store(is_connected, Ordering::Release);
+    }
+
+    pub(super) fn max_attachments(&self) -> usize {
+        self.0.server.core().config.limits.max_attachments
+    }
+
+    /// Has the connection do something.
+    pub(super) fn command<T>(
+        &self,
+        act: impl FnOnce(&mut Connection, Instant) -> Result<T, EmitError>,
+    ) -> Result<T, EmitError> {
+        let now = self.0.server.core().now();
+        self.0.link.with(now, |connection, _| act(connection, now)).unwrap_or(Err(EmitError::NotConnected))
+    }
+
+    /// Forgets the listeners of a socket that is gone, and what they captured: this very socket, for instance.
+    pub(super) fn forget_listeners(&self) {
+        if let Some(listeners) = self.0.listeners.get() {
+            listeners.clear();
+        }
+    }
+
+    fn listen(&self, listen: impl FnOnce(&Listeners) -> ListenerId) -> ListenerId {
+        let id = listen(self.0.listeners.get_or_init(Box::default));
+        // An event may wait for it.
+        self.0.link.signal.raise(Reasons::LISTENER);
+        id
+    }
+
+    fn default_timeout(&self) -> Timeout<'_> {
+        self.timeout(self.0.server.core().config.ack_timeout)
+    }
+
+    /// Encodes an event, and shows it to those who want to see what is sent. No lock is held.
+    fn encode<T: Serialize + ?Sized>(&self, event: &str, args: &T) -> Result<Payload, EmitError> {
+        let payload = Payload::event(event, args, self.max_attachments())?;
+        let of_namespace = self.0.namespace.listeners.read(|table| table.outgoing.clone());
+        let own = self.listeners().map(|listeners| listeners.read(|table| table.outgoing.clone())).unwrap_or_default();
+        if !of_namespace.is_empty() || !own.is_empty() {
+            let args = payload.to_args().unwrap_or_default();
+            let event = Event { socket: Some(self.clone()), name: Text::from(event), args, ack: None };
+            of_namespace.iter().chain(own.iter()).for_each(|listener| (listener.call)(&event));
+        }
+        Ok(payload)
+    }
+}
+
+impl fmt::Debug for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Socket").field("id", &self.id()).field("namespace", &self.namespace()).finish_non_exhaustive()
+    }
+}
+
+impl PartialEq for Socket {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Socket {}
+
+/// A socket, and how long the acknowledgement of the next emit may take: [`Socket::timeout`].
+#[derive(Clone, Copy, Debug)]
+#[must_use = "a timeout is for an emit"]
+pub struct Timeout<'a> {
+    socket: &'a Socket,
+    timeout: Duration,
+}
+
+impl Timeout<'_> {
+    /// Sends an event at once; the future waits for the acknowledgement: see [`Socket::emit_with_ack`].
+    ///
+    /// # Errors
+    ///
+    /// As there, from the future.
+    pub fn emit_with_ack<R: DeserializeOwned>(
+        &self,
+        event: &str,
+        args: &(impl Serialize + ?Sized),
+    ) -> Acknowledgement<R> {
+        let (sender, receiver) = oneshot::channel();
+        Acknowledgement::new(self.emit(event, args, Waiter::Future(sender)).map(|()| receiver))
+    }
+
+    /// Sends an event, and calls back with the client's acknowledgement: see [`Socket::emit_then`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn emit_then<R: DeserializeOwned>(
+        &self,
+        event: &str,
+        args: &(impl Serialize + ?Sized),
+        callback: impl FnOnce(Result<R, AckError>) + Send + 'static,
+    ) -> Result<(), EmitError> {
+        self.emit(event, args, Waiter::Callback(Box::new(move |outcome| callback(ack::read(outcome)))))
+    }
+
+    fn emit(&self, event: &str, args: &(impl Serialize + ?Sized), waiter: Waiter) -> Result<(), EmitError> {
+        let inner = &self.socket.0;
+        let payload = self.socket.encode(event, args)?;
+        let now = inner.server.core().now();
+        let sent = inner.link.with(now, |connection, rest| {
+            let id = connection.emit_with_ack(now, inner.key, &payload, self.timeout)?;
+            rest.beside.insert((inner.key, id), waiter);
+            Ok(())
+        });
+        sent.unwrap_or(Err(EmitError::NotConnected))
+    }
+}

@@ -1,0 +1,106 @@
+//! The deadlines of all connections: one heap, one task.
+
+use std::{
+    cmp::Reverse,
+    collections::BinaryHeap,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex, Weak},
+    task::{Context, Poll, Waker},
+};
+
+use sockeye_protocol::{ConnKey, Instant};
+
+use crate::{Runtime, core::Sleep, layer::Layer, runtime::lock, signal::Reasons};
+
+/// When which connection wants to look at the clock. A connection adds an entry only when its deadline comes before
+/// those that it has here; one whose deadline moved back looks once too often, at no cost to its peers.
+#[derive(Default)]
+pub(crate) struct Timers(Mutex<Table>);
+
+#[derive(Default)]
+struct Table {
+    heap: BinaryHeap<Reverse<(Instant, ConnKey)>>,
+    /// When the task wakes up by itself.
+    sleeping_until: Option<Instant>,
+    waker: Option<Waker>,
+}
+
+impl Timers {
+    pub(crate) fn add(&self, at: Instant, key: ConnKey) {
+        let waker = {
+            let mut table = lock(&self.0);
+            table.heap.push(Reverse((at, key)));
+            if table.sleeping_until.is_none_or(|until| at < until) { table.waker.take() } else { None }
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        lock(&self.0).heap.len()
+    }
+}
+
+/// The task that waits for the deadlines, for as long as the server lives.
+pub(crate) struct TimerTask<L: Layer> {
+    layer: Weak<L>,
+    runtime: Arc<dyn Runtime>,
+    sleep: Option<Sleep>,
+    due: Vec<ConnKey>,
+}
+
+impl<L: Layer> TimerTask<L> {
+    pub(crate) fn new(layer: &Arc<L>, runtime: Arc<dyn Runtime>) -> Self {
+        Self { layer: Arc::downgrade(layer), runtime, sleep: None, due: Vec::new() }
+    }
+
+    /// Takes what is due off the heap. What comes next, if that is not what `sleep` waits for already.
+    fn take_due(&mut self, layer: &L, cx: &Context<'_>) {
+        let core = layer.core();
+        let now = core.now();
+        let mut table = lock(&core.timers.0);
+        while let Some(Reverse((at, key))) = table.heap.peek().copied() {
+            if at > now {
+                break;
+            }
+            table.heap.pop();
+            self.due.push(key);
+        }
+        if table.heap.is_empty() {
+            table.heap = BinaryHeap::new();
+        }
+        let next = table.heap.peek().map(|Reverse((at, _))| *at);
+        if next != table.sleeping_until || self.sleep.is_none() {
+            table.sleeping_until = next;
+            self.sleep = next.map(|at| self.runtime.sleep(at.saturating_duration_since(now)));
+        }
+        table.waker = Some(cx.waker().clone());
+    }
+}
+
+impl<L: Layer> Future for TimerTask<L> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        loop {
+            // Server and connections are gone.
+            let Some(layer) = this.layer.upgrade() else { return Poll::Ready(()) };
+            this.take_due(&layer, cx);
+            for key in this.due.drain(..) {
+                if let Some(link) = layer.link(key) {
+                    link.signal.raise(Reasons::TIMER);
+                }
+            }
+            drop(layer);
+            let Some(sleep) = &mut this.sleep else { return Poll::Pending };
+            if sleep.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            this.sleep = None;
+        }
+    }
+}
