@@ -158,6 +158,7 @@ impl<L: Layer> Owner<L> {
 
     /// Writes what there is to write, ends what is to end, and looks at what has become of the machine.
     fn write(&mut self, cx: &mut Context<'_>, now: Instant) -> After {
+        let full = self.seats.is_full(&Ownership { layer: &self.layer, link: &self.link, now });
         let mut locked = self.link.lock(now);
         let Some(machine) = locked.machine() else { return After { ended: false, drained: true } };
         let mut progress = false;
@@ -178,7 +179,7 @@ impl<L: Layer> Owner<L> {
                 _ => {}
             }
         }
-        let withheld = !machine.wants_read() || self.seats.is_full();
+        let withheld = full || !machine.wants_read(&self.layer.core().config);
         if self.withheld != withheld {
             self.withheld = withheld;
             // Suspends the deadline of the pong that may wait where nobody reads.
@@ -213,13 +214,11 @@ impl<L: Layer> Owner<L> {
         }
         self.armed = NEVER;
         let mut locked = self.link.lock(now);
-        let due = locked.machine().is_some_and(|machine| {
-            let due = machine.poll_timeout().is_some_and(|at| at <= now);
-            if due {
-                machine.handle_timeout(now);
-            }
-            due
-        });
+        let Some(machine) = locked.machine() else { return false };
+        let due = machine.poll_timeout().is_some_and(|at| at <= now);
+        if due {
+            machine.handle_timeout(now);
+        }
         due
     }
 
