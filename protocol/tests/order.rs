@@ -32,6 +32,22 @@ fn world() -> World {
 }
 
 #[test]
+fn the_index_of_a_connection_is_reused_and_its_key_is_not() {
+    let mut world = World::new(Config::default());
+    let mut keys = Vec::new();
+    for name in ["alice", "bob"] {
+        let (who, _) = world.joined(name);
+        keys.push(world.clients[who].key.unwrap());
+        world.close(who, 1000);
+        world.assert_empty();
+    }
+    assert_eq!(keys.iter().map(|key| key.index()).collect::<Vec<_>>(), [0, 0]);
+    assert_ne!(keys[0], keys[1]);
+    let more = world.server.add_namespace("/b");
+    assert_eq!((world.nsp("/").index(), more.index()), (0, 1));
+}
+
+#[test]
 fn packets_are_processed_strictly_in_the_order_of_arrival() {
     let mut world = world();
     let (alice, _) = world.joined("alice");

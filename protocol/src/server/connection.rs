@@ -607,10 +607,5 @@ fn due(now: Instant, timeout: Duration) -> Instant {
 /// The data of a CONNECT answer (Socket.IO protocol v5, "Connection to a namespace").
 #[derive(serde::Serialize)]
 struct Sids {
-    #[serde(serialize_with = "display")]
     sid: Sid,
-}
-
-fn display<T: core::fmt::Display, S: serde::Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(value)
 }
