@@ -296,7 +296,7 @@ impl Simulation {
                 let except: Vec<Room<'_>> = except.into_iter().map(Room::from).collect();
                 let target = Target { namespace, rooms: &rooms, except: &except };
                 let expected = self.selected(&target);
-                assert_eq!(self.server.broadcast(now, &target, &payload), expected.len());
+                assert_eq!(self.server.broadcast(now, &target, &payload), Ok(expected.len()));
             }
             (27, Some(socket)) => self.server.disconnect(now, socket, script.byte() > 127),
             (28, _) => {

@@ -12,7 +12,7 @@ use core::time::Duration;
 use bytes::BytesMut;
 
 use super::{
-    error::{EmitError, Error, RequestGone},
+    error::{EmitError, Error, RequestGone, WrongPayload},
     event::{AckId, AckToken, ConnectError, ConnectRequest, DisconnectReason, Event},
     handshake::Handshake,
     hub::{ConnectionEvent, HubEvent, ToConnection, ToHub},
@@ -25,7 +25,7 @@ use crate::{
     http::{Body, Request, Response},
     key::{ConnKey, RequestId, Sid, SocketKey, TransportId},
     machines::Machine,
-    socket::{Data, Decoder, PacketType, Payload, write_head},
+    socket::{Data, Decoder, PacketType, Payload, PayloadKind, write_head},
     ws,
 };
 
@@ -305,8 +305,9 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`EmitError::NotConnected`], or [`EmitError::Full`] under [`QueuePolicy::Error`].
+    /// [`EmitError::NotConnected`], [`EmitError::Full`] under [`QueuePolicy::Error`], or [`EmitError::WrongPayload`].
     pub fn emit(&mut self, now: Instant, socket: SocketKey, event: &Payload) -> Result<(), EmitError> {
+        WrongPayload::check(PayloadKind::Event, event)?;
         self.send_packet(now, socket, PacketType::Event, None, event)
     }
 
@@ -315,7 +316,8 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`EmitError::NotConnected`], [`EmitError::TooManyAcks`], or [`EmitError::Full`] under [`QueuePolicy::Error`].
+    /// [`EmitError::NotConnected`], [`EmitError::TooManyAcks`], [`EmitError::Full`] under [`QueuePolicy::Error`], or
+    /// [`EmitError::WrongPayload`].
     pub fn emit_with_ack(
         &mut self,
         now: Instant,
@@ -323,6 +325,7 @@ impl Connection {
         event: &Payload,
         timeout: Duration,
     ) -> Result<AckId, EmitError> {
+        WrongPayload::check(PayloadKind::Event, event)?;
         let limit = self.config.limits.outstanding_acks;
         let (_, joined) = self.joined(socket).ok_or(EmitError::NotConnected)?;
         if joined.acks.len() >= limit {
@@ -345,8 +348,9 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`EmitError::NotConnected`], or [`EmitError::Full`] under [`QueuePolicy::Error`].
+    /// [`EmitError::NotConnected`], [`EmitError::Full`] under [`QueuePolicy::Error`], or [`EmitError::WrongPayload`].
     pub fn reply(&mut self, now: Instant, token: AckToken, answer: &Payload) -> Result<(), EmitError> {
+        WrongPayload::check(PayloadKind::Ack, answer)?;
         self.send_packet(now, token.socket, PacketType::Ack, Some(token.id), answer)
     }
 
