@@ -176,6 +176,9 @@ pub struct Limits {
     pub body_timeout: Duration,
     /// The time that an HTTP connection may stay idle between requests (enforced by the driver). Default 60 s.
     pub keep_alive: Duration,
+    /// The time for which a driver that has stopped reading from a peer excuses it from its pong: see
+    /// [`Connection::handle_withheld`](crate::server::Connection::handle_withheld). Zero excuses nobody. Default 60 s.
+    pub withheld_timeout: Duration,
     /// Namespaces that one connection may have joined at a time. Default 100.
     pub namespaces: usize,
     /// Namespaces that one connection may wait to join at a time. Default 8.
@@ -211,6 +214,7 @@ impl Default for Limits {
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(30),
             keep_alive: Duration::from_secs(60),
+            withheld_timeout: Duration::from_secs(60),
             namespaces: 100,
             pending_namespaces: 8,
             failed_namespaces: 100,

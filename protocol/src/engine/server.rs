@@ -71,7 +71,7 @@ impl Server {
     }
 
     /// Whether a driver should go on reading from the peer: `false` while more than [`crate::Limits::high_water`]
-    /// bytes wait to be sent to it.
+    /// bytes wait to be sent to it. One that stops calls [`handle_withheld`](Self::handle_withheld).
     pub fn wants_read(&self, key: ConnKey) -> bool {
         self.sessions.get(key).is_none_or(|session| session.queued_bytes() <= self.registry.config().limits.high_water)
     }
@@ -124,6 +124,11 @@ impl Server {
     /// See [`crate::server::Server::handle_eof`].
     pub fn handle_eof(&mut self, now: Instant, key: ConnKey, transport: TransportId) {
         self.sessions.input(key, |session| session.handle_eof(now, transport));
+    }
+
+    /// See [`Session::handle_withheld`].
+    pub fn handle_withheld(&mut self, now: Instant, key: ConnKey, withheld: bool) {
+        self.sessions.input(key, |session| session.handle_withheld(now, withheld));
     }
 
     /// A tick. One that comes early does nothing.

@@ -39,7 +39,7 @@ use crate::{
 /// - **Inputs**, which are stored and processed in order by `poll_output`: [`handle_request`](Self::handle_request),
 ///   [`handle_body`](Self::handle_body), [`handle_abort`](Self::handle_abort), [`handle_bytes`](Self::handle_bytes) or
 ///   [`handle_message`](Self::handle_message), [`handle_eof`](Self::handle_eof),
-///   [`handle_timeout`](Self::handle_timeout); and [`handle_hub_event`](Self::handle_hub_event), which acts at once.
+///   [`handle_withheld`](Self::handle_withheld), [`handle_timeout`](Self::handle_timeout); and [`handle_hub_event`](Self::handle_hub_event), which acts at once.
 /// - **Verbs**, which act at once: [`accept`](Self::accept), [`reject`](Self::reject), [`emit`](Self::emit),
 ///   [`emit_with_ack`](Self::emit_with_ack), [`reply`](Self::reply), [`disconnect`](Self::disconnect),
 ///   [`shutdown`](Self::shutdown).
@@ -179,7 +179,8 @@ impl Connection {
     }
 
     /// Whether a driver should go on reading from the peer: `false` while more than
-    /// [`crate::Limits::high_water`] bytes wait to be sent to it.
+    /// [`crate::Limits::high_water`] bytes wait to be sent to it. One that stops calls
+    /// [`handle_withheld`](Self::handle_withheld).
     pub fn wants_read(&self) -> bool {
         self.session.queued_bytes() <= self.config.limits.high_water
     }
@@ -243,6 +244,16 @@ impl Connection {
     /// The byte stream of a WebSocket ended, failed, or was closed as told.
     pub fn handle_eof(&mut self, now: Instant, transport: TransportId) {
         self.session.handle_eof(now, transport);
+    }
+
+    /// The driver has stopped reading from the peer (`true`), on all its transports, or goes on (`false`): because the
+    /// application is behind, or [`wants_read`](Self::wants_read) said so. To say the same again changes nothing.
+    ///
+    /// What the peer has sent may lie unread then, its pong too. So it is not held to [`Config::ping_timeout`] until
+    /// reading goes on, and then has all of it once more; but no longer than [`crate::Limits::withheld_timeout`] without
+    /// a break, since a dead peer would never be noticed. Pings are still sent, and no other deadline moves.
+    pub fn handle_withheld(&mut self, now: Instant, withheld: bool) {
+        self.session.handle_withheld(now, withheld);
     }
 
     /// A tick. One that comes early does nothing.

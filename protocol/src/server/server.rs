@@ -82,7 +82,7 @@ impl Server {
     }
 
     /// Whether a driver should go on reading from the peer: `false` while more than [`crate::Limits::high_water`] bytes
-    /// wait to be sent to it.
+    /// wait to be sent to it. One that stops calls [`handle_withheld`](Self::handle_withheld).
     pub fn wants_read(&self, key: ConnKey) -> bool {
         self.connections.get(key).is_none_or(Connection::wants_read)
     }
@@ -153,6 +153,11 @@ impl Server {
     /// The byte stream of a WebSocket ended, failed, or was closed as told.
     pub fn handle_eof(&mut self, now: Instant, key: ConnKey, transport: TransportId) {
         self.input(now, key, |connection| connection.handle_eof(now, transport));
+    }
+
+    /// The driver has stopped reading from the peer, or goes on: see [`Connection::handle_withheld`].
+    pub fn handle_withheld(&mut self, now: Instant, key: ConnKey, withheld: bool) {
+        self.input(now, key, |connection| connection.handle_withheld(now, withheld));
     }
 
     /// A tick. One that comes early does nothing.
