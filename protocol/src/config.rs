@@ -194,6 +194,10 @@ pub struct Limits {
     pub outstanding_acks: usize,
     /// Handlers of one socket that may be in flight (enforced by async drivers). Default 64.
     pub handlers: usize,
+    /// Events of one socket that may wait for a handler, while [`handlers`](Self::handlers) of them are in flight or its
+    /// connect handler still runs; when that many wait, the driver stops reading from the peer (enforced by async
+    /// drivers). Default 1,024.
+    pub parked: usize,
 }
 
 impl Default for Limits {
@@ -222,6 +226,7 @@ impl Default for Limits {
             rooms_per_socket: usize::MAX,
             outstanding_acks: 1_000,
             handlers: 64,
+            parked: 1_024,
         }
     }
 }

@@ -69,6 +69,7 @@ fn every_limit_and_option_has_its_test() {
         keep_alive: _,
         // Enforced by whoever runs handlers.
         handlers: _,
+        parked: _,
     } = Limits::default();
     let Config {
         path: _,            // the_path_*
