@@ -203,7 +203,7 @@ impl Seats<EngineIo> for Seat {
         let limits = &owner.layer.core.config.limits;
         let mut locked = owner.link.lock(owner.now);
         let inbox = &locked.rest().beside;
-        inbox.messages.len() >= 1024 || inbox.bytes >= limits.high_water
+        inbox.messages.len() >= limits.parked || inbox.bytes >= limits.high_water
     }
 
     fn is_idle(&self) -> bool {
@@ -253,7 +253,7 @@ impl Machine for Session {
     }
 
     fn handle_withheld(&mut self, now: Instant, withheld: bool) {
-        let _ = (now, withheld);
+        Self::handle_withheld(self, now, withheld);
     }
 
     fn poll_output(&mut self) -> Option<Output<Event>> {

@@ -212,7 +212,7 @@ impl Machine for Connection {
     }
 
     fn handle_withheld(&mut self, now: Instant, withheld: bool) {
-        let _ = (now, withheld);
+        Self::handle_withheld(self, now, withheld);
     }
 
     fn poll_output(&mut self) -> Option<Output<Said>> {

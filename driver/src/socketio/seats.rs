@@ -250,7 +250,7 @@ impl Seats {
             return self.dispatch(owner, cx, key, packet);
         }
         seat.parked.push_back(packet);
-        self.full |= self.seat(key).is_some_and(|seat| seat.parked.len() >= 1024);
+        self.full |= self.seat(key).is_some_and(|seat| seat.parked.len() >= limits.parked);
     }
 
     /// Starts what has waited long enough, in order.
@@ -271,7 +271,7 @@ impl Seats {
                 self.dispatch(owner, cx, key, packet);
             }
         }
-        self.full = self.seats.iter().any(|seat| seat.parked.len() >= 1024);
+        self.full = self.seats.iter().any(|seat| seat.parked.len() >= limits.parked);
     }
 
     /// Calls everybody who listens to an event.
