@@ -43,7 +43,9 @@ for (const mode of MODES) {
       test("the client emits several arguments, which arrive as the handler's types", async (t) => {
         const socket = await connect(t);
         socket.emit("hello", 1, "2", { 3: "4", 5: Uint8Array.from([6]) });
-        assert.deepEqual(plain(await next(socket, "hello")), plain([2, "2!", { 3: "4!", 5: Buffer.from([6, 7]) }]));
+        // The greeting may still be on its way.
+        const answer = await nextWhere(socket, "hello", (number) => number === 2);
+        assert.deepEqual(plain(answer), plain([2, "2!", { 3: "4!", 5: Buffer.from([6, 7]) }]));
       });
 
       test("attachments in objects in arrays", async (t) => {
