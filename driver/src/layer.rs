@@ -5,7 +5,7 @@ use std::{sync::Arc, task::Context};
 
 use bytes::BytesMut;
 use sockeye_protocol::{
-    ConnKey, Instant, RequestId, TransportId,
+    Config, ConnKey, Instant, RequestId, TransportId,
     http::{Body, Request, Response},
     server::Stats,
     ws::TransmitQueue,
@@ -33,10 +33,12 @@ pub(crate) trait Machine: Send + 'static {
     fn poll_output(&mut self) -> Option<Output<Self::Said>>;
     fn poll_timeout(&self) -> Option<Instant>;
     fn transmit(&mut self, transport: TransportId) -> Option<&mut TransmitQueue>;
-    fn wants_read(&self) -> bool;
+    fn wants_read(&self, config: &Config) -> bool;
     fn is_drained(&self) -> bool;
     fn shutdown(&mut self, now: Instant);
     fn stats(&self) -> Stats;
+    /// Nothing more comes from the machine, which is gone.
+    fn forsake(beside: &mut Self::Beside);
 }
 
 /// What a machine has to say.
@@ -76,7 +78,7 @@ pub(crate) trait Seats<L: Layer>: Default + Send + Unpin {
     /// Goes on with handlers in flight, and with events that waited. Whether anything happened.
     fn poll(&mut self, owner: &Ownership<'_, L>, cx: &mut Context<'_>, listeners_changed: bool) -> bool;
     /// Whether so much waits for handlers that the peer should not be read from.
-    fn is_full(&self) -> bool;
+    fn is_full(&self, owner: &Ownership<'_, L>) -> bool;
     /// Whether no handler is in flight.
     fn is_idle(&self) -> bool;
 }

@@ -3,6 +3,7 @@
 #![deny(missing_docs)]
 
 mod core;
+mod engine;
 mod handler;
 mod http;
 mod layer;
@@ -16,11 +17,13 @@ mod timers;
 
 pub use sockeye_protocol::{
     Config, Cors, Limits, Origins, QueuePolicy, Sid, Text, Transports,
+    engine::{CloseReason, Message, SendError},
     server::{ConnectError, DisconnectReason, EmitError, JoinError, Stats},
     socket::{ArgsError, EncodeError, Object, Value},
 };
 
 pub use crate::{
+    engine::{EngineServer, EngineSocket},
     handler::{
         Args, BoxError, ConnectContext, DisconnectContext, EventContext, EventName, Extract, ExtractError, Handler,
         HandlerError, HandlerFault, IntoOutcome, ListenerId, RawArgs, State, Values,

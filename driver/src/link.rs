@@ -3,7 +3,7 @@
 use std::{
     mem,
     sync::{
-        Mutex, MutexGuard,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
     },
     task::Waker,
@@ -193,7 +193,7 @@ impl<M: Machine> Locked<'_, M> {
     pub(crate) fn close(&mut self) -> Option<M> {
         self.0.rest.waiting = Vec::new();
         self.0.rest.room.drain(..).for_each(Waker::wake);
-        self.0.rest.beside = M::Beside::default();
+        M::forsake(&mut self.0.rest.beside);
         self.0.machine.take()
     }
 
@@ -212,5 +212,46 @@ impl<M: Machine> Locked<'_, M> {
             let now = Instant::ZERO;
             machine.handle_eof(now, transport);
         }
+    }
+}
+
+/// The connections of a server, by [`ConnKey::index`].
+pub(crate) struct Links<M: Machine>(Vec<Option<Arc<Link<M>>>>);
+
+impl<M: Machine> Default for Links<M> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<M: Machine> Links<M> {
+    pub(crate) fn get(&self, key: ConnKey) -> Option<&Arc<Link<M>>> {
+        // The place may be another one's by now.
+        self.0.get(key.index())?.as_ref().filter(|link| link.key == key)
+    }
+
+    pub(crate) fn all(&self) -> Vec<Arc<Link<M>>> {
+        self.0.iter().flatten().cloned().collect()
+    }
+
+    pub(crate) fn insert(&mut self, link: Arc<Link<M>>) {
+        let index = link.key.index();
+        if self.0.len() <= index {
+            self.0.resize(index.saturating_add(1), None);
+        }
+        if let Some(place) = self.0.get_mut(index) {
+            *place = Some(link);
+        }
+    }
+
+    pub(crate) fn remove(&mut self, key: ConnKey) -> Option<Arc<Link<M>>> {
+        let removed = self.0.get_mut(key.index()).and_then(|place| place.take_if(|link| link.key == key));
+        while let Some(None) = self.0.last() {
+            self.0.pop();
+        }
+        if self.0.is_empty() {
+            self.0 = Vec::new();
+        }
+        removed
     }
 }

@@ -58,6 +58,8 @@ struct Transport {
     shutdown: bool,
     /// Bytes were written that the stream may hold back (TLS does).
     flush: bool,
+    /// Everything is written; only the peer's end is waited for.
+    draining: bool,
     ended: bool,
 }
 
@@ -121,6 +123,7 @@ impl<L: Layer> Owner<L> {
                 stream: attached.stream,
                 shutdown: false,
                 flush: false,
+                draining: false,
                 ended: false,
             };
             self.streams.reserve_exact(1);
@@ -139,6 +142,9 @@ impl<L: Layer> Owner<L> {
     fn read(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         let mut any = false;
         for transport in &mut self.streams {
+            if self.withheld && !transport.draining {
+                continue;
+            }
             match read(&mut *transport.stream, cx, |bytes| {
                 if let Some(machine) = self.link.lock(now).machine() {
                     machine.handle_bytes(now, transport.id, bytes);
@@ -158,6 +164,7 @@ impl<L: Layer> Owner<L> {
 
     /// Writes what there is to write, ends what is to end, and looks at what has become of the machine.
     fn write(&mut self, cx: &mut Context<'_>, now: Instant) -> After {
+        let full = self.seats.is_full(&Ownership { layer: &self.layer, link: &self.link, now });
         let mut locked = self.link.lock(now);
         let Some(machine) = locked.machine() else { return After { ended: false, drained: true } };
         let mut progress = false;
@@ -178,7 +185,7 @@ impl<L: Layer> Owner<L> {
                 _ => {}
             }
         }
-        let withheld = !machine.wants_read() || self.seats.is_full();
+        let withheld = full || !machine.wants_read(&self.layer.core().config);
         if self.withheld != withheld {
             self.withheld = withheld;
             // Suspends the deadline of the pong that may wait where nobody reads.
@@ -213,13 +220,11 @@ impl<L: Layer> Owner<L> {
         }
         self.armed = NEVER;
         let mut locked = self.link.lock(now);
-        let due = locked.machine().is_some_and(|machine| {
-            let due = machine.poll_timeout().is_some_and(|at| at <= now);
-            if due {
-                machine.handle_timeout(now);
-            }
-            due
-        });
+        let Some(machine) = locked.machine() else { return false };
+        let due = machine.poll_timeout().is_some_and(|at| at <= now);
+        if due {
+            machine.handle_timeout(now);
+        }
         due
     }
 
@@ -253,7 +258,7 @@ impl<L: Layer> Owner<L> {
                 self.settle();
             }
         }
-        !self.withheld && self.read(cx, now)
+        self.read(cx, now)
     }
 
     /// Gives up the machine, which has nothing more to do. Handlers in flight run on.
@@ -322,9 +327,12 @@ impl Transport {
                 Poll::Ready(Err(_)) => self.ended = true,
             }
         }
-        if self.shutdown && !self.ended {
-            // The machine waits for the end of the stream, which comes when it is dropped.
-            self.ended = Pin::new(&mut *self.stream).poll_shutdown(cx).is_ready();
+        if self.shutdown && !self.ended && Pin::new(&mut *self.stream).poll_shutdown(cx).is_ready() {
+            // What the peer still sends is read and discarded until it closes, too: closing a socket with unread bytes
+            // resets it, and the peer may lose what was written last (RFC 6455, 7.1.1; RFC 1122, 4.2.2.13). The machine
+            // aborts it when that takes too long.
+            self.shutdown = false;
+            self.draining = true;
         }
     }
 }

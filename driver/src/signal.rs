@@ -12,7 +12,6 @@ use futures_util::task::AtomicWaker;
 pub(crate) struct Reasons(u8);
 
 impl Reasons {
-    pub(crate) const NONE: Self = Self(0);
     /// Something was put into its mail.
     pub(crate) const MAIL: Self = Self(1);
     /// The machine was given an input or a command by somebody else.

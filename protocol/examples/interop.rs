@@ -57,7 +57,7 @@ impl Interop {
                 let target = Target { rooms: &[Room::Named("watchers")], ..Target::all(socket.namespace()) };
                 let left = (self.leaving.remove(&socket), reason.as_str());
                 if let Ok(left) = Payload::event("left", &left, MAX_ATTACHMENTS) {
-                    server.broadcast(now, &target, &left);
+                    let _ = server.broadcast(now, &target, &left);
                 }
             }
             _ => {}
@@ -96,7 +96,7 @@ impl Interop {
                 let rooms: Vec<Room<'_>> = rooms.iter().map(|room| named_or_own(room)).collect();
                 let except: Vec<Room<'_>> = except.iter().map(|room| named_or_own(room)).collect();
                 let target = Target { namespace: socket.namespace(), rooms: &rooms, except: &except };
-                server.broadcast(now, &target, &event_with("news", rest(args, 2)?)?);
+                server.broadcast(now, &target, &event_with("news", rest(args, 2)?)?)?;
             }
             "ask" => {
                 let millis: u64 = args.deserialize()?;

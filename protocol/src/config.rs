@@ -176,6 +176,9 @@ pub struct Limits {
     pub body_timeout: Duration,
     /// The time that an HTTP connection may stay idle between requests (enforced by the driver). Default 60 s.
     pub keep_alive: Duration,
+    /// The time for which a driver that has stopped reading from a peer excuses it from its pong: see
+    /// [`Connection::handle_withheld`](crate::server::Connection::handle_withheld). Zero excuses nobody. Default 60 s.
+    pub withheld_timeout: Duration,
     /// Namespaces that one connection may have joined at a time. Default 100.
     pub namespaces: usize,
     /// Namespaces that one connection may wait to join at a time. Default 8.
@@ -191,6 +194,10 @@ pub struct Limits {
     pub outstanding_acks: usize,
     /// Handlers of one socket that may be in flight (enforced by async drivers). Default 64.
     pub handlers: usize,
+    /// Events of one socket that may wait for a handler, while [`handlers`](Self::handlers) of them are in flight or its
+    /// connect handler still runs; when that many wait, the driver stops reading from the peer (enforced by async
+    /// drivers). Default 1,024.
+    pub parked: usize,
 }
 
 impl Default for Limits {
@@ -211,6 +218,7 @@ impl Default for Limits {
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(30),
             keep_alive: Duration::from_secs(60),
+            withheld_timeout: Duration::from_secs(60),
             namespaces: 100,
             pending_namespaces: 8,
             failed_namespaces: 100,
@@ -218,6 +226,7 @@ impl Default for Limits {
             rooms_per_socket: usize::MAX,
             outstanding_acks: 1_000,
             handlers: 64,
+            parked: 1_024,
         }
     }
 }

@@ -137,6 +137,7 @@
 //! | bytes of a WebSocket have arrived, those behind the request's head first | `handle_bytes`, with the connection and transport that `Output::Upgrade` named |
 //! | a framework owns the WebSocket | `handle_message` instead, and [`ws::TransmitQueue::pop_message`] for what is to be written |
 //! | a WebSocket has ended, by whichever side | `handle_eof` |
+//! | reading from a peer stops for a while, or goes on | `handle_withheld`, so that a pong which lies unread is not missed |
 //! | the time of `poll_timeout` has come | `handle_timeout` |
 //! | before the first client | `add_namespace`, for all but `/` |
 //! | on `Event::Connect` | `accept` or `reject` |

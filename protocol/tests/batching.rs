@@ -69,6 +69,7 @@ enum Input {
     Post(usize, Vec<usize>),
     Abort(usize),
     Eof(usize),
+    Withhold(usize, bool),
     Tick(u64),
 }
 
@@ -98,6 +99,7 @@ fn input() -> impl Strategy<Value = Input> {
         6 => (1..3_usize, prop::collection::vec(packet(), 1..4)).prop_map(|(who, packets)| Input::Post(who, packets)),
         1 => (1..3_usize).prop_map(Input::Abort),
         1 => (0..4_usize).prop_map(Input::Eof),
+        2 => (0..4_usize, any::<bool>()).prop_map(|(who, withheld)| Input::Withhold(who, withheld)),
         4 => prop_oneof![Just(0), 1..30_u64, Just(100), 100..700_u64].prop_map(Input::Tick),
     ]
 }
@@ -133,6 +135,7 @@ fn config() -> Config {
             packet_timeout: millis(250),
             close_timeout: millis(150),
             drain_timeout: millis(400),
+            withheld_timeout: millis(350),
             namespaces: 2,
             failed_namespaces: 3,
             ..Limits::default()
@@ -182,6 +185,7 @@ fn perform(world: &mut World, input: &Input) {
             }
         }
         Input::Eof(who) => world.eof(*who),
+        Input::Withhold(who, withheld) => world.withhold(*who, *withheld),
         Input::Tick(time) => {
             world.now = world.now + millis(*time);
             world.server.handle_timeout(world.now);

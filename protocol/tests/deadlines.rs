@@ -227,6 +227,205 @@ fn a_pong_that_is_stored_before_the_deadline_and_not_processed_counts_as_arrived
     assert_eq!(world.reaction(), "");
 }
 
+/// Reading is withheld at `from`, once or all the time.
+fn withheld_from(from: Duration, again: bool) -> impl Fn(&mut World) -> usize {
+    move |world| {
+        let (alice, _) = world.joined("alice");
+        world.advance(from);
+        for _ in 0..=u8::from(again) {
+            world.withhold(alice, true);
+        }
+        alice
+    }
+}
+
+#[test]
+fn a_pong_is_not_missed_while_reading_is_withheld_but_for_its_own_timeout() {
+    let config = |timeout| {
+        let mut config = Config::default();
+        config.limits.withheld_timeout = timeout;
+        config
+    };
+    // The timeout, when reading stops, and the end; the ping is sent at 25 s, and without all this the end is at 45 s.
+    for (timeout, from, at) in
+        [(60, 30, 90), (60, 0, 60), (30, 10, 45), (30, 15, 45), (5, 44, 49), (5, 40, 45), (5, 30, 45), (0, 30, 45)]
+    {
+        for again in [false, true] {
+            let state = |world: &mut World| {
+                let alice = withheld_from(secs(from), again)(world);
+                world.advance_to(Instant::ZERO + secs(at - 1));
+                if again {
+                    world.withhold(alice, true);
+                }
+            };
+            deadline(&config(secs(timeout)), state, secs(at), PING_TIMEOUT);
+        }
+    }
+}
+
+#[test]
+fn the_ping_goes_out_while_reading_is_withheld() {
+    let state = |world: &mut World| {
+        withheld_from(secs(3), true)(world);
+    };
+    deadline(&Config::default(), state, secs(25), "alice ws< 2");
+}
+
+#[test]
+fn after_reading_was_withheld_the_pong_has_all_of_its_time() {
+    // Withheld at 30 s, read again at.
+    for (read, at) in [(31, 51), (45, 65), (89, 109)] {
+        for again in [false, true] {
+            let state = |world: &mut World| {
+                let alice = withheld_from(secs(30), again)(world);
+                world.advance_to(Instant::ZERO + secs(read));
+                world.withhold(alice, false);
+                if again {
+                    world.advance(secs(7));
+                    world.withhold(alice, false);
+                }
+            };
+            deadline(&Config::default(), state, secs(at), PING_TIMEOUT);
+        }
+    }
+}
+
+#[test]
+fn the_time_of_withholding_is_counted_without_breaks() {
+    let state = |world: &mut World| {
+        let alice = withheld_from(secs(30), false)(world);
+        world.advance(secs(50));
+        world.withhold(alice, false);
+        world.withhold(alice, true);
+    };
+    deadline(&Config::default(), state, secs(140), PING_TIMEOUT);
+}
+
+#[test]
+fn reading_that_goes_on_without_a_ping_moves_nothing() {
+    let state = |world: &mut World| {
+        let (alice, _) = world.joined("alice");
+        world.withhold(alice, false);
+        world.advance(secs(5));
+        world.withhold(alice, true);
+        world.advance(secs(5));
+        world.withhold(alice, false);
+    };
+    deadline(&Config::default(), state, secs(25), "alice ws< 2");
+    let later = |world: &mut World| {
+        state(world);
+        world.advance(secs(20));
+        world.withhold(0, false);
+    };
+    deadline(&Config::default(), later, secs(45), PING_TIMEOUT);
+}
+
+#[test]
+fn a_pong_that_was_read_before_reading_was_withheld_counts() {
+    let state = |world: &mut World| {
+        let alice = withheld_from(secs(30), false)(world);
+        world.say(alice, "3");
+    };
+    deadline(&Config::default(), state, secs(55), "alice ws< 2");
+    let later = |world: &mut World| {
+        state(world);
+        world.advance(secs(40));
+    };
+    // The excuse ends at 90 s; the second ping of 55 s was due at 75 s.
+    deadline(&Config::default(), later, secs(90), PING_TIMEOUT);
+}
+
+#[test]
+fn a_packet_that_was_read_before_reading_was_withheld_shortens_nothing() {
+    let state = |world: &mut World| {
+        let alice = withheld_from(secs(30), false)(world);
+        world.say(alice, "42[\"busy\"]");
+    };
+    deadline(&Config::default(), state, secs(90), PING_TIMEOUT);
+}
+
+#[test]
+fn a_polling_client_is_excused_too() {
+    let state = |world: &mut World| {
+        let alice = world.polling("alice");
+        world.post(alice, "40");
+        world.advance(secs(30));
+        world.get(alice);
+        world.withhold(alice, true);
+    };
+    let reaction = |world: &str| format!("app: disconnecting alice/ (ping timeout) rooms []\n{world}");
+    let told = reaction(
+        "app: disconnect alice/ (ping timeout): no pong within ping_timeout of 20s
+         app: close alice (ping timeout): no pong within ping_timeout of 20s",
+    );
+    deadline(&Config::default(), state, secs(90), &told);
+    let read = |world: &mut World| {
+        state(world);
+        world.advance(secs(30));
+        world.withhold(0, false);
+    };
+    deadline(&Config::default(), read, secs(80), &told);
+}
+
+#[test]
+fn a_client_that_is_closed_or_not_open_yet_may_be_withheld_from() {
+    let mut world = World::new(Config::default());
+    let alice = world.polling("alice");
+    world.post(alice, "40");
+    world.advance(secs(30));
+    world.shutdown();
+    for withheld in [true, false, true] {
+        world.withhold(alice, withheld);
+        world.advance(secs(1));
+    }
+    world.advance(secs(27) - MICRO);
+    assert_ne!(world.server.stats(), sockeye_protocol::server::Stats::default());
+    world.advance(MICRO);
+    world.assert_empty();
+    world.withhold(alice, true);
+    world.assert_empty();
+}
+
+#[test]
+fn an_endless_withholding_is_no_deadline() {
+    let mut config = Config::default();
+    config.limits.withheld_timeout = Duration::MAX;
+    let mut world = World::new(config);
+    let (alice, _) = world.joined("alice");
+    world.withhold(alice, true);
+    world.advance(secs(25));
+    assert_eq!(world.server.poll_timeout(), None);
+    world.withhold(alice, false);
+    assert_eq!(world.server.poll_timeout(), Some(Instant::ZERO + secs(45)));
+}
+
+#[test]
+fn withholding_moves_no_other_deadline() {
+    let withheld = |state: fn(&mut World)| {
+        move |world: &mut World| {
+            state(world);
+            world.withhold(0, true);
+        }
+    };
+    let ack = |world: &mut World| {
+        let (_, socket) = world.joined("alice");
+        world.emit_with_ack(socket, "e", &0, secs(10)).unwrap();
+    };
+    deadline(&calm(), withheld(ack), secs(10), "app: ack alice/ #0 timeout");
+    let connect = |world: &mut World| {
+        world.polling("alice");
+    };
+    let reaction = "app: close alice (forced close): no namespace joined within 45s";
+    deadline(&calm_but_connect_timeout(), withheld(connect), secs(45), reaction);
+    let body = |world: &mut World| {
+        let alice = world.polling("alice");
+        world.post_body(alice, &[], Body::Pending);
+    };
+    let reaction = "alice< 408 (connection: close)
+        app: close alice (transport error): a request body took longer than body_timeout of 30s";
+    deadline(&calm(), withheld(body), secs(30), reaction);
+}
+
 #[test]
 fn upgrade_timeout_closes_the_candidate_alone_silent_or_probed() {
     for probe in [false, true] {

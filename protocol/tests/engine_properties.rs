@@ -31,6 +31,7 @@ enum Op {
     Message(usize, String),
     Wait(u64),
     Eof(usize),
+    Withhold(bool),
     // Verbs.
     Send(String),
     Close,
@@ -68,6 +69,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (0..2_usize, packet()).prop_map(|(id, packet)| Op::Message(id, packet)),
         3 => prop_oneof![Just(50), Just(100), Just(9_950), Just(20_000), Just(25_000)].prop_map(Op::Wait),
         1 => (0..2_usize).prop_map(Op::Eof),
+        2 => any::<bool>().prop_map(Op::Withhold),
         2 => "[a-c]{0,3}".prop_map(Op::Send),
         1 => Just(Op::Close),
     ]
@@ -176,6 +178,7 @@ fn run(script: &[Op], websocket: bool, way: Way) -> Run {
                 run.client.session.handle_timeout(run.client.now);
             }
             Op::Eof(transport) => run.client.session.handle_eof(now, ids()[*transport]),
+            Op::Withhold(withheld) => run.client.session.handle_withheld(now, *withheld),
             Op::Send(message) => drop(run.client.session.send(text(message))),
             Op::Close => run.client.close(CloseReason::ForcedClose),
         }

@@ -55,6 +55,7 @@ fn every_limit_and_option_has_its_test() {
         close_timeout: _,       // deadlines.rs
         drain_timeout: _,       // deadlines.rs
         body_timeout: _,        // deadlines.rs
+        withheld_timeout: _,    // deadlines.rs
         namespaces: _,          // namespaces_*
         pending_namespaces: _,  // pending_namespaces_*
         failed_namespaces: _,   // failed_namespaces_*
@@ -68,6 +69,7 @@ fn every_limit_and_option_has_its_test() {
         keep_alive: _,
         // Enforced by whoever runs handlers.
         handlers: _,
+        parked: _,
     } = Limits::default();
     let Config {
         path: _,            // the_path_*

@@ -22,13 +22,63 @@ use sockeye_protocol::{
     server::{
         Connection, ConnectionOutput, EmitError, Event, Hub, HubEvent, HubRoute, JoinError, Room, Server, Target,
     },
-    socket::Payload,
+    socket::{Payload, PayloadKind},
 };
 
 fn world() -> World {
     let mut world = World::new(Config::default());
     world.server.add_namespace("/b");
     world
+}
+
+#[test]
+fn the_index_of_a_connection_is_reused_and_its_key_is_not() {
+    let mut world = World::new(Config::default());
+    let mut keys = Vec::new();
+    for name in ["alice", "bob"] {
+        let (who, _) = world.joined(name);
+        keys.push(world.clients[who].key.unwrap());
+        world.close(who, 1000);
+        world.assert_empty();
+    }
+    assert_eq!(keys.iter().map(|key| key.index()).collect::<Vec<_>>(), [0, 0]);
+    assert_ne!(keys[0], keys[1]);
+    let more = world.server.add_namespace("/b");
+    assert_eq!((world.nsp("/").index(), more.index()), (0, 1));
+}
+
+#[test]
+fn a_payload_of_another_kind_is_an_error_of_the_caller_and_nothing_is_sent() {
+    let mut world = world();
+    let (alice, socket) = world.joined("alice");
+    world.say(alice, "421[\"ask\"]");
+    let (token, all, now) = (world.tokens.pop_front().unwrap(), Target::all(socket.namespace()), world.now);
+    world.clear();
+    let event = Payload::event("", &(), 10).unwrap();
+    let kinds = [
+        (Payload::ack(&("e", 1), 10).unwrap(), PayloadKind::Ack),
+        (Payload::data(&["e"]).unwrap(), PayloadKind::Data),
+        (event, PayloadKind::Event),
+    ];
+    for (payload, kind) in &kinds[..2] {
+        let Err(EmitError::WrongPayload(error)) = world.server.emit(now, socket, payload) else { panic!("{kind}") };
+        assert_eq!((error.expected, error.found), (PayloadKind::Event, *kind));
+        assert_eq!(world.server.emit_with_ack(now, socket, payload, secs(1)), Err(EmitError::WrongPayload(error)));
+        assert_eq!(world.server.broadcast(now, &all, payload), Err(error));
+        let nobody = Target { rooms: &[Room::Named("nobody")], ..all };
+        assert_eq!(world.server.broadcast(now, &nobody, payload), Err(error));
+    }
+    let error = world.server.reply(now, token, &kinds[2].0).unwrap_err();
+    assert_eq!(error.to_string(), "the payload of an acknowledgement is needed, this is that of an event");
+    world.drive();
+    assert_eq!((world.reaction().as_str(), world.server.stats().acks), ("", 0));
+
+    let forwarded = Payload::event_from_args("e", &kinds[0].0.to_args().unwrap()).unwrap();
+    assert_eq!(world.server.broadcast(now, &all, &forwarded), Ok(1));
+    assert_eq!(world.server.emit(now, socket, &kinds[2].0), Ok(()));
+    world.say(alice, "421[\"ask\"]");
+    let token = world.tokens.pop_front().unwrap();
+    assert_eq!(world.server.reply(now, token, &Payload::ack_from_args(&forwarded.to_args().unwrap())), Ok(()));
 }
 
 #[test]
@@ -611,7 +661,7 @@ fn recipients_of_a_broadcast_share_the_memory_of_its_frame() {
     }
     let namespace = server.hub().namespace("/").unwrap();
     let payload = Payload::event("e", &"x".repeat(20_000), 10).unwrap();
-    assert_eq!(server.broadcast(now, &Target::all(namespace), &payload), 3);
+    assert_eq!(server.broadcast(now, &Target::all(namespace), &payload), Ok(3));
     while server.poll_output().is_some() {}
     let frames: BTreeSet<*const u8> = places
         .iter()
@@ -674,7 +724,7 @@ fn a_driver_with_a_task_per_connection_sees_the_same_order() {
         let count = hub.broadcast(&all, &payload, &mut |key, event| {
             inboxes[keys.iter().position(|other| *other == key).unwrap()].push(event);
         });
-        assert_eq!(count, 2);
+        assert_eq!(count, Ok(2));
     }
     for (index, connection) in connections.iter_mut().enumerate() {
         for event in inboxes[index].drain(..) {

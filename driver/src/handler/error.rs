@@ -1,8 +1,15 @@
 //! What can go wrong in a handler.
 
-use std::{any::Any, fmt};
+use std::{
+    any::Any,
+    fmt,
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    task::{Context, Poll},
+};
 
-use crate::{ArgsError, Socket, Text};
+use crate::{ArgsError, BoxFuture, Socket, Text};
 
 /// Any error, for those who only report it.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -67,6 +74,20 @@ impl fmt::Display for HandlerError {
 }
 
 impl std::error::Error for HandlerError {}
+
+/// A handler's future whose panics are faults.
+pub(crate) struct Guarded(pub(crate) BoxFuture<Result<(), BoxError>>);
+
+impl Future for Guarded {
+    type Output = Result<(), HandlerFault>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match catch_unwind(AssertUnwindSafe(|| self.0.as_mut().poll(cx))) {
+            Ok(polled) => polled.map_err(HandlerFault::Returned),
+            Err(panic) => Poll::Ready(Err(HandlerFault::Panicked(panic_text(&*panic)))),
+        }
+    }
+}
 
 /// The message of a panic.
 pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {

@@ -14,7 +14,7 @@ pub use self::{
     listeners::ListenerId,
 };
 pub(crate) use self::{
-    error::panic_text,
+    error::{Guarded, panic_text},
     listeners::{List, Listener, Listeners, OnAny, OnError},
 };
 use crate::BoxFuture;

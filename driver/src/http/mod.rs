@@ -105,6 +105,7 @@ pub(crate) fn unavailable() -> http::Response<Body> {
 }
 
 /// Answers a request of somebody else's HTTP server, or gives it back.
+#[expect(clippy::result_large_err, reason = "the request itself, which goes on to somebody else")]
 pub(crate) fn mounted<L: Layer, B>(
     layer: &Arc<L>,
     runtime: &Arc<dyn Runtime>,

@@ -152,7 +152,7 @@ impl BroadcastOperator {
             let event = Event { socket: None, name: Text::from(event), args, ack: None };
             outgoing.iter().for_each(|listener| (listener.call)(&event));
         }
-        self.with_target(|target| self.server.hub(|hub, mut post| Ok(hub.broadcast(target, &payload, &mut post))))
+        self.with_target(|target| self.server.hub(|hub, mut post| Ok(hub.broadcast(target, &payload, &mut post)?)))
     }
 
     /// Sends the event `message`: see [`emit`](Self::emit).

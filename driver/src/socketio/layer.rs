@@ -4,6 +4,7 @@ use std::{
     cell::RefCell,
     collections::BTreeMap,
     mem,
+    ops::AddAssign as _,
     sync::{Arc, Mutex, PoisonError, RwLock},
     task::Waker,
 };
@@ -20,7 +21,7 @@ use super::{ack::Waiter, namespace::NamespaceInner, seats::Seats};
 use crate::{
     core::Core,
     layer::{Layer, Machine, Output, Route},
-    link::Link,
+    link::{Link, Links},
     runtime::lock,
 };
 
@@ -34,8 +35,7 @@ pub(crate) struct SocketIo {
 
 struct Shared {
     hub: Hub,
-    /// By [`ConnKey::index`].
-    links: Vec<Option<Arc<Link<Connection>>>>,
+    links: Links<Connection>,
 }
 
 /// Puts an event for a connection into its mail.
@@ -51,7 +51,7 @@ impl SocketIo {
         // Room operations are outputs that nobody here listens to.
         let core = Core::new(Config { room_events: false, ..config });
         let hub = Hub::new(Arc::clone(&core.config), &Core::seed());
-        Self { core, hub: Mutex::new(Shared { hub, links: Vec::new() }), namespaces: RwLock::new(Vec::new()) }
+        Self { core, hub: Mutex::new(Shared { hub, links: Links::default() }), namespaces: RwLock::new(Vec::new()) }
     }
 
     /// Does something with the hub. Those whom it concerns are woken after its lock.
@@ -61,7 +61,7 @@ impl SocketIo {
             let mut shared = lock(&self.hub);
             let Shared { hub, links } = &mut *shared;
             act(hub, &mut |key, event| {
-                if let Some(link) = find(links, key)
+                if let Some(link) = links.get(key)
                     && let Some(waker) = link.post(event)
                 {
                     wakers.push(waker);
@@ -113,7 +113,7 @@ impl SocketIo {
     pub(super) fn stats(&self) -> Stats {
         let mut stats = lock(&self.hub).hub.stats();
         for link in self.links() {
-            stats += link.stats();
+            stats.add_assign(link.stats());
         }
         stats
     }
@@ -123,10 +123,6 @@ impl SocketIo {
         let namespaces = self.namespaces.read().unwrap_or_else(PoisonError::into_inner).clone();
         namespaces.iter().for_each(|namespace| namespace.listeners.clear());
     }
-}
-
-fn find(links: &[Option<Arc<Link<Connection>>>], key: ConnKey) -> Option<&Arc<Link<Connection>>> {
-    links.get(key.index())?.as_ref().filter(|link| link.key == key)
 }
 
 impl Layer for SocketIo {
@@ -143,7 +139,7 @@ impl Layer for SocketIo {
         match hub.route(head) {
             HubRoute::NotFound => Route::NotFound,
             HubRoute::Response(response) => Route::Response(response),
-            HubRoute::Existing(key) => match find(links, key) {
+            HubRoute::Existing(key) => match links.get(key) {
                 Some(link) => Route::Existing(Arc::clone(link)),
                 None => Route::Response(sockeye_protocol::engine::gone(hub.config(), head, true)),
             },
@@ -152,36 +148,23 @@ impl Layer for SocketIo {
                 let connection = hub.open(now, head);
                 let key = connection.key();
                 let link = Arc::new(Link::new(key, connection));
-                if links.len() <= key.index() {
-                    links.resize(key.index().saturating_add(1), None);
-                }
-                if let Some(place) = links.get_mut(key.index()) {
-                    *place = Some(Arc::clone(&link));
-                }
+                links.insert(Arc::clone(&link));
                 Route::Open(link)
             }
         }
     }
 
     fn link(&self, key: ConnKey) -> Option<Arc<Link<Connection>>> {
-        find(&lock(&self.hub).links, key).cloned()
+        lock(&self.hub).links.get(key).cloned()
     }
 
     fn links(&self) -> Vec<Arc<Link<Connection>>> {
-        lock(&self.hub).links.iter().flatten().cloned().collect()
+        lock(&self.hub).links.all()
     }
 
     fn remove(&self, key: ConnKey) {
-        let mut shared = lock(&self.hub);
-        let links = &mut shared.links;
-        let removed = links.get_mut(key.index()).and_then(|place| place.take_if(|link| link.key == key));
-        while let Some(None) = links.last() {
-            links.pop();
-        }
-        if links.is_empty() {
-            *links = Vec::new();
-        }
-        drop(shared);
+        let removed = lock(&self.hub).links.remove(key);
+        // Without the lock.
         drop(removed);
     }
 }
@@ -229,7 +212,7 @@ impl Machine for Connection {
     }
 
     fn handle_withheld(&mut self, now: Instant, withheld: bool) {
-        let _ = (now, withheld);
+        Self::handle_withheld(self, now, withheld);
     }
 
     fn poll_output(&mut self) -> Option<Output<Said>> {
@@ -255,7 +238,7 @@ impl Machine for Connection {
         Self::transmit(self, transport)
     }
 
-    fn wants_read(&self) -> bool {
+    fn wants_read(&self, _: &Config) -> bool {
         Self::wants_read(self)
     }
 
@@ -269,5 +252,9 @@ impl Machine for Connection {
 
     fn stats(&self) -> Stats {
         Self::stats(self)
+    }
+
+    fn forsake(beside: &mut Waiters) {
+        *beside = Waiters::new();
     }
 }

@@ -25,7 +25,7 @@ use sockeye_protocol::{
 use super::{Ack, Event, Socket, SocketIo, layer::Said};
 use crate::{
     handler::{
-        BoxError, Call, ConnectContext, DisconnectContext, EventContext, HandlerError, HandlerFault, Listener,
+        BoxError, Call, ConnectContext, DisconnectContext, EventContext, Guarded, HandlerError, HandlerFault, Listener,
         Listeners, panic_text,
     },
     layer::{Layer as _, Ownership, Seats as SeatsOf},
@@ -66,7 +66,7 @@ struct Flight {
     socket: Socket,
     kind: Kind,
     event: Option<Text>,
-    future: BoxFuture<Result<(), BoxError>>,
+    future: Guarded,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,12 +89,7 @@ impl Future for Flight {
     type Output = Landed;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Landed> {
-        let result = match catch_unwind(AssertUnwindSafe(|| self.future.as_mut().poll(cx))) {
-            Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(Ok(()))) => Ok(()),
-            Ok(Poll::Ready(Err(error))) => Err(HandlerFault::Returned(error)),
-            Err(panic) => Err(HandlerFault::Panicked(panic_text(&*panic))),
-        };
+        let Poll::Ready(result) = Pin::new(&mut self.future).poll(cx) else { return Poll::Pending };
         Poll::Ready(Landed { socket: self.socket.clone(), kind: self.kind, event: self.event.take(), result })
     }
 }
@@ -159,7 +154,7 @@ impl SeatsOf<SocketIo> for Seats {
         any
     }
 
-    fn is_full(&self) -> bool {
+    fn is_full(&self, _: &Owner<'_>) -> bool {
         self.full
     }
 
@@ -189,13 +184,13 @@ impl Seats {
             return self.accept(owner, cx, key);
         }
         let context = ConnectContext { socket: socket.clone() };
-        let future = Box::pin(async move {
+        let future: BoxFuture<Result<(), BoxError>> = Box::pin(async move {
             for middleware in middlewares.iter() {
                 (middleware.call)(&context)?.await?;
             }
             Ok(())
         });
-        self.start(owner, cx, Flight { socket, kind: Kind::Middleware, event: None, future });
+        self.start(owner, cx, Flight { socket, kind: Kind::Middleware, event: None, future: Guarded(future) });
     }
 
     fn accept(&mut self, owner: &Owner<'_>, cx: Cx<'_, '_, '_>, key: SocketKey) {
@@ -255,7 +250,7 @@ impl Seats {
             return self.dispatch(owner, cx, key, packet);
         }
         seat.parked.push_back(packet);
-        self.full |= self.seat(key).is_some_and(|seat| seat.parked.len() >= 1024);
+        self.full |= self.seat(key).is_some_and(|seat| seat.parked.len() >= limits.parked);
     }
 
     /// Starts what has waited long enough, in order.
@@ -276,7 +271,7 @@ impl Seats {
                 self.dispatch(owner, cx, key, packet);
             }
         }
-        self.full = self.seats.iter().any(|seat| seat.parked.len() >= 1024);
+        self.full = self.seats.iter().any(|seat| seat.parked.len() >= limits.parked);
     }
 
     /// Calls everybody who listens to an event.
@@ -339,7 +334,8 @@ impl Seats {
             match (listener.call)(&context) {
                 Ok(future) => {
                     let socket = context.socket.clone();
-                    let landed = self.fly(cx, Flight { socket, kind: Kind::Disconnect, event: None, future });
+                    let landed =
+                        self.fly(cx, Flight { socket, kind: Kind::Disconnect, event: None, future: Guarded(future) });
                     if let Some(Landed { socket, result: Err(fault), .. }) = landed {
                         report(socket, None, fault);
                     }
@@ -362,7 +358,11 @@ impl Seats {
         context: &C,
     ) {
         match (listener.call)(context) {
-            Ok(future) => self.start(owner, cx, Flight { socket: socket.clone(), kind, event: event.cloned(), future }),
+            Ok(future) => self.start(
+                owner,
+                cx,
+                Flight { socket: socket.clone(), kind, event: event.cloned(), future: Guarded(future) },
+            ),
             Err(fault) => report(socket.clone(), event.cloned(), fault),
         }
     }

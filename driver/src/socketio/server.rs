@@ -104,6 +104,7 @@ impl Server {
     /// # Errors
     ///
     /// The request, if its path is not [`Config::path`].
+    #[expect(clippy::result_large_err, reason = "the request itself, which goes on to somebody else")]
     pub fn handle<B>(
         &self,
         runtime: &Arc<dyn Runtime>,

@@ -97,6 +97,7 @@ pub(crate) enum Input {
         message: Message,
     },
     Eof(TransportId),
+    Withheld(bool),
     Timeout,
 }
 

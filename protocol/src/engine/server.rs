@@ -3,14 +3,12 @@
 use alloc::{collections::VecDeque, sync::Arc};
 
 use bytes::BytesMut;
-use slab::Slab;
 
-use super::{CloseReason, Event, Message, Output as SessionOutput, Routed, SendError, Session, SidSource, gone, route};
+use super::{CloseReason, Event, Message, Output as SessionOutput, Registry, Routed, SendError, Session, gone};
 use crate::{
     Config, Instant, Seed,
-    hash::FastMap,
     http::{Body, Request, Response},
-    key::{ConnKey, RequestId, Sid, TransportId},
+    key::{ConnKey, RequestId, TransportId},
     machines::{Machine, Machines, Output, Route, Transmits},
     ws,
 };
@@ -39,11 +37,7 @@ use crate::{
 /// ```
 #[derive(Debug)]
 pub struct Server {
-    config: Arc<Config>,
-    sid_source: SidSource,
-    keys: Slab<u32>,
-    generation: u32,
-    sids: FastMap<Sid, ConnKey>,
+    registry: Registry,
     sessions: Machines<Session>,
     /// Requests whose session was gone when they came.
     refused: VecDeque<(RequestId, Response)>,
@@ -54,11 +48,7 @@ impl Server {
     /// A server without sessions.
     pub fn new(config: impl Into<Arc<Config>>, seed: &Seed) -> Self {
         Self {
-            config: config.into(),
-            sid_source: SidSource::new(seed),
-            keys: Slab::new(),
-            generation: 0,
-            sids: FastMap::default(),
+            registry: Registry::new(config, seed),
             sessions: Machines::new(),
             refused: VecDeque::new(),
             transmits: Transmits::default(),
@@ -81,35 +71,31 @@ impl Server {
     }
 
     /// Whether a driver should go on reading from the peer: `false` while more than [`crate::Limits::high_water`]
-    /// bytes wait to be sent to it.
+    /// bytes wait to be sent to it. One that stops calls [`handle_withheld`](Self::handle_withheld).
     pub fn wants_read(&self, key: ConnKey) -> bool {
-        self.sessions.get(key).is_none_or(|session| session.queued_bytes() <= self.config.limits.high_water)
+        self.sessions.get(key).is_none_or(|session| session.queued_bytes() <= self.registry.config().limits.high_water)
     }
 
     /// See [`crate::server::Server::route`].
     pub fn route(&mut self, now: Instant, head: &Request<'_>) -> Route {
-        let key = match route(&self.config, head, |sid| self.sids.get(&sid).copied()) {
+        let key = match self.registry.route(head) {
             Routed::NotFound => return Route::NotFound,
             Routed::Respond(response) => return Route::Response(response),
             Routed::Existing(key) => key,
             Routed::Open => {
-                self.generation = self.generation.wrapping_add(1);
-                let index = self.keys.insert(self.generation);
-                let key = ConnKey { index: u32::try_from(index).unwrap_or(u32::MAX), generation: self.generation };
-                let sid = self.sid_source.next_sid();
-                self.sids.insert(sid, key);
-                self.sessions.insert(key, Session::new(now, Arc::clone(&self.config), sid));
+                let (key, session) = self.registry.open(now);
+                self.sessions.insert(key, session);
                 key
             }
         };
-        Route::Connection { key, body_limit: self.config.limits.max_payload }
+        Route::Connection { key, body_limit: self.registry.config().limits.max_payload }
     }
 
     /// See [`crate::server::Server::handle_request`].
     pub fn handle_request(&mut self, now: Instant, key: ConnKey, id: RequestId, head: &Request<'_>, body: Body) {
         let unread = !matches!(body, Body::Whole(_));
         if !self.sessions.input(key, |session| session.handle_request(now, id, head, body)) {
-            self.refused.push_back((id, gone(&self.config, head, unread)));
+            self.refused.push_back((id, gone(self.registry.config(), head, unread)));
         }
     }
 
@@ -138,6 +124,11 @@ impl Server {
     /// See [`crate::server::Server::handle_eof`].
     pub fn handle_eof(&mut self, now: Instant, key: ConnKey, transport: TransportId) {
         self.sessions.input(key, |session| session.handle_eof(now, transport));
+    }
+
+    /// See [`Session::handle_withheld`].
+    pub fn handle_withheld(&mut self, now: Instant, key: ConnKey, withheld: bool) {
+        self.sessions.input(key, |session| session.handle_withheld(now, withheld));
     }
 
     /// A tick. One that comes early does nothing.
@@ -173,12 +164,9 @@ impl Server {
                 let drained = session.is_drained();
                 self.sessions.next();
                 if drained {
-                    if let Some(session) = self.sessions.get(connection) {
-                        self.sids.remove(&session.sid());
-                    }
+                    self.registry.remove(connection);
                     self.sessions.remove(connection);
                     self.transmits.remove(connection);
-                    self.keys.try_remove(connection.index as usize);
                 }
                 continue;
             };

@@ -51,6 +51,8 @@ pub struct Session {
     pub(super) phase: Phase,
     pub(super) upgrade: upgrade::State,
     pub(super) heartbeat: Heartbeat,
+    /// While nothing is read from the peer: until when it is excused from its pong.
+    excused: Option<Instant>,
     pub(super) timers: Timers,
     /// The waiting GET.
     pub(super) poll: Option<Box<Poll>>,
@@ -197,6 +199,7 @@ impl Session {
             phase: Phase::New,
             upgrade: upgrade::State::Polling,
             heartbeat: Heartbeat::default(),
+            excused: None,
             timers,
             poll: None,
             post: None,
@@ -328,6 +331,17 @@ impl Session {
     /// The byte stream of a WebSocket has ended or failed, or was closed as asked.
     pub fn handle_eof(&mut self, now: Instant, transport: TransportId) {
         self.inbox.push(now, Input::Eof(transport));
+    }
+
+    /// The driver has stopped reading from the peer (`true`), on all its transports, or goes on (`false`): because the
+    /// application is behind, or because too much waits to be sent. To say the same again changes nothing.
+    ///
+    /// What the peer has sent may lie unread then, its pong too. So it is not held to
+    /// [`ping_timeout`](Config::ping_timeout) until reading goes on, and then has all of it once more; but no longer than
+    /// [`withheld_timeout`](crate::Limits::withheld_timeout) without a break, since a dead peer would never be noticed.
+    /// Pings are still sent, and no other deadline moves.
+    pub fn handle_withheld(&mut self, now: Instant, withheld: bool) {
+        self.inbox.push(now, Input::Withheld(withheld));
     }
 
     /// Time has passed. Too early or once too often is harmless.
@@ -527,6 +541,7 @@ impl Session {
                 }
             }
             Input::Eof(transport) => self.on_eof(transport),
+            Input::Withheld(withheld) => self.on_withheld(withheld),
             Input::Timeout => {
                 self.on_timeout();
                 self.out.push_back(Step::Tick(self.clock));
@@ -556,11 +571,30 @@ impl Session {
                 // that is very late, since the whole process stood still, takes at most a tenth of it.
                 let late = self.clock.saturating_duration_since(due).min(limit.checked_div(10).unwrap_or_default());
                 let deadline = after(self.clock, limit.saturating_sub(late));
-                self.timers.set(Timer::Heartbeat, deadline);
+                self.expect_pong(deadline);
             }
             Beat::TimedOut => {
                 self.end(CloseReason::PingTimeout, Some(Error::PingTimeout { limit }));
             }
+        }
+    }
+
+    /// Sets the deadline of the pong, later if the peer is excused for longer.
+    fn expect_pong(&mut self, deadline: Instant) {
+        let deadline = self.excused.map_or(deadline, |until| until.max(deadline));
+        self.timers.set(Timer::Heartbeat, deadline);
+    }
+
+    fn on_withheld(&mut self, withheld: bool) {
+        if withheld == self.excused.is_some() {
+            return;
+        }
+        self.excused = withheld.then(|| after(self.clock, self.config.limits.withheld_timeout));
+        if self.phase == Phase::Open && matches!(self.heartbeat, Heartbeat::Waiting { .. }) {
+            self.expect_pong(match withheld {
+                true => self.timers.get(Timer::Heartbeat),
+                false => after(self.clock, self.config.ping_timeout),
+            });
         }
     }
 
@@ -578,12 +612,12 @@ impl Session {
         if self.phase != Phase::Open {
             return None;
         }
-        let deadline = match packet {
-            Packet::Pong(_) => self.heartbeat.pong(self.clock, self.config.ping_interval),
-            _ => self.heartbeat.packet(self.clock, self.config.ping_timeout),
-        };
-        if let Some(deadline) = deadline {
-            self.timers.set(Timer::Heartbeat, deadline);
+        if let Packet::Pong(_) = packet {
+            if let Some(ping_at) = self.heartbeat.pong(self.clock, self.config.ping_interval) {
+                self.timers.set(Timer::Heartbeat, ping_at);
+            }
+        } else if let Some(deadline) = self.heartbeat.packet(self.clock, self.config.ping_timeout) {
+            self.expect_pong(deadline);
         }
         let direction = match packet {
             Packet::Message(message) => return Some(Event::Message(message)),

@@ -47,6 +47,10 @@ impl Timers {
         }
     }
 
+    pub(crate) fn get(&self, timer: Timer) -> Instant {
+        self.0.get(timer as usize).copied().unwrap_or(NEVER)
+    }
+
     pub(crate) fn clear(&mut self, timer: Timer) {
         self.set(timer, NEVER);
     }
@@ -87,6 +91,7 @@ mod tests {
         assert_eq!(timers.take_due(now), Some((Timer::Noop, Instant::from_millis(2))));
         assert_eq!(timers.take_due(now), None);
         assert_eq!(timers.iter().min(), Some(Instant::from_millis(4)));
+        assert_eq!((timers.get(Timer::Body), timers.get(Timer::Drain)), (Instant::from_millis(4), NEVER));
         timers.clear_all();
         assert_eq!(timers.iter().min(), Some(NEVER));
     }

@@ -12,7 +12,7 @@ use core::time::Duration;
 use bytes::BytesMut;
 
 use super::{
-    error::{EmitError, Error, RequestGone},
+    error::{EmitError, Error, RequestGone, WrongPayload},
     event::{AckId, AckToken, ConnectError, ConnectRequest, DisconnectReason, Event},
     handshake::Handshake,
     hub::{ConnectionEvent, HubEvent, ToConnection, ToHub},
@@ -25,7 +25,7 @@ use crate::{
     http::{Body, Request, Response},
     key::{ConnKey, RequestId, Sid, SocketKey, TransportId},
     machines::Machine,
-    socket::{Data, Decoder, PacketType, Payload, write_head},
+    socket::{Data, Decoder, PacketType, Payload, PayloadKind, write_head},
     ws,
 };
 
@@ -39,7 +39,7 @@ use crate::{
 /// - **Inputs**, which are stored and processed in order by `poll_output`: [`handle_request`](Self::handle_request),
 ///   [`handle_body`](Self::handle_body), [`handle_abort`](Self::handle_abort), [`handle_bytes`](Self::handle_bytes) or
 ///   [`handle_message`](Self::handle_message), [`handle_eof`](Self::handle_eof),
-///   [`handle_timeout`](Self::handle_timeout); and [`handle_hub_event`](Self::handle_hub_event), which acts at once.
+///   [`handle_withheld`](Self::handle_withheld), [`handle_timeout`](Self::handle_timeout); and [`handle_hub_event`](Self::handle_hub_event), which acts at once.
 /// - **Verbs**, which act at once: [`accept`](Self::accept), [`reject`](Self::reject), [`emit`](Self::emit),
 ///   [`emit_with_ack`](Self::emit_with_ack), [`reply`](Self::reply), [`disconnect`](Self::disconnect),
 ///   [`shutdown`](Self::shutdown).
@@ -179,7 +179,8 @@ impl Connection {
     }
 
     /// Whether a driver should go on reading from the peer: `false` while more than
-    /// [`crate::Limits::high_water`] bytes wait to be sent to it.
+    /// [`crate::Limits::high_water`] bytes wait to be sent to it. One that stops calls
+    /// [`handle_withheld`](Self::handle_withheld).
     pub fn wants_read(&self) -> bool {
         self.session.queued_bytes() <= self.config.limits.high_water
     }
@@ -245,6 +246,16 @@ impl Connection {
         self.session.handle_eof(now, transport);
     }
 
+    /// The driver has stopped reading from the peer (`true`), on all its transports, or goes on (`false`): because the
+    /// application is behind, or [`wants_read`](Self::wants_read) said so. To say the same again changes nothing.
+    ///
+    /// What the peer has sent may lie unread then, its pong too. So it is not held to [`Config::ping_timeout`] until
+    /// reading goes on, and then has all of it once more; but no longer than [`crate::Limits::withheld_timeout`] without
+    /// a break, since a dead peer would never be noticed. Pings are still sent, and no other deadline moves.
+    pub fn handle_withheld(&mut self, now: Instant, withheld: bool) {
+        self.session.handle_withheld(now, withheld);
+    }
+
     /// A tick. One that comes early does nothing.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.ticked = self.ticked.max(now);
@@ -305,8 +316,9 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`EmitError::NotConnected`], or [`EmitError::Full`] under [`QueuePolicy::Error`].
+    /// [`EmitError::NotConnected`], [`EmitError::Full`] under [`QueuePolicy::Error`], or [`EmitError::WrongPayload`].
     pub fn emit(&mut self, now: Instant, socket: SocketKey, event: &Payload) -> Result<(), EmitError> {
+        WrongPayload::check(PayloadKind::Event, event)?;
         self.send_packet(now, socket, PacketType::Event, None, event)
     }
 
@@ -315,7 +327,8 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`EmitError::NotConnected`], [`EmitError::TooManyAcks`], or [`EmitError::Full`] under [`QueuePolicy::Error`].
+    /// [`EmitError::NotConnected`], [`EmitError::TooManyAcks`], [`EmitError::Full`] under [`QueuePolicy::Error`], or
+    /// [`EmitError::WrongPayload`].
     pub fn emit_with_ack(
         &mut self,
         now: Instant,
@@ -323,6 +336,7 @@ impl Connection {
         event: &Payload,
         timeout: Duration,
     ) -> Result<AckId, EmitError> {
+        WrongPayload::check(PayloadKind::Event, event)?;
         let limit = self.config.limits.outstanding_acks;
         let (_, joined) = self.joined(socket).ok_or(EmitError::NotConnected)?;
         if joined.acks.len() >= limit {
@@ -345,8 +359,9 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`EmitError::NotConnected`], or [`EmitError::Full`] under [`QueuePolicy::Error`].
+    /// [`EmitError::NotConnected`], [`EmitError::Full`] under [`QueuePolicy::Error`], or [`EmitError::WrongPayload`].
     pub fn reply(&mut self, now: Instant, token: AckToken, answer: &Payload) -> Result<(), EmitError> {
+        WrongPayload::check(PayloadKind::Ack, answer)?;
         self.send_packet(now, token.socket, PacketType::Ack, Some(token.id), answer)
     }
 
@@ -607,10 +622,5 @@ fn due(now: Instant, timeout: Duration) -> Instant {
 /// The data of a CONNECT answer (Socket.IO protocol v5, "Connection to a namespace").
 #[derive(serde::Serialize)]
 struct Sids {
-    #[serde(serialize_with = "display")]
     sid: Sid,
-}
-
-fn display<T: core::fmt::Display, S: serde::Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(value)
 }

@@ -6,7 +6,7 @@ use slab::Slab;
 
 use super::{
     connection::Connection,
-    error::JoinError,
+    error::{JoinError, WrongPayload},
     event::{RoomOp, SelectionId},
     namespace::{Namespace, Target},
     stats::Stats,
@@ -19,7 +19,7 @@ use crate::{
     http::{Request, Response},
     key::{ConnKey, NspId, Sid, SocketKey},
     rng::Rng,
-    socket::Payload,
+    socket::{Payload, PayloadKind},
 };
 
 /// What connections have in common: which session ids exist, which namespaces, who is in which room.
@@ -325,15 +325,20 @@ impl Hub {
     /// Sends an event to every socket of the target, encoded once. Returns the number of recipients.
     ///
     /// `event` is what [`Payload::event`] gave: user code (`Serialize`) ran before, outside of any lock.
+    ///
+    /// # Errors
+    ///
+    /// [`WrongPayload`] if it is not an event's.
     pub fn broadcast(
         &mut self,
         target: &Target<'_>,
         event: &Payload,
         out: &mut impl FnMut(ConnKey, HubEvent),
-    ) -> usize {
-        let Some(namespace) = self.namespaces.get_mut(target.namespace.0 as usize) else { return 0 };
+    ) -> Result<usize, WrongPayload> {
+        WrongPayload::check(PayloadKind::Event, event)?;
+        let Some(namespace) = self.namespaces.get_mut(target.namespace.0 as usize) else { return Ok(0) };
         if namespace.is_empty(target) {
-            return 0;
+            return Ok(0);
         }
         let packet = Encoded::event(&namespace.name, None, event);
         let mut recipients = 0_usize;
@@ -341,7 +346,7 @@ impl Hub {
             recipients = recipients.saturating_add(1);
             out(conn, HubEvent(ToConnection::Deliver { socket, packet: packet.clone() }));
         });
-        recipients
+        Ok(recipients)
     }
 
     /// Whether a target names no socket for certain, so that an event for it need not be encoded. May say `false` of

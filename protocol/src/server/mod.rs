@@ -23,7 +23,7 @@ mod server;
 mod stats;
 
 pub use connection::{Connection, Output as ConnectionOutput};
-pub use error::{EmitError, Error, JoinError, RequestGone};
+pub use error::{EmitError, Error, JoinError, RequestGone, WrongPayload};
 pub use event::{
     AckId, AckOutcome, AckToken, ConnectError, ConnectRequest, DisconnectReason, Event, RoomOp, SelectionId,
 };

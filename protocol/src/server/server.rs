@@ -7,7 +7,7 @@ use bytes::BytesMut;
 
 use super::{
     connection::{self, Connection},
-    error::{EmitError, JoinError, RequestGone},
+    error::{EmitError, JoinError, RequestGone, WrongPayload},
     event::{AckId, AckToken, ConnectError, ConnectRequest, Event, SelectionId},
     hub::{ConnectionEvent, Hub, HubEvent, HubOutput, Route as HubRoute},
     namespace::Target,
@@ -19,7 +19,7 @@ use crate::{
     http::{Body, Request},
     key::{ConnKey, NspId, RequestId, Sid, SocketKey, TransportId},
     machines::{Machines, Output, Route, Transmits},
-    socket::Payload,
+    socket::{Payload, PayloadKind},
     ws,
 };
 
@@ -82,7 +82,7 @@ impl Server {
     }
 
     /// Whether a driver should go on reading from the peer: `false` while more than [`crate::Limits::high_water`] bytes
-    /// wait to be sent to it.
+    /// wait to be sent to it. One that stops calls [`handle_withheld`](Self::handle_withheld).
     pub fn wants_read(&self, key: ConnKey) -> bool {
         self.connections.get(key).is_none_or(Connection::wants_read)
     }
@@ -155,6 +155,11 @@ impl Server {
         self.input(now, key, |connection| connection.handle_eof(now, transport));
     }
 
+    /// The driver has stopped reading from the peer, or goes on: see [`Connection::handle_withheld`].
+    pub fn handle_withheld(&mut self, now: Instant, key: ConnKey, withheld: bool) {
+        self.input(now, key, |connection| connection.handle_withheld(now, withheld));
+    }
+
     /// A tick. One that comes early does nothing.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.now = self.now.max(now);
@@ -184,8 +189,9 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// [`EmitError`] if the socket is gone, or its queue is full and its policy says so.
+    /// [`EmitError`] if the socket is gone, its queue is full and its policy says so, or the payload is of another kind.
     pub fn emit(&mut self, now: Instant, socket: SocketKey, event: &Payload) -> Result<(), EmitError> {
+        WrongPayload::check(PayloadKind::Event, event)?;
         self.socket_verb(now, socket, |connection| connection.emit(now, socket, event))
     }
 
@@ -193,7 +199,8 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// [`EmitError`] if the socket is gone, owes too many acknowledgements, or its queue is full and its policy says so.
+    /// [`EmitError`] if the socket is gone, owes too many acknowledgements, its queue is full and its policy says so, or
+    /// the payload is of another kind.
     pub fn emit_with_ack(
         &mut self,
         now: Instant,
@@ -201,6 +208,7 @@ impl Server {
         event: &Payload,
         timeout: Duration,
     ) -> Result<AckId, EmitError> {
+        WrongPayload::check(PayloadKind::Event, event)?;
         self.socket_verb(now, socket, |connection| connection.emit_with_ack(now, socket, event, timeout))
     }
 
@@ -208,8 +216,9 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// [`EmitError`] if the socket is gone, or its queue is full and its policy says so.
+    /// [`EmitError`] if the socket is gone, its queue is full and its policy says so, or the payload is of another kind.
     pub fn reply(&mut self, now: Instant, token: AckToken, answer: &Payload) -> Result<(), EmitError> {
+        WrongPayload::check(PayloadKind::Ack, answer)?;
         self.socket_verb(now, token.socket(), |connection| connection.reply(now, token, answer))
     }
 
@@ -242,7 +251,11 @@ impl Server {
     }
 
     /// Sends an event to every socket of the target, encoded once. Returns the number of recipients.
-    pub fn broadcast(&mut self, now: Instant, target: &Target<'_>, event: &Payload) -> usize {
+    ///
+    /// # Errors
+    ///
+    /// [`WrongPayload`] if it is not an event's.
+    pub fn broadcast(&mut self, now: Instant, target: &Target<'_>, event: &Payload) -> Result<usize, WrongPayload> {
         self.now = self.now.max(now);
         let Self { hub, connections, now, .. } = self;
         hub.broadcast(target, event, &mut |key, event| forward(connections, *now, key, event))

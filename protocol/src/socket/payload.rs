@@ -1,6 +1,7 @@
 //! What is sent: the payload of a packet.
 
 use alloc::{boxed::Box, string::String};
+use core::fmt;
 
 use bytes::Bytes;
 use serde::{Serialize, Serializer, ser::SerializeTuple};
@@ -37,9 +38,31 @@ use crate::Text;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Payload {
     json: Text,
-    /// Where the arguments begin in `json`, an array; 0 if there are none but data.
+    /// Where the arguments begin in `json`, an array; 0 if there are none but data. An event's begin behind its name,
+    /// so this tells the kind, too.
     start: usize,
     attachments: Attachments,
+}
+
+/// Which packets a [`Payload`] is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PayloadKind {
+    /// Events: [`Payload::event`] and [`Payload::event_from_args`].
+    Event,
+    /// Acknowledgements: [`Payload::ack`] and [`Payload::ack_from_args`].
+    Ack,
+    /// The data of connect packets: [`Payload::data`].
+    Data,
+}
+
+impl fmt::Display for PayloadKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Event => "an event",
+            Self::Ack => "an acknowledgement",
+            Self::Data => "a connect packet",
+        })
+    }
 }
 
 impl Payload {
@@ -102,6 +125,24 @@ impl Payload {
         Self { json, start: 1, attachments: args.shared_attachments().clone() }
     }
 
+    /// Which packets this is for.
+    ///
+    /// ```
+    /// use sockeye_protocol::socket::{Payload, PayloadKind};
+    ///
+    /// assert_eq!(Payload::event("", &(), 10)?.kind(), PayloadKind::Event);
+    /// assert_eq!(Payload::ack(&("an event?", 1), 10)?.kind(), PayloadKind::Ack);
+    /// assert_eq!(Payload::data(&["an event?"])?.kind(), PayloadKind::Data);
+    /// # Ok::<(), sockeye_protocol::socket::EncodeError>(())
+    /// ```
+    pub const fn kind(&self) -> PayloadKind {
+        match self.start {
+            0 => PayloadKind::Data,
+            1 => PayloadKind::Ack,
+            _ => PayloadKind::Event,
+        }
+    }
+
     /// The JSON text, placeholders for attachments included.
     pub fn json(&self) -> &Bytes {
         self.json.as_shared()
@@ -120,10 +161,10 @@ impl Payload {
     /// What a receiver gets as arguments; `None` for [`data`](Self::data).
     pub fn to_args(&self) -> Option<Args> {
         let array = self.json.clone();
-        let mut args = match self.start {
-            0 => return None,
-            1 => Args::of_ack(array),
-            start => Args::of_event(array, start),
+        let mut args = match self.kind() {
+            PayloadKind::Data => return None,
+            PayloadKind::Ack => Args::of_ack(array),
+            PayloadKind::Event => Args::of_event(array, self.start),
         };
         args.attach(self.attachments.clone());
         Some(args)

@@ -250,6 +250,14 @@ impl World {
         self.input_done();
     }
 
+    /// The driver stops reading from a client, or goes on.
+    pub fn withhold(&mut self, who: Who, withheld: bool) {
+        let Some(key) = self.clients[who].key else { return };
+        self.note(format!("driver: {} {}", if withheld { "withholds" } else { "reads" }, self.clients[who].name));
+        self.server.handle_withheld(self.now, key, withheld);
+        self.input_done();
+    }
+
     pub fn is_open(&self, who: Who) -> bool {
         self.newest(who).is_some()
     }

@@ -64,7 +64,7 @@ impl World {
         if !target.except.is_empty() {
             write!(line, " except [{}]", rooms(target.except)).unwrap();
         }
-        let count = self.server.broadcast(self.now, target, &payload);
+        let count = self.server.broadcast(self.now, target, &payload).expect("an event");
         self.note(format!("{line}: {} ({count} recipients)", shown(payload.json())));
         self.verb_done();
         count

@@ -1,0 +1,304 @@
+//! Sessions by their ids, and what a session is for the driver.
+
+use std::{
+    collections::VecDeque,
+    convert::Infallible,
+    future::Future as _,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    sync::{Arc, Mutex, OnceLock},
+    task::{Context, Poll, Waker},
+};
+
+use bytes::BytesMut;
+use sockeye_protocol::{
+    Config, ConnKey, Instant, RequestId, TransportId,
+    engine::{self, CloseReason, Event, Message, Registry, Routed, Session},
+    http::{Body, Request, Response},
+    server::Stats,
+    ws::TransmitQueue,
+};
+
+use super::EngineSocket;
+use crate::{
+    core::Core,
+    handler::{BoxError, Guarded, panic_text},
+    layer::{Layer, Machine, Output, Ownership, Route, Seats},
+    link::{Link, Links},
+    runtime::{BoxFuture, lock},
+};
+
+/// An Engine.IO server: what its sessions and its handles share.
+pub(crate) struct EngineIo {
+    core: Core,
+    sessions: Mutex<Sessions>,
+    pub(super) on_connection: OnceLock<Box<OnConnection>>,
+}
+
+pub(super) type OnConnection = dyn Fn(EngineSocket) -> BoxFuture<Result<(), BoxError>> + Send + Sync;
+
+struct Sessions {
+    registry: Registry,
+    links: Links<Session>,
+}
+
+impl EngineIo {
+    pub(super) fn new(config: Config) -> Self {
+        let core = Core::new(config);
+        let registry = Registry::new(Arc::clone(&core.config), &Core::seed());
+        let sessions = Mutex::new(Sessions { registry, links: Links::default() });
+        Self { core, sessions, on_connection: OnceLock::new() }
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        let mut stats = Stats::default();
+        let links = {
+            let sessions = lock(&self.sessions);
+            stats.sids = sessions.registry.len();
+            sessions.links.all()
+        };
+        stats.connections = links.len();
+        for link in links {
+            std::ops::AddAssign::add_assign(&mut stats, link.stats());
+        }
+        stats
+    }
+}
+
+impl Layer for EngineIo {
+    type Machine = Session;
+    type Seats = Seat;
+
+    fn core(&self) -> &Core {
+        &self.core
+    }
+
+    fn route(&self, now: Instant, head: &Request<'_>) -> Route<Session> {
+        let mut sessions = lock(&self.sessions);
+        let Sessions { registry, links } = &mut *sessions;
+        match registry.route(head) {
+            Routed::NotFound => Route::NotFound,
+            Routed::Respond(response) => Route::Response(response),
+            Routed::Existing(key) => match links.get(key) {
+                Some(link) => Route::Existing(Arc::clone(link)),
+                None => Route::Response(engine::gone(&self.core.config, head, true)),
+            },
+            Routed::Open if self.core.gate.is_closed() => Route::Response(Response::status(503).closing()),
+            Routed::Open => {
+                let (key, session) = registry.open(now);
+                let link = Arc::new(Link::new(key, session));
+                links.insert(Arc::clone(&link));
+                Route::Open(link)
+            }
+        }
+    }
+
+    fn link(&self, key: ConnKey) -> Option<Arc<Link<Session>>> {
+        lock(&self.sessions).links.get(key).cloned()
+    }
+
+    fn links(&self) -> Vec<Arc<Link<Session>>> {
+        lock(&self.sessions).links.all()
+    }
+
+    fn remove(&self, key: ConnKey) {
+        let removed = {
+            let mut sessions = lock(&self.sessions);
+            let removed = sessions.links.remove(key);
+            if removed.is_some() {
+                sessions.registry.remove(key);
+            }
+            removed
+        };
+        // Without the lock.
+        drop(removed);
+    }
+}
+
+/// What a session has brought and its socket has not taken yet.
+#[derive(Default)]
+pub(crate) struct Inbox {
+    pub(super) messages: VecDeque<Message>,
+    pub(super) bytes: usize,
+    pub(super) reader: Option<Waker>,
+    pub(super) closed: Option<CloseReason>,
+}
+
+impl Inbox {
+    fn push(&mut self, message: Message) {
+        self.bytes = self.bytes.saturating_add(size(&message));
+        self.messages.push_back(message);
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Message> {
+        let message = self.messages.pop_front()?;
+        self.bytes = self.bytes.saturating_sub(size(&message));
+        if self.messages.is_empty() {
+            self.messages = VecDeque::new();
+        }
+        Some(message)
+    }
+
+    fn close(&mut self, reason: CloseReason) -> Option<Waker> {
+        self.closed.get_or_insert(reason);
+        self.reader.take()
+    }
+}
+
+fn size(message: &Message) -> usize {
+    match message {
+        Message::Text(text) => text.len(),
+        Message::Binary(bytes) => bytes.len(),
+    }
+}
+
+/// The application's side of a session: the handler of its connection.
+#[derive(Default)]
+pub(crate) struct Seat {
+    handler: Option<Guarded>,
+}
+
+type Owner<'a> = Ownership<'a, EngineIo>;
+
+impl Seats<EngineIo> for Seat {
+    fn handle(&mut self, owner: &Owner<'_>, _: Option<&mut Context<'_>>, event: Event) {
+        match event {
+            Event::Open => {
+                let socket = EngineSocket::new(owner.layer, owner.link);
+                let Some(on_connection) = owner.layer.on_connection.get() else { return };
+                match catch_unwind(AssertUnwindSafe(|| on_connection(socket))) {
+                    Ok(handler) => self.handler = Some(Guarded(handler)),
+                    Err(panic) => report(&format_args!("panicked: {}", panic_text(&*panic))),
+                }
+            }
+            Event::Message(message) => {
+                let reader = {
+                    let mut locked = owner.link.lock(owner.now);
+                    let inbox = &mut locked.rest().beside;
+                    inbox.push(message);
+                    inbox.reader.take()
+                };
+                reader.into_iter().for_each(Waker::wake);
+            }
+            Event::Close { reason, error } => {
+                tracing::trace!(connection = %owner.link.key, %reason, ?error, "closed");
+                let reader = owner.link.lock(owner.now).rest().beside.close(reason);
+                reader.into_iter().for_each(Waker::wake);
+            }
+            Event::Upgraded => {}
+        }
+    }
+
+    fn poll(&mut self, _: &Owner<'_>, cx: &mut Context<'_>, inbox_changed: bool) -> bool {
+        let Some(handler) = &mut self.handler else { return inbox_changed };
+        let Poll::Ready(result) = Pin::new(handler).poll(cx) else { return inbox_changed };
+        self.handler = None;
+        if let Err(fault) = result {
+            report(&fault);
+        }
+        true
+    }
+
+    fn is_full(&self, owner: &Owner<'_>) -> bool {
+        let limits = &owner.layer.core.config.limits;
+        let mut locked = owner.link.lock(owner.now);
+        let inbox = &locked.rest().beside;
+        inbox.messages.len() >= limits.parked || inbox.bytes >= limits.high_water
+    }
+
+    fn is_idle(&self) -> bool {
+        self.handler.is_none()
+    }
+}
+
+fn report(fault: &dyn std::fmt::Display) {
+    tracing::error!(%fault, "a handler of Engine.IO connections failed");
+    #[expect(clippy::print_stderr, reason = "an error that nobody listens to must not go unseen")]
+    {
+        eprintln!("sockeye: handler of an Engine.IO connection: {fault}");
+    }
+}
+
+impl Machine for Session {
+    type Said = Event;
+    type Letter = Infallible;
+    type Beside = Inbox;
+
+    fn handle_request(&mut self, now: Instant, id: RequestId, head: &Request<'_>, body: Body) {
+        Self::handle_request(self, now, id, head, body);
+    }
+
+    fn handle_body(&mut self, now: Instant, id: RequestId, body: Body) {
+        Self::handle_body(self, now, id, body);
+    }
+
+    fn handle_abort(&mut self, now: Instant, id: RequestId) {
+        Self::handle_abort(self, now, id);
+    }
+
+    fn handle_bytes(&mut self, now: Instant, transport: TransportId, buffer: &mut BytesMut) {
+        Self::handle_bytes(self, now, transport, buffer);
+    }
+
+    fn handle_eof(&mut self, now: Instant, transport: TransportId) {
+        Self::handle_eof(self, now, transport);
+    }
+
+    fn handle_letter(&mut self, _: Instant, letter: Infallible) {
+        match letter {}
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        Self::handle_timeout(self, now);
+    }
+
+    fn handle_withheld(&mut self, now: Instant, withheld: bool) {
+        Self::handle_withheld(self, now, withheld);
+    }
+
+    fn poll_output(&mut self) -> Option<Output<Event>> {
+        Some(match Self::poll_output(self)? {
+            engine::Output::Respond { id, response } => Output::Respond { id, response },
+            engine::Output::Upgrade { id, response, transport } => Output::Upgrade { id, response, transport },
+            engine::Output::Shutdown { transport } => Output::Shutdown(transport),
+            engine::Output::Abort { transport } => Output::Abort(transport),
+            engine::Output::Event(event) => Output::Said(event),
+        })
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        Self::poll_timeout(self)
+    }
+
+    fn transmit(&mut self, transport: TransportId) -> Option<&mut TransmitQueue> {
+        Self::transmit(self, transport)
+    }
+
+    fn wants_read(&self, config: &Config) -> bool {
+        self.queued_bytes() <= config.limits.high_water
+    }
+
+    fn is_drained(&self) -> bool {
+        Self::is_drained(self)
+    }
+
+    fn shutdown(&mut self, now: Instant) {
+        self.close(now, CloseReason::ServerShuttingDown);
+    }
+
+    fn stats(&self) -> Stats {
+        let session = Self::stats(self);
+        let mut stats = Stats::default();
+        stats.requests = session.requests;
+        stats.transports = session.transports;
+        stats.received_bytes = session.received_bytes;
+        stats.queued_packets = session.queued_packets;
+        stats.queued_bytes = session.queued_bytes;
+        stats.waiting = session.waiting;
+        stats
+    }
+
+    fn forsake(inbox: &mut Inbox) {
+        inbox.close(CloseReason::ForcedClose).into_iter().for_each(Waker::wake);
+    }
+}

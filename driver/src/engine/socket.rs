@@ -1,0 +1,132 @@
+//! Engine.IO sessions as streams and sinks of messages.
+
+use std::{
+    fmt,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use futures_core::Stream;
+use futures_sink::Sink;
+use sockeye_protocol::{
+    Sid,
+    engine::{CloseReason, Message, SendError, Session},
+};
+
+use super::layer::EngineIo;
+use crate::{layer::Layer as _, link::Link, signal::Reasons};
+
+/// One session: a [`Stream`] of the messages that arrive, which ends with the session, and a [`Sink`] of those to send,
+/// which waits while the send queue is above [`Limits::high_water`](crate::Limits::high_water). Dropping it closes the
+/// session.
+pub struct EngineSocket {
+    server: Arc<EngineIo>,
+    link: Arc<Link<Session>>,
+}
+
+impl EngineSocket {
+    pub(super) fn new(server: &Arc<EngineIo>, link: &Arc<Link<Session>>) -> Self {
+        Self { server: Arc::clone(server), link: Arc::clone(link) }
+    }
+
+    /// The session's id: a secret between client and server. `None` once the session is gone.
+    pub fn id(&self) -> Option<Sid> {
+        self.link.look(Session::sid)
+    }
+
+    /// The transport in use: `polling` or `websocket`; `None` once the session is gone.
+    pub fn transport(&self) -> Option<&'static str> {
+        self.link.look(Session::transport_name)
+    }
+
+    /// Why the session is closed, if it is.
+    pub fn close_reason(&self) -> Option<CloseReason> {
+        self.link.lock(self.server.core().now()).rest().beside.closed
+    }
+
+    /// Sends a message without waiting.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`]: the session is closed, or its send queue is full.
+    pub fn try_send(&self, message: Message) -> Result<(), SendError> {
+        self.link.with(self.server.core().now(), |session, _| session.send(message)).unwrap_or(Err(SendError::Closed))
+    }
+
+    /// Closes the session; what was sent before still goes out.
+    pub fn close(&self) {
+        let now = self.server.core().now();
+        self.link.with(now, |session, _| session.close(now, CloseReason::ForcedClose));
+    }
+
+    /// Waits until the send queue is below a number of bytes.
+    fn poll_below(&self, cx: &Context<'_>, limit: usize) -> Poll<Result<(), SendError>> {
+        let mut locked = self.link.lock(self.server.core().now());
+        let ready = locked.act(|session, rest| {
+            let ready = session.is_closed() || session.queued_bytes() <= limit;
+            if !ready {
+                rest.room.push(cx.waker().clone());
+            }
+            ready
+        });
+        if ready.unwrap_or(true) { Poll::Ready(Ok(())) } else { Poll::Pending }
+    }
+}
+
+impl Stream for EngineSocket {
+    type Item = Message;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Message>> {
+        let mut locked = self.link.lock(self.server.core().now());
+        let inbox = &mut locked.rest().beside;
+        let Some(message) = inbox.pop() else {
+            if inbox.closed.is_some() {
+                return Poll::Ready(None);
+            }
+            inbox.reader = Some(cx.waker().clone());
+            return Poll::Pending;
+        };
+        let withheld = locked.rest().withheld;
+        drop(locked);
+        if withheld {
+            // There is room for more.
+            self.link.signal.raise(Reasons::LISTENER);
+        }
+        Poll::Ready(Some(message))
+    }
+}
+
+impl Sink<Message> for EngineSocket {
+    type Error = SendError;
+
+    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        self.poll_below(cx, self.server.core().config.limits.high_water)
+    }
+
+    fn start_send(self: Pin<&mut Self>, message: Message) -> Result<(), SendError> {
+        self.try_send(message)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        // The owner writes by itself.
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        Self::close(&self);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Drop for EngineSocket {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl fmt::Debug for EngineSocket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EngineSocket").field("transport", &self.transport()).finish_non_exhaustive()
+    }
+}
