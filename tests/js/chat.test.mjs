@@ -556,6 +556,10 @@ test("on a narrow window, rooms and people are behind a button", async (t) => {
   await ada.keyboard.press("Escape");
   await room.waitFor({ state: "hidden" });
   await ada.getByRole("button", { name: "Rooms and people" }).click();
+  await room.waitFor();
+  await ada.getByRole("log").click({ position: { x: 380, y: 10 } });
+  await room.waitFor({ state: "hidden" });
+  await ada.getByRole("button", { name: "Rooms and people" }).click();
   await room.click();
   await ada.getByRole("heading", { name: "#kitchen" }).waitFor();
   await room.waitFor({ state: "hidden" });

@@ -200,6 +200,7 @@ $("menu").addEventListener("click", () => {
   $("menu").setAttribute("aria-expanded", String(open));
 });
 
+$("talk").addEventListener("click", (event) => $("menu").contains(event.target) || closeSide());
 document.addEventListener("keydown", (event) => event.key === "Escape" && closeSide());
 
 // ---- Showing messages ----
