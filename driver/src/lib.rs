@@ -29,10 +29,19 @@ pub use crate::{
         HandlerError, HandlerFault, IntoOutcome, ListenerId, RawArgs, State, Values,
     },
     http::{Body, Peer, Upgrader},
-    listener::{Listener, Listening},
+    listener::{BACKLOG, Listener, Listening, Serve},
     runtime::{BoxFuture, Runtime, Stream},
     socketio::{
         Ack, AckError, AckSendError, Acknowledgement, BroadcastOperator, Event, Handshake, IntoRooms, Namespace,
         RoomName, Server, Socket, Timeout,
     },
 };
+
+/// What a server program uses; the preludes of the runtimes' crates add what listens.
+pub mod prelude {
+    pub use crate::{
+        Ack, AckError, Args, BoxError, Config, ConnectError, Cors, DisconnectReason, EmitError, EngineServer,
+        EngineSocket, Event, EventName, HandlerError, Handshake, Limits, ListenerId, Listening, Message, Namespace,
+        Object, Origins, QueuePolicy, RawArgs, Server, Sid, Socket, State, Stats, Text, Transports, Value, Values,
+    };
+}

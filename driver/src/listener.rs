@@ -11,8 +11,10 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
+
 use crate::{
-    BoxFuture, Peer, Runtime, Stream,
+    Body, BoxFuture, Peer, Runtime, Stream, Upgrader,
     core::{self, Sleep, Task},
     http::serve_connection,
     layer::Layer,
@@ -43,6 +45,86 @@ pub trait Listener: Send + Unpin + 'static {
         false
     }
 }
+
+/// Connections that may wait to be accepted: for the listeners of the runtimes.
+pub const BACKLOG: u32 = 4096;
+
+/// A server of either kind, for those who bring connections: [`Server`](crate::Server),
+/// [`EngineServer`](crate::EngineServer).
+pub trait Serve {
+    /// Serves what a listener accepts, in tasks of the runtime, until the server is shut down. The crates of the runtimes
+    /// call it from `listen`.
+    ///
+    /// # Errors
+    ///
+    /// The listener does not know its address.
+    fn serve(&self, runtime: Arc<dyn Runtime>, listener: impl Listener) -> io::Result<Listening>;
+
+    /// Serves one byte stream on which HTTP/1.1 is spoken, to its end, for whoever accepts connections in another way.
+    fn serve_connection<S: Stream>(
+        &self,
+        runtime: &Arc<dyn Runtime>,
+        stream: S,
+        peer: Peer,
+    ) -> impl Future<Output = ()> + Send + use<Self, S>;
+
+    /// Answers a request of somebody else's HTTP server: for a middleware there, such as the tower layer of
+    /// `sockeye-tokio`. `upgrader` is called for requests that want to become a WebSocket.
+    ///
+    /// # Errors
+    ///
+    /// The request, if its path is not [`Config::path`](crate::Config::path).
+    #[expect(clippy::result_large_err, reason = "the request itself, which goes on to somebody else")]
+    fn handle<B>(
+        &self,
+        runtime: &Arc<dyn Runtime>,
+        request: http::Request<B>,
+        peer: Peer,
+        upgrader: Upgrader<B>,
+    ) -> Result<BoxFuture<http::Response<Body>>, http::Request<B>>
+    where
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static;
+}
+
+/// Implements [`Serve`] for a handle of a layer.
+macro_rules! serve {
+    ($server:ty, $layer:ident) => {
+        impl $crate::Serve for $server {
+            fn serve(
+                &self,
+                runtime: std::sync::Arc<dyn $crate::Runtime>,
+                listener: impl $crate::Listener,
+            ) -> std::io::Result<$crate::Listening> {
+                $crate::listener::listen(&self.$layer, runtime, listener)
+            }
+
+            fn serve_connection<S: $crate::Stream>(
+                &self,
+                runtime: &std::sync::Arc<dyn $crate::Runtime>,
+                stream: S,
+                peer: $crate::Peer,
+            ) -> impl Future<Output = ()> + Send + use<S> {
+                $crate::core::attach(&self.$layer, runtime);
+                $crate::http::serve_connection(&self.$layer, stream, peer)
+            }
+
+            fn handle<B>(
+                &self,
+                runtime: &std::sync::Arc<dyn $crate::Runtime>,
+                request: http::Request<B>,
+                peer: $crate::Peer,
+                upgrader: $crate::Upgrader<B>,
+            ) -> Result<$crate::BoxFuture<http::Response<$crate::Body>>, http::Request<B>>
+            where
+                B: http_body::Body<Data = bytes::Bytes> + Send + Unpin + 'static,
+            {
+                $crate::core::attach(&self.$layer, runtime);
+                $crate::http::mounted(&self.$layer, runtime, request, peer, upgrader)
+            }
+        }
+    };
+}
+pub(crate) use serve;
 
 /// A server that listens. Dropping this does not stop it.
 #[derive(Clone)]
@@ -150,7 +232,7 @@ impl<L: Layer, T: Listener> Future for Accepting<L, T> {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok((handshake, address))) => {
                     let peer = Peer { address: Some(address), secure: this.listener.is_secure() };
-                    this.runtime.spawn(Box::pin(serve(Arc::clone(&this.layer), handshake, peer)));
+                    this.runtime.spawn(Box::pin(accept(Arc::clone(&this.layer), handshake, peer)));
                 }
                 Poll::Ready(Err(error)) => {
                     tracing::warn!(%error, "cannot accept a connection");
@@ -172,7 +254,7 @@ impl<L: Layer, T> Drop for Accepting<L, T> {
 }
 
 /// One connection, from its TLS handshake on.
-async fn serve<L: Layer, S: Stream>(layer: Arc<L>, handshake: impl Future<Output = io::Result<S>> + Send, peer: Peer) {
+async fn accept<L: Layer, S: Stream>(layer: Arc<L>, handshake: impl Future<Output = io::Result<S>> + Send, peer: Peer) {
     let core = layer.core();
     let stream = if peer.secure {
         let Some(runtime) = core.runtime() else { return };

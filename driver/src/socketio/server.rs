@@ -1,20 +1,16 @@
 //! Servers.
 
-use std::{fmt, io, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
-use bytes::Bytes;
-use http_body::Body as HttpBody;
 use serde::Serialize;
 use sockeye_protocol::server::Stats;
 
 use super::{BroadcastOperator, Event, IntoRooms, Namespace, SocketIo};
 use crate::{
-    BoxFuture, Config, EmitError, Handler, HandlerError, Listener, ListenerId, Listening, Peer, Runtime, Stream,
-    core::{self, attach},
+    Config, EmitError, Handler, HandlerError, ListenerId, core,
     handler::{ConnectContext, DisconnectContext, EventContext},
-    http::{Body, Upgrader},
     layer::Layer as _,
-    listener,
+    listener::serve,
 };
 
 /// A Socket.IO server. Cheap to clone: all clones are the same server.
@@ -76,47 +72,6 @@ impl Server {
     pub async fn shutdown(&self, deadline: Duration) {
         core::shutdown(&self.inner, deadline).await;
         self.inner.forget_handlers();
-    }
-
-    /// Serves what a listener accepts, in tasks of the runtime. The crates of the runtimes call it from `listen`.
-    ///
-    /// # Errors
-    ///
-    /// The listener does not know its address.
-    pub fn serve(&self, runtime: Arc<dyn Runtime>, listener: impl Listener) -> io::Result<Listening> {
-        listener::listen(&self.inner, runtime, listener)
-    }
-
-    /// Serves one byte stream on which HTTP/1.1 is spoken, to its end, for whoever accepts connections in another way.
-    pub fn serve_connection<S: Stream>(
-        &self,
-        runtime: &Arc<dyn Runtime>,
-        stream: S,
-        peer: Peer,
-    ) -> impl Future<Output = ()> + Send + use<S> {
-        attach(&self.inner, runtime);
-        crate::http::serve_connection(&self.inner, stream, peer)
-    }
-
-    /// Answers a request of somebody else's HTTP server: for a middleware there, such as the tower layer of
-    /// `sockeye-tokio`. `upgrader` is called for requests that want to become a WebSocket.
-    ///
-    /// # Errors
-    ///
-    /// The request, if its path is not [`Config::path`].
-    #[expect(clippy::result_large_err, reason = "the request itself, which goes on to somebody else")]
-    pub fn handle<B>(
-        &self,
-        runtime: &Arc<dyn Runtime>,
-        request: http::Request<B>,
-        peer: Peer,
-        upgrader: Upgrader<B>,
-    ) -> Result<BoxFuture<http::Response<Body>>, http::Request<B>>
-    where
-        B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
-    {
-        attach(&self.inner, runtime);
-        crate::http::mounted(&self.inner, runtime, request, peer, upgrader)
     }
 
     /// See [`Namespace::middleware`].
@@ -241,6 +196,8 @@ impl Default for Server {
         Self::new(Config::default())
     }
 }
+
+serve!(Server, inner);
 
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
