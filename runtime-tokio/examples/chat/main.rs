@@ -17,7 +17,7 @@
 //! What is refused is acknowledged with `{error}`. `users` is the names in one's room, `rooms` a list of
 //! `{name, users}` with the number of users, which everybody gets, also before joining. A page comes with a secret `key`
 //! of its own as its `auth`.
-#![allow(
+#![expect(
     clippy::arithmetic_side_effects,
     clippy::disallowed_methods,
     reason = "these lints keep clocks and overflows out of the core"
