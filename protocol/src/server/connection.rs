@@ -172,6 +172,11 @@ impl Connection {
         self.session.transport_name()
     }
 
+    /// Bytes that wait to be sent.
+    pub fn queued_bytes(&self) -> usize {
+        self.session.queued_bytes()
+    }
+
     /// Whether a driver should go on reading from the peer: `false` while more than
     /// [`crate::Limits::high_water`] bytes wait to be sent to it. One that stops calls
     /// [`handle_withheld`](Self::handle_withheld).
