@@ -1,5 +1,5 @@
 // The Engine.IO v4 and Socket.IO v5 protocol documents, sentence by sentence and in their order, against a server that
-// is given as a command: BLOCKING_CMD="path/to/blocking" node --test conformance.test.mjs
+// is given as a command: CONFORMANCE_CMD="path/to/blocking" node --test conformance.test.mjs
 //
 // Beside the documents, these hold what the JavaScript reference does where the documents are silent. Where this server
 // is decided to answer otherwise than JavaScript (mostly: stricter), the test is one of `ours`. With REFERENCE=1 these

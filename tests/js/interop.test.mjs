@@ -6,18 +6,14 @@ import { after, before, describe, test as unbounded } from "node:test";
 import { Fetch } from "engine.io-client";
 import { io } from "socket.io-client";
 
+import { beside, dialler, MODES, plain, upgraded } from "./client.mjs";
 import { next, nextWhere, PATIENCE, startProxy, startServer, take, within } from "./support.mjs";
 
 // The one test that the official server fails, by a fault of its own, is skipped there.
 const REFERENCE = process.env.INTEROP_CMD?.includes("reference.mjs");
 
-const MODES = [
-  { name: "polling only", transports: ["polling"] },
-  { name: "WebSocket only", transports: ["websocket"] },
-  { name: "upgraded", transports: ["polling", "websocket"] },
-  // Node's `fetch`: another HTTP client, which keeps its connections alive.
-  { name: "polling with fetch", transports: [Fetch] },
-];
+// Node's `fetch` is another HTTP client, which keeps its connections alive.
+const ALL_MODES = [...MODES, { name: "polling with fetch", transports: [Fetch] }];
 
 /** A test that ends: an acknowledgement that never comes has no bound of its own. */
 function test(name, ...rest) {
@@ -29,27 +25,8 @@ let server;
 before(async () => (server = await startServer("INTEROP_CMD")));
 after(() => server?.stop());
 
-for (const mode of MODES) {
-  const websocket = mode.transports.at(-1) === "websocket";
-  const upgrading = websocket && mode.transports.length > 1;
-
-  /** A client that has begun to connect and ends with the test `t`. */
-  function dial(t, { nsp = "/", url = server.url, ...options } = {}) {
-    const socket = io(url + nsp, { forceNew: true, reconnection: false, transports: mode.transports, ...options });
-    t.after(() => socket.disconnect());
-    return socket;
-  }
-
-  /** Waits until `socket` is connected and, where the mode says so, upgraded. */
-  async function opened(socket) {
-    const refused = next(socket, "connect_error").then(([error]) => assert.fail(`refused: ${error.message}`));
-    if (!socket.connected) await Promise.race([next(socket, "connect"), refused]);
-    refused.catch(() => {});
-    if (upgrading) await upgraded(socket);
-    return socket;
-  }
-
-  const connect = (t, options) => opened(dial(t, options));
+for (const mode of ALL_MODES) {
+  const { websocket, upgrading, dial, opened, connect } = dialler(mode, () => server.url);
 
   describe(mode.name, () => {
     test("emits any arguments both ways", async (t) => {
@@ -512,31 +489,6 @@ const BINARY = [
   [Buffer.alloc(70_000, "more than one 16-bit length")],
   ["no binary at all"],
 ];
-
-/** `value` with every kind of binary written as `{ binary: hex }`, to compare what differs only in type. */
-function plain(value) {
-  if (value instanceof ArrayBuffer) return { binary: Buffer.from(value).toString("hex") };
-  if (ArrayBuffer.isView(value)) {
-    return { binary: Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString("hex") };
-  }
-  if (value instanceof Date) return value.toJSON();
-  if (Array.isArray(value)) return value.map(plain);
-  if (value === null || typeof value !== "object") return value;
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, plain(item)]));
-}
-
-async function upgraded(socket) {
-  const { engine } = socket.io;
-  if (engine.transport.name !== "websocket") await next(engine, "upgrade");
-}
-
-/** A second namespace, connected, on the connection of `socket`. */
-async function beside(t, socket, nsp) {
-  const other = socket.io.socket(nsp);
-  t.after(() => other.disconnect());
-  await next(other, "connect");
-  return other;
-}
 
 /** A client of its own that is told who has left `nsp`. */
 async function watch(t, nsp = "/") {

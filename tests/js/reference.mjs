@@ -2,6 +2,7 @@
 //   node reference.mjs --port P             the conformance server
 //   node reference.mjs --port P --engine    the same for Engine.IO alone
 //   node reference.mjs --port P --interop   the interop server
+//   node reference.mjs --port P --features  the features server
 
 import { createServer } from "node:http";
 import { parseArgs } from "node:util";
@@ -9,8 +10,15 @@ import { parseArgs } from "node:util";
 import { Server as Engine } from "engine.io";
 import { Server } from "socket.io";
 
+import { features } from "./reference-features.mjs";
+
 const { values: options } = parseArgs({
-  options: { port: { type: "string" }, engine: { type: "boolean" }, interop: { type: "boolean" } },
+  options: {
+    port: { type: "string" },
+    engine: { type: "boolean" },
+    interop: { type: "boolean" },
+    features: { type: "boolean" },
+  },
 });
 
 const CONFORMANCE = {
@@ -25,6 +33,7 @@ const INTEROP = { pingInterval: 500, pingTimeout: 2_500, cors: { origin: "*" } }
 const http = createServer((_, response) => response.writeHead(404).end());
 if (options.engine) conformanceEngine();
 else if (options.interop) interop();
+else if (options.features) features(new Server(http, INTEROP));
 else conformance();
 http.listen(Number(options.port), "127.0.0.1", () => console.log(`listening on 127.0.0.1:${http.address().port}`));
 

@@ -9,7 +9,8 @@ export const PATIENCE = 20_000;
 
 /**
  * Starts the server whose command is in the environment variable `variable`, on a free port.
- * Gives `{ port, url, stop() }`; `stop` fails if the server has ended by itself.
+ * Gives `{ port, url, stop(), terminate() }`; `stop` fails if the server has ended by itself. `terminate` asks it to end
+ * and gives its exit code (or the signal that ended it) and the last line that it printed.
  */
 export async function startServer(variable, args = []) {
   const command = process.env[variable];
@@ -21,7 +22,10 @@ export async function startServer(variable, args = []) {
   const kill = () => child.kill("SIGKILL");
   process.once("exit", kill);
 
-  const ready = new Promise((resolve) => createInterface({ input: child.stdout }).once("line", resolve));
+  let last;
+  const lines = createInterface({ input: child.stdout }).on("line", (line) => (last = line));
+  const ready = new Promise((resolve) => lines.once("line", resolve));
+  const printed = new Promise((resolve) => lines.once("close", resolve));
   const line = await within(Promise.race([ready, exit.then((code) => `ended with ${code}`)]), `${command} to be ready`);
   const port = Number(/^listening on 127\.0\.0\.1:([1-9]\d*)$/.exec(line)?.[1]);
   if (!port) {
@@ -37,6 +41,11 @@ export async function startServer(variable, args = []) {
       await exit;
       process.off("exit", kill);
       if (ended !== null) throw new Error(`${command} ended by itself during the tests: ${ended}`);
+    },
+    async terminate() {
+      child.kill("SIGTERM");
+      const [code] = await within(Promise.all([exit, printed]), `${command} to end`);
+      return { code, last };
     },
   };
 }
@@ -82,7 +91,7 @@ export function take(emitter, event, count) {
   return within(all, `${count} times "${event}"`).finally(() => emitter.off(event, listener));
 }
 
-/** A TCP proxy in front of `port` that can drop connections, refuse new ones, or go silent. */
+/** A TCP proxy in front of `port` that can drop connections, reset them, refuse new ones, or go silent. */
 export async function startProxy(port) {
   const pairs = new Set();
   let refusing = false;
@@ -112,6 +121,10 @@ export async function startProxy(port) {
     cut() {
       refusing = true;
       destroyAll();
+    },
+    /** Ends every connection with a TCP reset. */
+    reset() {
+      pairs.forEach((pair) => pair.forEach((socket) => socket.resetAndDestroy()));
     },
     /** Passes nothing on any more, in either direction, without closing anything. */
     silence() {

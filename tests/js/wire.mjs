@@ -26,7 +26,7 @@ export async function eventually(attempt, what, ms = PATIENCE) {
   }
 }
 
-/** One conformance server: the command in `BLOCKING_CMD`, on a port of its own. */
+/** One conformance server: the command in `CONFORMANCE_CMD`, on a port of its own. */
 export class Host {
   /** @param {string} path the request path, `/engine.io/` or `/socket.io/` */
   constructor(path) {
@@ -34,7 +34,7 @@ export class Host {
   }
 
   async start() {
-    this.server = await startServer("BLOCKING_CMD", this.path === "/engine.io/" ? ["--engine"] : []);
+    this.server = await startServer("CONFORMANCE_CMD", this.path === "/engine.io/" ? ["--engine"] : []);
     this.port = this.server.port;
   }
 

@@ -69,6 +69,33 @@ impl Report {
     }
 }
 
+/// The one answer that is right: of any server, or of those on an HTTP library, where that is right by its own RFCs and
+/// answers otherwise. Each server is held to its answer exactly.
+#[derive(Clone, Copy, Debug)]
+pub struct Answer {
+    any: &'static str,
+    hyper: Option<&'static str>,
+}
+
+impl Answer {
+    /// The answer of every server.
+    pub const fn of(any: &'static str) -> Self {
+        Self { any, hyper: None }
+    }
+
+    /// The answer of hyper, and why it may give another one than we do.
+    #[must_use]
+    pub const fn hyper(self, answer: &'static str, why: &'static str) -> Self {
+        assert!(!why.is_empty(), "a difference has a reason");
+        Self { hyper: Some(answer), ..self }
+    }
+
+    /// What this server has to answer.
+    pub fn from(self, server: &Server) -> &'static str {
+        self.hyper.filter(|_| server.is_hyper()).unwrap_or(self.any)
+    }
+}
+
 /// A number that does not change any more.
 fn settled(mut read: impl FnMut() -> usize) -> usize {
     let mut last = read();

@@ -1,4 +1,5 @@
-//! The conformance server of `protocol/examples/blocking/` as a process, watched from outside.
+//! A conformance server as a process, watched from outside: `protocol/examples/blocking/`, or the program that
+//! `SOCKEYE_SERVER` names.
 
 use std::{
     env, fs,
@@ -87,6 +88,11 @@ impl Server {
     /// Whether it is the Engine.IO server.
     pub fn is_engine(&self) -> bool {
         self.path == "/engine.io/"
+    }
+
+    /// Whether an HTTP library reads its requests. `blocking` reads them itself, every other program leaves it to hyper.
+    pub fn is_hyper(&self) -> bool {
+        program().file_stem().is_none_or(|name| name != "blocking")
     }
 
     /// The path of its requests.
@@ -199,11 +205,11 @@ pub fn sid(open: &str) -> String {
     rest.split('"').next().unwrap().to_owned()
 }
 
-/// The program: `SOCKEYE_BLOCKING`, or the example, built on demand.
+/// The program: `SOCKEYE_SERVER`, or the example `blocking`, built on demand.
 fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
-        if let Some(path) = env::var_os("SOCKEYE_BLOCKING") {
+        if let Some(path) = env::var_os("SOCKEYE_SERVER") {
             return path.into();
         }
         let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
