@@ -5,7 +5,7 @@ use std::{sync::Arc, task::Context};
 
 use bytes::BytesMut;
 use sockeye_protocol::{
-    Config, ConnKey, Instant, RequestId, TransportId,
+    ConnKey, Instant, RequestId, TransportId,
     http::{Body, Request, Response},
     server::Stats,
     ws::TransmitQueue,
@@ -33,7 +33,7 @@ pub(crate) trait Machine: Send + 'static {
     fn poll_output(&mut self) -> Option<Output<Self::Said>>;
     fn poll_timeout(&self) -> Option<Instant>;
     fn transmit(&mut self, transport: TransportId) -> Option<&mut TransmitQueue>;
-    fn wants_read(&self, config: &Config) -> bool;
+    fn queued_bytes(&self) -> usize;
     fn is_drained(&self) -> bool;
     fn shutdown(&mut self, now: Instant);
     fn stats(&self) -> Stats;

@@ -32,6 +32,9 @@ const LENT: usize = 16 * 1024;
 /// Rounds of reading, handling and writing before other tasks get their turn.
 const ROUNDS: usize = 16;
 
+/// Outputs of the machine, and so packets, in one round.
+const OUTPUTS: usize = 256;
+
 /// Slices of one vectored write.
 const SLICES: usize = 32;
 
@@ -82,12 +85,15 @@ impl<L: Layer> Owner<L> {
         owner
     }
 
-    /// Everything that the machine has to say.
-    fn drain(&mut self, mut cx: Option<&mut Context<'_>>, now: Instant) {
-        while !self.drained {
+    /// What the machine has to say, up to a bound. Whether there may be more.
+    fn drain(&mut self, mut cx: Option<&mut Context<'_>>, now: Instant) -> bool {
+        for _ in 0..OUTPUTS {
+            if self.drained {
+                return false;
+            }
             let output = self.link.lock(now).poll_output();
             match output {
-                None => break,
+                None => return false,
                 Some(Output::Said(said)) => {
                     let owner = Ownership { layer: &self.layer, link: &self.link, now };
                     self.seats.handle(&owner, cx.as_deref_mut(), said);
@@ -103,6 +109,7 @@ impl<L: Layer> Owner<L> {
                 Some(Output::Respond { .. } | Output::Upgrade { .. }) => {}
             }
         }
+        true
     }
 
     fn ended(&self, transport: TransportId) {
@@ -185,7 +192,9 @@ impl<L: Layer> Owner<L> {
                 _ => {}
             }
         }
-        let withheld = full || !machine.wants_read(&self.layer.core().config);
+        // Reading goes on when half of the room is free again, so that it does not stop and go with each packet.
+        let high_water = self.layer.core().config.limits.high_water;
+        let withheld = full || machine.queued_bytes() > if self.withheld { high_water / 2 } else { high_water };
         if self.withheld != withheld {
             self.withheld = withheld;
             // Suspends the deadline of the pong that may wait where nobody reads.
@@ -239,7 +248,7 @@ impl<L: Layer> Owner<L> {
     }
 
     /// One round: inputs, handlers, outputs. Whether another one may find something.
-    fn round(&mut self, cx: &mut Context<'_>, reasons: Reasons, read: bool) -> bool {
+    fn round(&mut self, cx: &mut Context<'_>, reasons: Reasons, more: bool) -> bool {
         let now = self.layer.core().now();
         if reasons.contains(Reasons::MAIL) {
             self.take_attached();
@@ -247,18 +256,17 @@ impl<L: Layer> Owner<L> {
         let ticked = self.tick(now);
         let owner = Ownership { layer: &self.layer, link: &self.link, now };
         let ran = self.seats.poll(&owner, cx, reasons.contains(Reasons::LISTENER));
-        if read || ticked || ran || !reasons.is_none() {
-            self.drain(Some(cx), now);
-            let mut after = self.write(cx, now);
-            if after.ended {
-                self.drain(Some(cx), now);
-                after = self.write(cx, now);
-            }
+        let mut more = more || ticked || ran || !reasons.is_none();
+        if more {
+            more = self.drain(Some(cx), now);
+            let after = self.write(cx, now);
             if after.drained {
                 self.settle();
             }
+            more |= after.ended;
         }
-        self.read(cx, now)
+        // What was read before comes first.
+        more || self.read(cx, now)
     }
 
     /// Gives up the machine, which has nothing more to do. Handlers in flight run on.
@@ -285,18 +293,18 @@ impl<L: Layer> Future for Owner<L> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
         this.link.signal.register(cx.waker());
-        let mut read = false;
+        let mut more = false;
         for _ in 0..ROUNDS {
             let reasons = this.link.signal.take();
             if reasons.contains(Reasons::KILL) {
                 this.settle();
                 return Poll::Ready(());
             }
-            read = this.round(cx, reasons, read);
+            more = this.round(cx, reasons, more);
             if this.drained && this.seats.is_idle() {
                 return Poll::Ready(());
             }
-            if !read {
+            if !more {
                 this.arm();
                 if this.link.signal.rest() {
                     return Poll::Pending;

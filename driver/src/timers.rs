@@ -37,11 +37,6 @@ impl Timers {
             waker.wake();
         }
     }
-
-    #[cfg(test)]
-    pub(crate) fn len(&self) -> usize {
-        lock(&self.0).heap.len()
-    }
 }
 
 /// The task that waits for the deadlines, for as long as the server lives.

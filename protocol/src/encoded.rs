@@ -7,7 +7,7 @@ use bytes::Bytes;
 use once_cell::race::OnceBox;
 
 use crate::{
-    socket::{PacketType, Payload, write_head},
+    socket::{Head, PacketType, Payload},
     ws,
 };
 
@@ -32,10 +32,11 @@ impl Encoded {
     /// Encodes an event for one namespace, with the id that its acknowledgements shall carry, if any.
     pub(crate) fn event(namespace: &str, id: Option<u64>, payload: &Payload) -> Self {
         // "4": an Engine.IO message (Engine.IO protocol v4, "Packet encoding").
-        let mut head = Vec::from(*b"4");
-        write_head(&mut head, PacketType::Event, payload.attachments().len(), namespace, id);
-        let text_frame = ws::encode_frame(ws::Opcode::Text, &[&head, payload.json()]);
-        let text_len = head.len().saturating_add(payload.json().len());
+        let head = Head::new(PacketType::Event, payload.attachments().len(), namespace, id);
+        let [before, namespace, after] = head.parts();
+        let parts: [&[u8]; 5] = [b"4", before, namespace, after, payload.json()];
+        let text_frame = ws::encode_frame(ws::Opcode::Text, &parts);
+        let text_len = parts.iter().map(|part| part.len()).fold(0, usize::saturating_add);
         Self(Arc::new(Inner {
             text_start: text_frame.len().saturating_sub(text_len),
             text_frame,

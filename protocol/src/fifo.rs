@@ -1,18 +1,82 @@
-//! A queue that mostly holds one element at most.
+//! Queues that cost little while they are short.
 
-use alloc::collections::VecDeque;
+use alloc::{boxed::Box, collections::VecDeque};
 
-/// A queue whose only element costs no allocation, and which holds no memory when it is empty.
+/// A queue that is empty most of the time: a pointer then, without memory.
+#[derive(Debug)]
+#[allow(clippy::box_collection, reason = "the queue itself is four times as large as a pointer")]
+pub(crate) struct Rare<T>(Option<Box<VecDeque<T>>>);
+
+impl<T> Default for Rare<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<T> Rare<T> {
+    pub(crate) fn len(&self) -> usize {
+        self.0.as_ref().map_or(0, |queue| queue.len())
+    }
+
+    pub(crate) fn push_back(&mut self, value: T) {
+        self.0.get_or_insert_default().push_back(value);
+    }
+
+    pub(crate) fn insert(&mut self, index: usize, value: T) {
+        let queue = self.0.get_or_insert_default();
+        queue.insert(index.min(queue.len()), value);
+    }
+
+    pub(crate) fn pop_front(&mut self) -> Option<T> {
+        self.remove(0)
+    }
+
+    pub(crate) fn remove(&mut self, index: usize) -> Option<T> {
+        let queue = self.0.as_mut()?;
+        let removed = queue.remove(index);
+        if queue.is_empty() {
+            self.0 = None;
+        }
+        removed
+    }
+
+    pub(crate) fn front_mut(&mut self) -> Option<&mut T> {
+        self.get_mut(0)
+    }
+
+    pub(crate) fn get_mut(&mut self, index: usize) -> Option<&mut T> {
+        self.0.as_mut()?.get_mut(index)
+    }
+
+    pub(crate) fn back(&self) -> Option<&T> {
+        self.0.as_ref()?.back()
+    }
+
+    pub(crate) fn back_mut(&mut self) -> Option<&mut T> {
+        self.0.as_mut()?.back_mut()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.0.iter().flat_map(|queue| queue.iter())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn holds_no_memory(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
+/// A queue that mostly holds one element at most: that one costs no allocation, and none costs no memory.
 #[derive(Debug)]
 pub(crate) struct Fifo<T> {
     /// `None` only if `rest` is empty.
     first: Option<T>,
-    rest: VecDeque<T>,
+    rest: Rare<T>,
 }
 
 impl<T> Default for Fifo<T> {
     fn default() -> Self {
-        Self { first: None, rest: VecDeque::new() }
+        Self { first: None, rest: Rare::default() }
     }
 }
 
@@ -59,23 +123,19 @@ impl<T> Fifo<T> {
 
     /// Takes the element that is `index` elements behind the front, in constant time if it is near one of the ends.
     pub(crate) fn remove(&mut self, index: usize) -> Option<T> {
-        let removed = match index.checked_sub(1) {
+        match index.checked_sub(1) {
             Some(index) => self.rest.remove(index),
             None => core::mem::replace(&mut self.first, self.rest.pop_front()),
-        };
-        if self.rest.is_empty() {
-            self.rest = VecDeque::new();
         }
-        removed
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.first.iter().chain(&self.rest)
+        self.first.iter().chain(self.rest.iter())
     }
 
     #[cfg(test)]
     pub(crate) fn holds_no_memory(&self) -> bool {
-        self.rest.capacity() == 0
+        self.rest.holds_no_memory()
     }
 }
 

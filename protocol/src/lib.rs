@@ -210,6 +210,7 @@ pub mod key;
 mod machines;
 pub mod rng;
 pub mod server;
+mod small;
 pub mod socket;
 pub mod text;
 pub mod time;

@@ -424,3 +424,14 @@ fn forwarding_keeps_the_text() {
     assert_eq!(args.deserialize(), Ok((1, Bytes::from_static(b"x"))));
     assert_eq!(Payload::event("e", &(), 10).unwrap().to_args(), Some(Args::default()));
 }
+
+#[test]
+fn a_forwarded_event_has_its_name_escaped_as_any_other() {
+    let forwarded = args("1,\"x\"", &[]);
+    for name in ["", "plain", "\"", "\\", "a\"b\\c", "\u{0}", "\n", "\u{1f}", " ", "/", "\u{7f}", "é🦀\u{2028}"] {
+        let payload = Payload::event_from_args(name, &forwarded).unwrap();
+        assert_eq!(payload, Payload::event(name, &(1, "x"), 10).unwrap());
+        let payload = Payload::event_from_args(name, &Args::default()).unwrap();
+        assert_eq!(payload, Payload::event(name, &(), 10).unwrap());
+    }
+}

@@ -19,7 +19,8 @@ export async function startServer(variable, args = []) {
     stdio: ["ignore", "pipe", "inherit"],
   });
   const exit = new Promise((resolve) => child.once("exit", (code, signal) => resolve(signal ?? code)));
-  process.once("exit", () => child.kill("SIGKILL"));
+  const kill = () => child.kill("SIGKILL");
+  process.once("exit", kill);
 
   let last;
   const lines = createInterface({ input: child.stdout }).on("line", (line) => (last = line));
@@ -28,7 +29,7 @@ export async function startServer(variable, args = []) {
   const line = await within(Promise.race([ready, exit.then((code) => `ended with ${code}`)]), `${command} to be ready`);
   const port = Number(/^listening on 127\.0\.0\.1:([1-9]\d*)$/.exec(line)?.[1]);
   if (!port) {
-    child.kill("SIGKILL");
+    kill();
     throw new Error(`${command}: expected "listening on 127.0.0.1:<port>", got "${line}"`);
   }
   return {
@@ -36,8 +37,9 @@ export async function startServer(variable, args = []) {
     url: `http://127.0.0.1:${port}`,
     async stop() {
       const ended = child.exitCode ?? child.signalCode;
-      child.kill("SIGKILL");
+      kill();
       await exit;
+      process.off("exit", kill);
       if (ended !== null) throw new Error(`${command} ended by itself during the tests: ${ended}`);
     },
     async terminate() {

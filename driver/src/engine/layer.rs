@@ -274,8 +274,8 @@ impl Machine for Session {
         Self::transmit(self, transport)
     }
 
-    fn wants_read(&self, config: &Config) -> bool {
-        self.queued_bytes() <= config.limits.high_water
+    fn queued_bytes(&self) -> usize {
+        Self::queued_bytes(self)
     }
 
     fn is_drained(&self) -> bool {

@@ -47,8 +47,7 @@ pub(crate) fn serve_connection<L: Layer, S: Stream>(
         .max_header_size(limits.header_bytes)
         // Its timer does not know an idle connection from one that dribbles; ours does.
         .header_read_timeout(None)
-        .half_close(false)
-        .pipeline_flush(true);
+        .half_close(false);
     let http = builder.serve_connection(Metered { stream, meter: Arc::clone(&meter) }, service);
     Connection {
         http: Some(http),

@@ -3,7 +3,7 @@
 mod connection;
 mod exchange;
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{borrow::Cow, io, net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
 use http_body::Body as HttpBody;
@@ -89,10 +89,12 @@ pub(crate) fn encode(response: core_http::Response) -> http::Response<Body> {
     let mut encoded = http::Response::new(Full::new(response.body));
     *encoded.status_mut() = http::StatusCode::from_u16(response.status).unwrap_or_default();
     for (name, value) in response.headers {
+        let value = match value {
+            Cow::Borrowed(value) => http::HeaderValue::from_str(value),
+            Cow::Owned(value) => http::HeaderValue::from_maybe_shared(Bytes::from(value)),
+        };
         // Something in a value that cannot stand in a header is not sent at all.
-        if let (Ok(name), Ok(value)) =
-            (http::HeaderName::from_bytes(name.as_bytes()), http::HeaderValue::from_str(&value))
-        {
+        if let (Ok(name), Ok(value)) = (http::HeaderName::from_bytes(name.as_bytes()), value) {
             encoded.headers_mut().append(name, value);
         }
     }

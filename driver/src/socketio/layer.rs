@@ -238,8 +238,8 @@ impl Machine for Connection {
         Self::transmit(self, transport)
     }
 
-    fn wants_read(&self, _: &Config) -> bool {
-        Self::wants_read(self)
+    fn queued_bytes(&self) -> usize {
+        Self::queued_bytes(self)
     }
 
     fn is_drained(&self) -> bool {

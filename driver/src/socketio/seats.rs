@@ -271,7 +271,9 @@ impl Seats {
                 self.dispatch(owner, cx, key, packet);
             }
         }
-        self.full = self.seats.iter().any(|seat| seat.parked.len() >= limits.parked);
+        // Once full, until half of it is free.
+        let bound = if self.full { limits.parked.div_ceil(2) } else { limits.parked };
+        self.full = self.seats.iter().any(|seat| seat.parked.len() >= bound);
     }
 
     /// Calls everybody who listens to an event.

@@ -1,6 +1,6 @@
 //! What waits to be sent while a session is on polling.
 
-use alloc::{collections::VecDeque, vec::Vec};
+use alloc::{boxed::Box, vec::Vec};
 
 use bytes::Bytes;
 
@@ -8,7 +8,7 @@ use super::{
     packet::{binary_len, encode_binary},
     payload::SEPARATOR,
 };
-use crate::{encoded::Encoded, ws::Message};
+use crate::{encoded::Encoded, fifo::Fifo, ws::Message};
 
 /// What is sent as one: a message, or a Socket.IO packet with its attachments. It consists of *parts*, each of which is
 /// one Engine.IO packet.
@@ -108,7 +108,7 @@ pub(crate) fn packet_size(text: usize, attachments: &[Bytes]) -> usize {
 /// The units that wait for a GET, oldest first.
 #[derive(Debug, Default)]
 pub(crate) struct SendBuffer {
-    units: VecDeque<Unit>,
+    units: Fifo<Box<Unit>>,
     /// Parts of the first unit that are sent already.
     sent: usize,
     bytes: usize,
@@ -119,7 +119,7 @@ impl SendBuffer {
     pub(crate) fn push(&mut self, unit: Unit) {
         self.bytes = self.bytes.saturating_add(unit.size());
         self.packets = self.packets.saturating_add(usize::from(!unit.is_control()));
-        self.units.push_back(unit);
+        self.units.push_back(Box::new(unit));
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -138,11 +138,8 @@ impl SendBuffer {
 
     /// Takes the oldest unit and the number of its parts that are sent already.
     pub(crate) fn pop(&mut self) -> Option<(Unit, usize)> {
-        let unit = self.units.pop_front()?;
+        let unit = *self.units.pop_front()?;
         self.forget(&unit);
-        if self.units.is_empty() {
-            self.units = VecDeque::new();
-        }
         Some((unit, core::mem::take(&mut self.sent)))
     }
 
@@ -165,7 +162,7 @@ impl SendBuffer {
     pub(crate) fn take_payload(&mut self, limit: usize) -> Bytes {
         if self.units.len() == 1
             && self.sent == 0
-            && let Some(payload) = self.units.front().and_then(Unit::as_payload)
+            && let Some(payload) = self.units.front().and_then(|unit| unit.as_payload())
         {
             self.pop();
             return payload;

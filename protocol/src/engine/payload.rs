@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::packet::{Packet, PacketError};
-use crate::{Text, ws::Message};
+use crate::{Text, small, ws::Message};
 
 /// Stands between two packets; it is never escaped.
 pub(crate) const SEPARATOR: u8 = 0x1e;
@@ -43,7 +43,7 @@ impl PayloadReader {
 
     fn decode(&self, packet: Bytes) -> Result<Packet, PacketError> {
         let small = packet.len() < COPY_BELOW || packet.len() < self.size / 2;
-        let packet = if small && packet.len() < self.size { Bytes::copy_from_slice(&packet) } else { packet };
+        let packet = if small && packet.len() < self.size { small::copy(&packet) } else { packet };
         // Never lossy: JavaScript would deliver U+FFFD here.
         let text = Text::try_from(packet).map_err(|_| PacketError::Utf8)?;
         Packet::decode(Message::Text(text))

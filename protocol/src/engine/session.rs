@@ -1,6 +1,6 @@
 //! One Engine.IO session.
 
-use alloc::{boxed::Box, collections::VecDeque, sync::Arc, vec::Vec};
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
 
 use bytes::{Buf as _, Bytes, BytesMut};
 
@@ -19,9 +19,10 @@ use super::{
 use crate::{
     Config, Instant, RequestId, Seed, Sid, TransportId,
     encoded::Encoded,
+    fifo::Fifo,
     http::{Body, Request, Response},
     rng::Rng,
-    socket::Payload,
+    socket::{Head, Payload},
     ws::{Message, TransmitQueue},
 };
 
@@ -67,7 +68,7 @@ pub struct Session {
     /// What is being read, one packet per poll.
     pub(super) current: Current,
     inbox: Inbox,
-    out: VecDeque<Step>,
+    out: Fifo<Box<Step>>,
 }
 
 /// The JSON of a packet without a payload.
@@ -209,7 +210,7 @@ impl Session {
             close_frame: None,
             current: Current::Nothing,
             inbox: Inbox::default(),
-            out: VecDeque::new(),
+            out: Fifo::default(),
         }
     }
 
@@ -371,10 +372,7 @@ impl Session {
     pub(crate) fn poll_step(&mut self, until: u64) -> Option<Step> {
         loop {
             if let Some(step) = self.out.pop_front() {
-                if self.out.is_empty() {
-                    self.out = VecDeque::new();
-                }
-                return Some(step);
+                return Some(*step);
             }
             let event = match &mut self.current {
                 Current::Stream(transport) => {
@@ -391,7 +389,13 @@ impl Session {
                     if self.out.is_empty() {
                         let (now, input) = self.inbox.pop(until)?;
                         self.clock = self.clock.max(now);
+                        let tick = matches!(input, Input::Timeout);
                         self.take(input);
+                        match (tick, self.out.is_empty()) {
+                            (true, true) => return Some(Step::Tick(self.clock)),
+                            (true, false) => self.out.push_back(Box::new(Step::Tick(self.clock))),
+                            (false, _) => {}
+                        }
                     }
                     None
                 }
@@ -474,18 +478,20 @@ impl Session {
     }
 
     /// Sends a Socket.IO packet: `4`, `head` and the payload's JSON as text, then its attachments, with nothing in between.
-    pub(crate) fn send_packet(&mut self, head: &[u8], payload: Option<&Payload>) -> Result<(), SendError> {
+    pub(crate) fn send_packet(&mut self, head: &Head<'_>, payload: Option<&Payload>) -> Result<(), SendError> {
         let json = payload.map_or(&NOTHING, Payload::json);
         let attachments = payload.map_or(&[][..], Payload::attachments);
-        let text = head.len().saturating_add(json.len()).saturating_add(1);
+        let [before, namespace, after] = head.parts();
+        let parts = [b"4", before, namespace, after];
+        let text = parts.iter().map(|part| part.len()).fold(json.len(), usize::saturating_add);
         self.check_room(packet_size(text, attachments))?;
         if let Some(socket) = self.main_mut() {
-            socket.send_parts(&[b"4", head], json, attachments, 0);
+            socket.send_parts(&parts, json, attachments, 0);
         } else {
             let mut bytes = Vec::with_capacity(text);
-            bytes.push(b'4');
-            bytes.extend_from_slice(head);
-            bytes.extend_from_slice(json);
+            for part in parts.into_iter().chain([&**json]) {
+                bytes.extend_from_slice(part);
+            }
             self.buffer.push(Unit::Packet { text: Bytes::from(bytes), attachments: attachments.to_vec() });
         }
         Ok(())
@@ -542,10 +548,7 @@ impl Session {
             }
             Input::Eof(transport) => self.on_eof(transport),
             Input::Withheld(withheld) => self.on_withheld(withheld),
-            Input::Timeout => {
-                self.on_timeout();
-                self.out.push_back(Step::Tick(self.clock));
-            }
+            Input::Timeout => self.on_timeout(),
         }
     }
 
@@ -667,6 +670,6 @@ impl Session {
     }
 
     pub(super) fn output(&mut self, output: Output) {
-        self.out.push_back(Step::Output(output));
+        self.out.push_back(Box::new(Step::Output(output)));
     }
 }

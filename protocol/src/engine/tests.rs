@@ -9,7 +9,7 @@ use crate::{
     Config, Instant, RequestId, Seed, Text, TransportId,
     encoded::Encoded,
     http::{Body, Request},
-    socket::Payload,
+    socket::{Head, PacketType, Payload},
     ws::OutMessage,
 };
 
@@ -82,28 +82,28 @@ fn text(text: &str) -> Message {
 fn a_packet_and_its_attachments_stay_together() {
     let expected = alloc::format!("452-/a,{JSON}");
     let mut session = polling(Config::default());
-    session.send_packet(b"52-/a,", Some(&payload())).unwrap();
+    session.send_packet(&Head::new(PacketType::Event, 2, "/a", None), Some(&payload())).unwrap();
     assert_eq!(session.queued_packets(), 1);
     assert_eq!(session.queued_bytes(), expected.len() + 4);
     assert_eq!(poll(&mut session), [&expected, "bYWJj", "bZA=="].join("\x1e"));
 
     let mut session = websocket(Config::default(), "");
-    session.send_packet(b"52-/a,", Some(&payload())).unwrap();
+    session.send_packet(&Head::new(PacketType::Event, 2, "/a", None), Some(&payload())).unwrap();
     assert_eq!(session.queued_packets(), 1);
     assert_eq!(frames(&mut session), [&expected, "b\"abc\"", "b\"d\""]);
 
     let mut session = websocket(Config::default(), "&b64=1");
-    session.send_packet(b"52-/a,", Some(&payload())).unwrap();
+    session.send_packet(&Head::new(PacketType::Event, 2, "/a", None), Some(&payload())).unwrap();
     assert_eq!(frames(&mut session), [&expected, "bYWJj", "bZA=="]);
 }
 
 #[test]
 fn a_packet_without_a_payload() {
     let mut session = polling(Config::default());
-    session.send_packet(b"1/a,", None).unwrap();
+    session.send_packet(&Head::new(PacketType::Disconnect, 0, "/a", None), None).unwrap();
     assert_eq!(poll(&mut session), "41/a,");
     let mut session = websocket(Config::default(), "");
-    session.send_packet(b"1/a,", None).unwrap();
+    session.send_packet(&Head::new(PacketType::Disconnect, 0, "/a", None), None).unwrap();
     assert_eq!(frames(&mut session), ["41/a,"]);
 }
 
@@ -134,7 +134,7 @@ fn an_upgrade_in_the_middle_of_a_packet() {
         if shared {
             session.send_encoded(&Encoded::event("/", None, &payload())).unwrap();
         } else {
-            session.send_packet(b"52-", Some(&payload())).unwrap();
+            session.send_packet(&Head::new(PacketType::Event, 2, "/", None), Some(&payload())).unwrap();
         }
         session.send(text("after")).unwrap();
         assert_eq!(poll(&mut session), alloc::format!("452-{JSON}"));
@@ -185,11 +185,11 @@ fn a_full_queue_refuses_packets_and_shared_packets_alike() {
     config.limits.send_queue_packets = 1;
     let full = Err(SendError::Full { unit: QueueUnit::Packets, limit: 1, value: 2 });
     for mut session in [polling(config.clone()), websocket(config, "")] {
-        session.send_packet(b"2", None).unwrap();
-        assert_eq!(session.send_packet(b"2", None), full);
+        session.send_packet(&Head::new(PacketType::Event, 0, "/", None), None).unwrap();
+        assert_eq!(session.send_packet(&Head::new(PacketType::Event, 0, "/", None), None), full);
         assert_eq!(session.send_encoded(&Encoded::event("/", None, &payload())), full);
         session.close(Instant::ZERO, CloseReason::ForcedClose);
-        assert_eq!(session.send_packet(b"2", None), Err(SendError::Closed));
+        assert_eq!(session.send_packet(&Head::new(PacketType::Event, 0, "/", None), None), Err(SendError::Closed));
         assert_eq!(session.send_encoded(&Encoded::event("/", None, &payload())), Err(SendError::Closed));
     }
 }
@@ -226,6 +226,6 @@ fn unsent_names_the_transports_with_bytes() {
 /// A session that waits costs a few hundred bytes and holds no buffer.
 #[test]
 fn an_idle_session_is_small() {
-    assert!(size_of::<Session>() <= 512, "{}", size_of::<Session>());
-    assert!(size_of::<super::websocket::WebSocket>() <= 400, "{}", size_of::<super::websocket::WebSocket>());
+    assert!(size_of::<Session>() <= 336, "{}", size_of::<Session>());
+    assert!(size_of::<super::websocket::WebSocket>() <= 272, "{}", size_of::<super::websocket::WebSocket>());
 }

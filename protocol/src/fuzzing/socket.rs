@@ -17,7 +17,7 @@ use serde_json::Number;
 
 use crate::{
     Limits, Text,
-    socket::{Args, Decoder, Object, Packet, PacketType, Payload, Spread, Value, deserialize_resolving, write_head},
+    socket::{Args, Decoder, Head, Object, Packet, PacketType, Payload, Spread, Value, deserialize_resolving},
 };
 
 /// Socket.IO messages, separated by the byte 0xff (which no text has). One that begins with `b` is binary, without that
@@ -53,7 +53,7 @@ fn encode_and_decode(packet: &Packet) {
     match packet {
         Packet::Connect { data, .. } => {
             namespace = packet.namespace();
-            write_head(&mut text, PacketType::Connect, 0, namespace, None);
+            text.extend(Head::new(PacketType::Connect, 0, namespace, None).parts().concat());
             if let Some(data) = data {
                 let _ = data.to_value();
                 text.extend_from_slice(data.raw().as_bytes());
@@ -61,11 +61,11 @@ fn encode_and_decode(packet: &Packet) {
         }
         Packet::ConnectError { namespace, data } => {
             let _ = data.to_value();
-            write_head(&mut text, PacketType::ConnectError, 0, namespace, None);
+            text.extend(Head::new(PacketType::ConnectError, 0, namespace, None).parts().concat());
             text.extend_from_slice(data.raw().as_bytes());
         }
         Packet::Disconnect { namespace } => {
-            write_head(&mut text, PacketType::Disconnect, 0, namespace, None);
+            text.extend(Head::new(PacketType::Disconnect, 0, namespace, None).parts().concat());
         }
         Packet::Event { args, .. } | Packet::Ack { args, .. } => {
             read_args(args);
@@ -83,7 +83,7 @@ fn encode_and_decode(packet: &Packet) {
             };
             assert_eq!(payload.to_args().as_ref(), Some(args));
             attachments = payload.attachments();
-            write_head(&mut text, kind, attachments.len(), packet.namespace(), id);
+            text.extend(Head::new(kind, attachments.len(), packet.namespace(), id).parts().concat());
             text.extend_from_slice(payload.json());
         }
     }

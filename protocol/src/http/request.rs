@@ -102,8 +102,12 @@ pub(crate) fn query<'a>(target: &'a str, name: &str) -> Option<Cow<'a, str>> {
 
 fn split_target(target: &str) -> (&str, &str) {
     let target = target.split('#').next().unwrap_or_default();
+    if target.starts_with('/') {
+        // What most targets are, known without a search.
+        return target.split_once('?').unwrap_or((target, ""));
+    }
     let target = match target.split_once("://") {
-        // Only in front of the path is this a scheme: "/a?u=http://b" is a plain target.
+        // Only in front of the path is this a scheme: "a?u=http://b" is a plain target.
         Some((scheme, rest)) if !scheme.contains(['/', '?']) => {
             rest.find(['/', '?']).and_then(|start| rest.get(start..)).unwrap_or("/")
         }

@@ -2,11 +2,7 @@
 
 mod receive;
 
-use alloc::{
-    collections::{BTreeMap, VecDeque},
-    sync::Arc,
-    vec::Vec,
-};
+use alloc::{boxed::Box, collections::BTreeMap, sync::Arc, vec::Vec};
 use core::time::Duration;
 
 use bytes::BytesMut;
@@ -22,10 +18,11 @@ use crate::{
     Config, Instant, QueuePolicy, Text,
     encoded::Encoded,
     engine::{self, CloseReason, Message, SendError, Session, Step},
+    fifo::Rare,
     http::{Body, Request, Response},
     key::{ConnKey, RequestId, Sid, SocketKey, TransportId},
     machines::Machine,
-    socket::{Data, Decoder, PacketType, Payload, PayloadKind, write_head},
+    socket::{Data, Decoder, Head, PacketType, Payload, PayloadKind},
     ws,
 };
 
@@ -53,8 +50,8 @@ pub struct Connection {
     session: Session,
     decoder: Decoder,
     slots: Vec<Slot>,
-    outputs: VecDeque<Output>,
-    hub_events: VecDeque<ConnectionEvent>,
+    outputs: Rare<Output>,
+    hub_events: Rare<ConnectionEvent>,
     /// Questions that the hub has not answered yet: until then it may hold a socket of this connection.
     lookups: usize,
     /// Until when a namespace must have been joined (behaviours, item 35).
@@ -71,11 +68,9 @@ pub struct Connection {
     /// How many they were with the last packet of the protocol itself.
     queued_protocol: u64,
     /// Set once this side gave up the connection: what still arrives is ignored.
-    closing: Option<Error>,
+    closing: Option<Box<Error>>,
     ended: bool,
     drained: bool,
-    /// Scratch for packet heads: no allocation per emit.
-    head: Vec<u8>,
 }
 
 /// A namespace as this client sees it.
@@ -145,8 +140,8 @@ impl Connection {
             session: Session::new(now, Arc::clone(&config), sid),
             decoder: Decoder::new(&config.limits),
             slots: Vec::new(),
-            outputs: VecDeque::new(),
-            hub_events: VecDeque::new(),
+            outputs: Rare::default(),
+            hub_events: Rare::default(),
             lookups: 0,
             connect_deadline: Some(now + config.connect_timeout),
             packet_deadline: None,
@@ -158,7 +153,6 @@ impl Connection {
             closing: None,
             ended: false,
             drained: false,
-            head: Vec::new(),
             config,
         }
     }
@@ -176,6 +170,11 @@ impl Connection {
     /// The transport in use: `polling` or `websocket`.
     pub fn transport_name(&self) -> &'static str {
         self.session.transport_name()
+    }
+
+    /// Bytes that wait to be sent.
+    pub fn queued_bytes(&self) -> usize {
+        self.session.queued_bytes()
     }
 
     /// Whether a driver should go on reading from the peer: `false` while more than
@@ -425,10 +424,10 @@ impl Connection {
 
     pub(super) fn poll_until(&mut self, until: u64) -> Option<Output> {
         loop {
-            if let Some(event) = pop(&mut self.hub_events) {
+            if let Some(event) = self.hub_events.pop_front() {
                 return Some(Output::Hub(event));
             }
-            if let Some(output) = pop(&mut self.outputs) {
+            if let Some(output) = self.outputs.pop_front() {
                 return Some(output);
             }
             match self.session.poll_step(until) {
@@ -461,7 +460,7 @@ impl Connection {
     /// too; a driver that goes on at once after [`accept`](Self::accept), with a broadcast for instance that the new
     /// socket shall get, forwards it first.
     pub fn poll_hub_event(&mut self) -> Option<ConnectionEvent> {
-        pop(&mut self.hub_events)
+        self.hub_events.pop_front()
     }
 
     fn on_engine(&mut self, output: engine::Output) -> Option<Output> {
@@ -522,11 +521,9 @@ impl Connection {
         let default = self.config.queue_policy;
         let (index, joined) = self.joined(socket).ok_or(EmitError::NotConnected)?;
         let policy = joined.policy.unwrap_or(default);
-        self.head.clear();
-        if let Some(slot) = self.slots.get(index) {
-            write_head(&mut self.head, kind, payload.attachments().len(), &slot.name, id);
-        }
-        while let Err(error) = self.session.send_packet(&self.head, Some(payload)) {
+        let name = self.slots.get(index).map(|slot| slot.name.clone()).unwrap_or_default();
+        let head = Head::new(kind, payload.attachments().len(), &name, id);
+        while let Err(error) = self.session.send_packet(&head, Some(payload)) {
             match (policy, error) {
                 (_, SendError::Closed) => return Err(EmitError::NotConnected),
                 (QueuePolicy::Error, full) => return Err(EmitError::Full(full)),
@@ -551,9 +548,7 @@ impl Connection {
 
     /// Sends a packet of the protocol itself, which no policy may drop.
     fn send(&mut self, now: Instant, kind: PacketType, namespace: &str, payload: Option<&Payload>) {
-        self.head.clear();
-        write_head(&mut self.head, kind, 0, namespace, None);
-        match self.session.send_packet(&self.head, payload) {
+        match self.session.send_packet(&Head::new(kind, 0, namespace, None), payload) {
             Ok(()) => {
                 self.queued = self.queued.saturating_add(1);
                 self.queued_protocol = self.queued;
@@ -602,15 +597,6 @@ impl Machine for Connection {
     }
 }
 
-/// Takes the oldest; the last one takes the memory with it, since most connections are idle most of the time.
-fn pop<T>(queue: &mut VecDeque<T>) -> Option<T> {
-    let popped = queue.pop_front();
-    if queue.is_empty() {
-        *queue = VecDeque::new();
-    }
-    popped
-}
-
 /// The end of time, where instants saturate: no deadline.
 const NEVER: Instant = Instant::from_micros(u64::MAX);
 
@@ -623,4 +609,14 @@ fn due(now: Instant, timeout: Duration) -> Instant {
 #[derive(serde::Serialize)]
 struct Sids {
     sid: Sid,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_is_small() {
+        assert!(size_of::<Connection>() <= 528, "{}", size_of::<Connection>());
+    }
 }

@@ -69,7 +69,7 @@ pub use packet::{MAX_ID, Packet, PacketType, RESERVED_EVENTS};
 pub use payload::{EncodeError, Payload, PayloadKind, Spread};
 pub use value::{Object, Value};
 
-pub(crate) use packet::write_head;
+pub(crate) use packet::Head;
 
 #[cfg(any(test, fuzzing))]
 pub(crate) use de::deserialize_resolving;

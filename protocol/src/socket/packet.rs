@@ -1,6 +1,5 @@
 //! The kinds of packets, and the head that stands in front of a payload.
 
-use alloc::vec::Vec;
 use core::fmt::{self, Write as _};
 
 use super::{Args, Data};
@@ -140,34 +139,72 @@ impl PacketType {
     }
 }
 
-/// Appends what stands in front of a payload: type, attachment count, namespace and id, as in `2` or `52-/admin,12`.
-/// Whether an event or acknowledgement is a binary one follows from `attachments`.
-pub(crate) fn write_head(out: &mut Vec<u8>, kind: PacketType, attachments: usize, namespace: &str, id: Option<u64>) {
-    let kind = kind.with_attachments(attachments);
-    out.push(kind.digit());
-    if kind.has_attachments() {
-        write_number(out, attachments as u64);
-        out.push(b'-');
+/// What stands in front of a payload: type, attachment count, namespace and id, as in `2` or `52-/admin,12`. Whether an
+/// event or acknowledgement is a binary one follows from `attachments`.
+pub(crate) struct Head<'a> {
+    before: Digits,
+    namespace: &'a str,
+    after: Digits,
+}
+
+impl<'a> Head<'a> {
+    pub(crate) fn new(kind: PacketType, attachments: usize, namespace: &'a str, id: Option<u64>) -> Self {
+        let kind = kind.with_attachments(attachments);
+        let (mut before, mut after) = (Digits::default(), Digits::default());
+        before.push(&[kind.digit()]);
+        if kind.has_attachments() {
+            before.number(attachments as u64);
+            before.push(b"-");
+        }
+        let namespace = if namespace == "/" { "" } else { namespace };
+        if !namespace.is_empty() {
+            after.push(b",");
+        }
+        if let Some(id) = id {
+            after.number(id);
+        }
+        Self { before, namespace, after }
     }
-    if namespace != "/" {
-        out.extend_from_slice(namespace.as_bytes());
-        out.push(b',');
-    }
-    if let Some(id) = id {
-        write_number(out, id);
+
+    /// The parts, one behind the other.
+    pub(crate) fn parts(&self) -> [&[u8]; 3] {
+        [self.before.as_slice(), self.namespace.as_bytes(), self.after.as_slice()]
     }
 }
 
-fn write_number(out: &mut Vec<u8>, number: u64) {
-    struct Digits<'a>(&'a mut Vec<u8>);
-    impl fmt::Write for Digits<'_> {
-        fn write_str(&mut self, digits: &str) -> fmt::Result {
-            self.0.extend_from_slice(digits.as_bytes());
-            Ok(())
+/// A number, and a character on either side.
+#[derive(Default)]
+struct Digits {
+    // The longest number has 20 digits.
+    bytes: [u8; 22],
+    len: usize,
+}
+
+impl Digits {
+    fn push(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            if let Some(slot) = self.bytes.get_mut(self.len) {
+                *slot = *byte;
+                self.len = self.len.saturating_add(1);
+            }
         }
     }
-    // Writing to a Vec cannot fail.
-    let _ = write!(Digits(out), "{number}");
+
+    fn number(&mut self, number: u64) {
+        // There is room.
+        let _ = write!(self, "{number}");
+    }
+
+    fn as_slice(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+}
+
+impl fmt::Write for Digits {
+    fn write_str(&mut self, digits: &str) -> fmt::Result {
+        self.push(digits.as_bytes());
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -193,10 +230,10 @@ mod tests {
             (BinaryEvent, 0, "/", None, "2"),
             (BinaryAck, 0, "/", Some(1), "31"),
             (BinaryEvent, 1, "/", None, "51-"),
+            (Event, usize::MAX, "/x", Some(u64::MAX), "518446744073709551615-/x,18446744073709551615"),
         ] {
-            let mut out = Vec::new();
-            write_head(&mut out, kind, attachments, namespace, id);
-            assert_eq!(core::str::from_utf8(&out).unwrap(), head);
+            let found = Head::new(kind, attachments, namespace, id).parts().concat();
+            assert_eq!(core::str::from_utf8(&found).unwrap(), head);
         }
     }
 

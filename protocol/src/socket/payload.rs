@@ -106,11 +106,17 @@ impl Payload {
     /// The name is [reserved](super::RESERVED_EVENTS).
     pub fn event_from_args(event: &str, args: &Args) -> Result<Self, EncodeError> {
         check_name(event)?;
-        let name = serde_json::to_string(event)?;
+        let escaped;
+        let name = if event.contains(|c| c < ' ' || c == '"' || c == '\\') {
+            escaped = serde_json::to_string(event)?;
+            escaped.strip_prefix('"').and_then(|name| name.strip_suffix('"')).unwrap_or_default()
+        } else {
+            event
+        };
         let comma = if args.is_empty() { "" } else { "," };
-        let json = ["[", &name, comma, args.raw(), "]"].concat();
+        let json = ["[\"", name, "\"", comma, args.raw(), "]"].concat();
         Ok(Self {
-            start: name.len().saturating_add(comma.len()).saturating_add(1),
+            start: name.len().saturating_add(comma.len()).saturating_add(3),
             json: json.into(),
             attachments: args.shared_attachments().clone(),
         })

@@ -4,6 +4,8 @@ use core::mem;
 
 use bytes::{Buf as _, Bytes, BytesMut};
 
+use crate::small;
+
 /// From this size on a payload may keep the buffer that it arrived in; below, a copy is cheaper than the pinned memory.
 const SHARE_FROM: usize = 4096;
 
@@ -59,7 +61,7 @@ impl Inbound {
         if count >= SHARE_FROM && self.backing <= count.saturating_mul(2) {
             return self.bytes.split_to(count).freeze();
         }
-        let copy = Bytes::copy_from_slice(self.bytes.get(..count).unwrap_or_default());
+        let copy = small::copy(self.bytes.get(..count).unwrap_or_default());
         self.bytes.advance(count);
         copy
     }

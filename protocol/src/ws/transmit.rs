@@ -1,6 +1,6 @@
 //! Bytes for the peer: small frames in contiguous memory, large payloads shared, whole packets counted.
 
-use alloc::{boxed::Box, collections::VecDeque, string::String, vec::Vec};
+use alloc::{boxed::Box, string::String, vec::Vec};
 use core::{iter, mem};
 #[cfg(feature = "std")]
 use std::io::IoSlice;
@@ -13,7 +13,10 @@ use super::{
     mask,
     pong::Pongs,
 };
-use crate::{Text, fifo::Fifo};
+use crate::{
+    Text,
+    fifo::{Fifo, Rare},
+};
 
 /// From this size on a payload is queued as it is; below, a copy is cheaper than a slice of its own in a vectored write.
 const SHARE_FROM: usize = 4096;
@@ -30,7 +33,7 @@ const PIECE: usize = 16 * 1024;
 #[derive(Debug, Default)]
 pub struct TransmitQueue {
     /// Full pieces and shared payloads, in front of `tail`. None is empty.
-    segments: VecDeque<Bytes>,
+    segments: Rare<Bytes>,
     tail: Vec<u8>,
     /// How much of `tail` has been written.
     tail_read: usize,
@@ -410,7 +413,7 @@ impl TransmitQueue {
     /// Gives back all memory once nothing is queued.
     fn release(&mut self) {
         if self.is_empty() {
-            self.segments = VecDeque::new();
+            self.segments = Rare::default();
             self.tail = Vec::new();
             self.tail_read = 0;
             self.by_bytes = false;
@@ -466,7 +469,7 @@ mod tests {
     use crate::ws::encode_frame;
 
     fn holds_no_memory(queue: &TransmitQueue) -> bool {
-        queue.segments.capacity() == 0
+        queue.segments.holds_no_memory()
             && queue.tail.capacity() == 0
             && queue.packets.holds_no_memory()
             && queue.pongs.is_none()

@@ -1,6 +1,6 @@
 //! What arrives: packets, ticks and the end of the session.
 
-use alloc::{sync::Arc, vec::Vec};
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
 
 use super::{Connection, Joined, Output, Slot, State, due};
 use crate::{
@@ -111,6 +111,8 @@ impl Connection {
                 &alloc::format!("Too many namespaces: {limit} are pending, the limit is {limit}"),
             );
         }
+        // Most clients join one namespace.
+        self.slots.reserve_exact(usize::from(self.slots.is_empty()));
         self.slots.push(Slot { name: namespace.clone(), state: State::Asked(auth) });
         self.lookups = self.lookups.saturating_add(1);
         self.hub_events.push_back(ConnectionEvent(ToHub::Lookup(namespace)));
@@ -173,7 +175,7 @@ impl Connection {
     pub(super) fn on_close(&mut self, reason: CloseReason, error: Option<engine::Error>) {
         let error = error.map(Error::Engine);
         self.end(reason.into(), error.as_ref());
-        let error = self.closing.take().or(error);
+        let error = self.closing.take().map(|error| *error).or(error);
         self.outputs.push_back(Output::Event(Event::Close { connection: self.key, reason, error }));
     }
 
@@ -202,7 +204,7 @@ impl Connection {
                 _ => CloseReason::ForcedClose,
             },
         );
-        self.closing = Some(error);
+        self.closing = Some(Box::new(error));
         self.session.close_with(now, reason, frame);
     }
 
