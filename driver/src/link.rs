@@ -45,8 +45,8 @@ pub(crate) struct Rest<M: Machine> {
     waiting: Vec<(RequestId, oneshot::Sender<Answer>)>,
     /// Tasks that wait for the send queue to drain, or for the peer to be read from again.
     pub(crate) room: Vec<Waker>,
-    /// The peer is not read from.
-    pub(crate) withheld: bool,
+    /// So much waits for handlers that nothing more is taken from the peer.
+    pub(crate) full: bool,
     /// Something was sent since the owner looked.
     pub(crate) progress: bool,
 }
@@ -82,7 +82,7 @@ impl<M: Machine> Link<M> {
                     beside: M::Beside::default(),
                     waiting: Vec::new(),
                     room: Vec::new(),
-                    withheld: false,
+                    full: false,
                     progress: false,
                 },
             }),

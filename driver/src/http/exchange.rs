@@ -79,7 +79,7 @@ where
             {
                 let mut locked = self.link.lock(sockeye_protocol::Instant::ZERO);
                 let rest = locked.rest();
-                if rest.withheld {
+                if rest.full {
                     rest.room.push(cx.waker().clone());
                     return;
                 }
