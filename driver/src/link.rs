@@ -6,7 +6,7 @@ use std::{
         Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
     },
-    task::Waker,
+    task::{Context, Poll, Waker},
 };
 
 use bytes::Bytes;
@@ -58,6 +58,15 @@ pub(crate) struct Answer {
     pub(crate) upgrade: Option<TransportId>,
 }
 
+impl<M: Machine> Rest<M> {
+    /// Has a task woken when something was sent, or when the peer is read from again.
+    pub(crate) fn await_room(&mut self, waker: &Waker) {
+        if !self.room.iter().any(|other| other.will_wake(waker)) {
+            self.room.push(waker.clone());
+        }
+    }
+}
+
 struct Mail<M: Machine> {
     letters: Vec<M::Letter>,
     streams: Vec<Attached>,
@@ -97,6 +106,28 @@ impl<M: Machine> Link<M> {
         let done = self.lock(now).act(act)?;
         self.signal.raise(Reasons::MACHINE);
         Some(done)
+    }
+
+    /// The same for something that may have to wait for room in the send queue: `None` once the connection is gone. What
+    /// was not sent is no reason for the owner to do anything.
+    pub(crate) fn send<E>(
+        &self,
+        now: Instant,
+        cx: &Context<'_>,
+        is_full: impl FnOnce(&E) -> bool,
+        send: impl FnOnce(&mut M) -> Result<(), E>,
+    ) -> Poll<Option<Result<(), E>>> {
+        let mut locked = self.lock(now);
+        let sent = locked.act(|machine, _| send(machine));
+        if let Some(Err(error)) = &sent
+            && is_full(error)
+        {
+            locked.rest().await_room(cx.waker());
+            return Poll::Pending;
+        }
+        drop(locked);
+        self.signal.raise(Reasons::MACHINE);
+        Poll::Ready(sent)
     }
 
     /// Looks at the machine.

@@ -4,7 +4,7 @@ use std::{
     fmt,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use futures_core::Stream;
@@ -64,20 +64,11 @@ impl EngineSocket {
     /// Sends the message that found the send queue full.
     fn poll_unsent(&mut self, cx: &Context<'_>) -> Poll<Result<(), SendError>> {
         let Some(message) = &self.unsent else { return Poll::Ready(Ok(())) };
-        let sent = self.link.with(self.server.core().now(), |session, rest| {
-            let sent = session.send(message.clone());
-            if matches!(sent, Err(SendError::Full { .. })) {
-                rest.room.push(cx.waker().clone());
-            }
-            sent
-        });
-        match sent.unwrap_or(Err(SendError::Closed)) {
-            Err(SendError::Full { .. }) => Poll::Pending,
-            sent => {
-                self.unsent = None;
-                Poll::Ready(sent)
-            }
-        }
+        let is_full = |error: &SendError| matches!(error, SendError::Full { .. });
+        let now = self.server.core().now();
+        let sent = ready!(self.link.send(now, cx, is_full, |session| session.send(message.clone())));
+        self.unsent = None;
+        Poll::Ready(sent.unwrap_or(Err(SendError::Closed)))
     }
 }
 

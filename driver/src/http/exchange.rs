@@ -80,7 +80,7 @@ where
                 let mut locked = self.link.lock(sockeye_protocol::Instant::ZERO);
                 let rest = locked.rest();
                 if rest.full {
-                    rest.room.push(cx.waker().clone());
+                    rest.await_room(cx.waker());
                     return;
                 }
             }
