@@ -6,7 +6,7 @@ use std::{
         Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
     },
-    task::Waker,
+    task::{Context, Poll, Waker},
 };
 
 use bytes::Bytes;
@@ -45,8 +45,8 @@ pub(crate) struct Rest<M: Machine> {
     waiting: Vec<(RequestId, oneshot::Sender<Answer>)>,
     /// Tasks that wait for the send queue to drain, or for the peer to be read from again.
     pub(crate) room: Vec<Waker>,
-    /// The peer is not read from.
-    pub(crate) withheld: bool,
+    /// So much waits for handlers that nothing more is taken from the peer.
+    pub(crate) full: bool,
     /// Something was sent since the owner looked.
     pub(crate) progress: bool,
 }
@@ -56,6 +56,15 @@ pub(crate) struct Answer {
     pub(crate) response: Response,
     /// The byte stream becomes this WebSocket.
     pub(crate) upgrade: Option<TransportId>,
+}
+
+impl<M: Machine> Rest<M> {
+    /// Has a task woken when something was sent, or when the peer is read from again.
+    pub(crate) fn await_room(&mut self, waker: &Waker) {
+        if !self.room.iter().any(|other| other.will_wake(waker)) {
+            self.room.push(waker.clone());
+        }
+    }
 }
 
 struct Mail<M: Machine> {
@@ -82,7 +91,7 @@ impl<M: Machine> Link<M> {
                     beside: M::Beside::default(),
                     waiting: Vec::new(),
                     room: Vec::new(),
-                    withheld: false,
+                    full: false,
                     progress: false,
                 },
             }),
@@ -97,6 +106,28 @@ impl<M: Machine> Link<M> {
         let done = self.lock(now).act(act)?;
         self.signal.raise(Reasons::MACHINE);
         Some(done)
+    }
+
+    /// The same for something that may have to wait for room in the send queue: `None` once the connection is gone. What
+    /// was not sent is no reason for the owner to do anything.
+    pub(crate) fn send<E>(
+        &self,
+        now: Instant,
+        cx: &Context<'_>,
+        is_full: impl FnOnce(&E) -> bool,
+        send: impl FnOnce(&mut M) -> Result<(), E>,
+    ) -> Poll<Option<Result<(), E>>> {
+        let mut locked = self.lock(now);
+        let sent = locked.act(|machine, _| send(machine));
+        if let Some(Err(error)) = &sent
+            && is_full(error)
+        {
+            locked.rest().await_room(cx.waker());
+            return Poll::Pending;
+        }
+        drop(locked);
+        self.signal.raise(Reasons::MACHINE);
+        Poll::Ready(sent)
     }
 
     /// Looks at the machine.

@@ -202,8 +202,8 @@ impl<L: Layer> Owner<L> {
         }
         let drained = machine.is_drained();
         let rest = locked.rest();
-        progress |= mem::take(&mut rest.progress) || (rest.withheld && !withheld);
-        rest.withheld = withheld;
+        progress |= mem::take(&mut rest.progress) || (rest.full && !full);
+        rest.full = full;
         let waiting = if progress { mem::take(&mut rest.room) } else { Vec::new() };
         drop(locked);
         waiting.into_iter().for_each(Waker::wake);
@@ -224,9 +224,6 @@ impl<L: Layer> Owner<L> {
 
     /// Hands a deadline that has come to the machine. Whether there was one.
     fn tick(&mut self, now: Instant) -> bool {
-        if now < self.armed {
-            return false;
-        }
         self.armed = NEVER;
         let mut locked = self.link.lock(now);
         let Some(machine) = locked.machine() else { return false };
@@ -253,7 +250,11 @@ impl<L: Layer> Owner<L> {
         if reasons.contains(Reasons::MAIL) {
             self.take_attached();
         }
-        let ticked = self.tick(now);
+        // A pong that has arrived by now is in time, however late this task is.
+        let ticked = now >= self.armed && {
+            self.read(cx, now);
+            self.tick(now)
+        };
         let owner = Ownership { layer: &self.layer, link: &self.link, now };
         let ran = self.seats.poll(&owner, cx, reasons.contains(Reasons::LISTENER));
         let mut more = more || ticked || ran || !reasons.is_none();

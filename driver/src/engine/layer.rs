@@ -161,7 +161,7 @@ pub(crate) struct Seat {
 type Owner<'a> = Ownership<'a, EngineIo>;
 
 impl Seats<EngineIo> for Seat {
-    fn handle(&mut self, owner: &Owner<'_>, _: Option<&mut Context<'_>>, event: Event) {
+    fn handle(&mut self, owner: &Owner<'_>, cx: Option<&mut Context<'_>>, event: Event) {
         match event {
             Event::Open => {
                 let socket = EngineSocket::new(owner.layer, owner.link);
@@ -179,6 +179,10 @@ impl Seats<EngineIo> for Seat {
                     inbox.reader.take()
                 };
                 reader.into_iter().for_each(Waker::wake);
+                // What the handler has to say about it comes before whatever the peer says next.
+                if let Some(cx) = cx {
+                    self.run(cx);
+                }
             }
             Event::Close { reason, error } => {
                 tracing::trace!(connection = %owner.link.key, %reason, ?error, "closed");
@@ -190,13 +194,7 @@ impl Seats<EngineIo> for Seat {
     }
 
     fn poll(&mut self, _: &Owner<'_>, cx: &mut Context<'_>, inbox_changed: bool) -> bool {
-        let Some(handler) = &mut self.handler else { return inbox_changed };
-        let Poll::Ready(result) = Pin::new(handler).poll(cx) else { return inbox_changed };
-        self.handler = None;
-        if let Err(fault) = result {
-            report(&fault);
-        }
-        true
+        self.run(cx) || inbox_changed
     }
 
     fn is_full(&self, owner: &Owner<'_>) -> bool {
@@ -208,6 +206,19 @@ impl Seats<EngineIo> for Seat {
 
     fn is_idle(&self) -> bool {
         self.handler.is_none()
+    }
+}
+
+impl Seat {
+    /// Polls the handler. Whether it has returned.
+    fn run(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(handler) = &mut self.handler else { return false };
+        let Poll::Ready(result) = Pin::new(handler).poll(cx) else { return false };
+        self.handler = None;
+        if let Err(fault) = result {
+            report(&fault);
+        }
+        true
     }
 }
 

@@ -4,7 +4,7 @@ use std::{
     fmt,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use futures_core::Stream;
@@ -18,16 +18,17 @@ use super::layer::EngineIo;
 use crate::{layer::Layer as _, link::Link, signal::Reasons};
 
 /// One session: a [`Stream`] of the messages that arrive, which ends with the session, and a [`Sink`] of those to send,
-/// which waits while the send queue is above [`Limits::high_water`](crate::Limits::high_water). Dropping it closes the
-/// session.
+/// which waits while the send queue is full. Dropping it closes the session.
 pub struct EngineSocket {
     server: Arc<EngineIo>,
     link: Arc<Link<Session>>,
+    /// A message that found the send queue full.
+    unsent: Option<Message>,
 }
 
 impl EngineSocket {
     pub(super) fn new(server: &Arc<EngineIo>, link: &Arc<Link<Session>>) -> Self {
-        Self { server: Arc::clone(server), link: Arc::clone(link) }
+        Self { server: Arc::clone(server), link: Arc::clone(link), unsent: None }
     }
 
     /// The session's id: a secret between client and server. `None` once the session is gone.
@@ -60,17 +61,14 @@ impl EngineSocket {
         self.link.with(now, |session, _| session.close(now, CloseReason::ForcedClose));
     }
 
-    /// Waits until the send queue is below a number of bytes.
-    fn poll_below(&self, cx: &Context<'_>, limit: usize) -> Poll<Result<(), SendError>> {
-        let mut locked = self.link.lock(self.server.core().now());
-        let ready = locked.act(|session, rest| {
-            let ready = session.is_closed() || session.queued_bytes() <= limit;
-            if !ready {
-                rest.room.push(cx.waker().clone());
-            }
-            ready
-        });
-        if ready.unwrap_or(true) { Poll::Ready(Ok(())) } else { Poll::Pending }
+    /// Sends the message that found the send queue full.
+    fn poll_unsent(&mut self, cx: &Context<'_>) -> Poll<Result<(), SendError>> {
+        let Some(message) = &self.unsent else { return Poll::Ready(Ok(())) };
+        let is_full = |error: &SendError| matches!(error, SendError::Full { .. });
+        let now = self.server.core().now();
+        let sent = ready!(self.link.send(now, cx, is_full, |session| session.send(message.clone())));
+        self.unsent = None;
+        Poll::Ready(sent.unwrap_or(Err(SendError::Closed)))
     }
 }
 
@@ -87,9 +85,9 @@ impl Stream for EngineSocket {
             inbox.reader = Some(cx.waker().clone());
             return Poll::Pending;
         };
-        let withheld = locked.rest().withheld;
+        let full = locked.rest().full;
         drop(locked);
-        if withheld {
+        if full {
             // There is room for more.
             self.link.signal.raise(Reasons::LISTENER);
         }
@@ -101,21 +99,31 @@ impl Sink<Message> for EngineSocket {
     type Error = SendError;
 
     fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        self.poll_below(cx, self.server.core().config.limits.high_water)
+        self.get_mut().poll_unsent(cx)
     }
 
-    fn start_send(self: Pin<&mut Self>, message: Message) -> Result<(), SendError> {
-        self.try_send(message)
+    fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<(), SendError> {
+        match self.try_send(message.clone()) {
+            Err(SendError::Full { .. }) => {
+                self.unsent = Some(message);
+                Ok(())
+            }
+            sent => sent,
+        }
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        // The owner writes by itself.
-        Poll::Ready(Ok(()))
+    /// What the queue holds is written by the session's owner: there is nothing to wait for but a place in it.
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        self.get_mut().poll_unsent(cx)
     }
 
-    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        Self::close(&self);
-        Poll::Ready(Ok(()))
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        let this = self.get_mut();
+        let sent = this.poll_unsent(cx);
+        if sent.is_ready() {
+            Self::close(this);
+        }
+        sent
     }
 }
 

@@ -79,8 +79,8 @@ where
             {
                 let mut locked = self.link.lock(sockeye_protocol::Instant::ZERO);
                 let rest = locked.rest();
-                if rest.withheld {
-                    rest.room.push(cx.waker().clone());
+                if rest.full {
+                    rest.await_room(cx.waker());
                     return;
                 }
             }

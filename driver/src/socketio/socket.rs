@@ -7,7 +7,6 @@ use std::{
         Arc, Mutex, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
-    task::Poll,
     time::Duration,
 };
 
@@ -211,19 +210,12 @@ impl Socket {
     pub async fn emit_wait<T: Serialize + ?Sized>(&self, event: &str, args: &T) -> Result<(), EmitError> {
         let payload = self.encode(event, args)?;
         std::future::poll_fn(|cx| {
-            let core = self.0.server.core();
-            let now = core.now();
-            let sent = self.0.link.with(now, |connection, rest| {
-                let sent = connection.emit(now, self.0.key, &payload);
-                if matches!(sent, Err(EmitError::Full(_))) {
-                    rest.room.push(cx.waker().clone());
-                }
-                sent
-            });
-            match sent.unwrap_or(Err(EmitError::NotConnected)) {
-                Err(EmitError::Full(_)) => Poll::Pending,
-                sent => Poll::Ready(sent),
-            }
+            let now = self.0.server.core().now();
+            let is_full = |error: &EmitError| matches!(error, EmitError::Full(_));
+            self.0
+                .link
+                .send(now, cx, is_full, |connection| connection.emit(now, self.0.key, &payload))
+                .map(|sent| sent.unwrap_or(Err(EmitError::NotConnected)))
         })
         .await
     }
