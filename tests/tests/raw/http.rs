@@ -218,6 +218,10 @@ fn bodies_that_are_too_large() {
         let sid = server.open_polling();
         let mut wire = post(server, &sid, "Transfer-Encoding: chunked");
         wire.send(b"10000000000\r\n").unwrap();
+        if server.is_hyper() {
+            // Its bodies tell what has come, not what was declared.
+            let _ = wire.send(&[b'4'; MAX_PAYLOAD + 1]);
+        }
         refused(wire)?;
         gone(server, &sid)
     });
