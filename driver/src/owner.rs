@@ -50,6 +50,8 @@ pub(crate) struct Owner<L: Layer> {
     /// The earliest entry among the timers.
     armed: Instant,
     withheld: bool,
+    /// A stream did not take all that there is to write: it wakes the task when it takes more.
+    blocked: bool,
     drained: bool,
     _task: Task,
 }
@@ -78,6 +80,7 @@ impl<L: Layer> Owner<L> {
             streams: Vec::new(),
             armed: NEVER,
             withheld: false,
+            blocked: false,
             drained: false,
             _task,
         };
@@ -175,6 +178,7 @@ impl<L: Layer> Owner<L> {
         let mut locked = self.link.lock(now);
         let Some(machine) = locked.machine() else { return After { ended: false, drained: true } };
         let mut progress = false;
+        self.blocked = false;
         for transport in &mut self.streams {
             // A queue that is gone has nothing more to send.
             let written = match machine.transmit(transport.id) {
@@ -189,7 +193,8 @@ impl<L: Layer> Owner<L> {
             match written {
                 Poll::Ready(Ok(())) if transport.flush || transport.shutdown => transport.finish(cx),
                 Poll::Ready(Err(_)) => transport.ended = true,
-                _ => {}
+                Poll::Ready(Ok(())) => {}
+                Poll::Pending => self.blocked = true,
             }
         }
         // Reading goes on when half of the room is free again, so that it does not stop and go with each packet.
@@ -257,7 +262,7 @@ impl<L: Layer> Owner<L> {
         };
         let owner = Ownership { layer: &self.layer, link: &self.link, now };
         let ran = self.seats.poll(&owner, cx, reasons.contains(Reasons::LISTENER));
-        let mut more = more || ticked || ran || !reasons.is_none();
+        let mut more = more || ticked || ran || self.blocked || !reasons.is_none();
         if more {
             more = self.drain(Some(cx), now);
             let after = self.write(cx, now);

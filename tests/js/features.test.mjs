@@ -22,12 +22,6 @@ function test(name, ...rest) {
   unbounded(name, { timeout: 2 * PATIENCE, ...rest[0] }, body);
 }
 
-/** Reasons of an end, as the client and the server have them. */
-const SERVER = ["io server disconnect", "server namespace disconnect"];
-const FORCED = ["transport close", "forced close"];
-// JavaScript's, on polling without an open GET.
-const FORCED_SERVER = ["transport close", "forced server close"];
-
 /** A test of what is decided otherwise than in JavaScript. */
 const ours = (name, body) => test(name, { skip: REFERENCE && "JavaScript does otherwise" }, body);
 
@@ -49,7 +43,9 @@ for (const mode of MODES) {
       test("the client emits several arguments, which arrive as the handler's types", async (t) => {
         const socket = await connect(t);
         socket.emit("hello", 1, "2", { 3: "4", 5: Uint8Array.from([6]) });
-        assert.deepEqual(plain(await next(socket, "hello")), plain([2, "2!", { 3: "4!", 5: Buffer.from([6, 7]) }]));
+        // The greeting may still be on its way.
+        const answer = await nextWhere(socket, "hello", (number) => number === 2);
+        assert.deepEqual(plain(answer), plain([2, "2!", { 3: "4!", 5: Buffer.from([6, 7]) }]));
       });
 
       test("attachments in objects in arrays", async (t) => {
@@ -140,8 +136,9 @@ for (const mode of MODES) {
     describe("listeners of the server", () => {
       test("its catch-all listeners see what comes in and what goes out", async (t) => {
         const socket = await connect(t);
-        // Broadcasts are seen once per recipient, acknowledgements are not.
+        // Acknowledgements are no events.
         await socket.emitWithAck("join", [own("seen")]);
+        await socket.emitWithAck("broadcasts");
         socket.emit("unheard", 1, { deep: [Buffer.from("x")] });
         socket.emit("unheard with acknowledgement", () => assert.fail("nobody answers"));
         socket.emit("send", "a", Buffer.from("b"));
@@ -151,15 +148,19 @@ for (const mode of MODES) {
         const publish = ["publish", { by: "server", nsp: "/", to: [own("seen")], except: [] }, "all"];
         const incoming = [
           ["join", [own("seen")]],
+          ["broadcasts"],
           ["unheard", 1, { deep: [Buffer.from("x")] }],
           ["unheard with acknowledgement"],
           ["send", "a", Buffer.from("b")],
           publish,
           ["seen"],
         ];
-        const outgoing = [hello, ["message", "a", Buffer.from("b")], ["news", "all"]];
+        // A broadcast is seen by each recipient's listeners in JavaScript, once by the namespace's here.
+        const news = [["news", "all"]];
+        const outgoing = [hello, ["message", "a", Buffer.from("b")], ...(REFERENCE ? news : [])];
         assert.deepEqual(plain(await socket.emitWithAck("seen")), plain({ incoming, outgoing }));
-        assert.deepEqual(await socket.emitWithAck("seen"), { incoming: [["seen"]], outgoing: [] });
+        assert.deepEqual(await socket.emitWithAck("broadcasts"), REFERENCE ? [] : news);
+        assert.deepEqual(await socket.emitWithAck("seen"), { incoming: [["broadcasts"], ["seen"]], outgoing: [] });
       });
 
       test("several run in order, until they are taken off", async (t) => {
@@ -487,29 +488,31 @@ for (const mode of MODES) {
     describe("limits", () => {
       /** A text with which the event is a message of so many bytes. */
       const sized = (bytes) => "é".repeat(100) + "x".repeat(bytes - Buffer.byteLength('42["measure",""]') - 200);
-      // As base64, an attachment is a packet of its own of the payload.
-      const largest = websocket ? MAX_PAYLOAD : 749_997;
+      // As base64, an attachment is a packet of its own of the payload; the client may put others into the same one.
+      const [largest, tooLarge] = websocket ? [MAX_PAYLOAD, MAX_PAYLOAD + 1] : [749_900, 750_000];
 
       test("a message of exactly the limit", async (t) => {
         const socket = await connect(t);
         for (const data of [sized(MAX_PAYLOAD), Buffer.alloc(largest)]) {
+          const lost = next(socket, "disconnect").then(([reason]) => assert.fail(`disconnected: ${reason}`));
           const measured = next(socket, "measured");
           socket.emit("measure", data);
-          assert.deepEqual(await measured, [Buffer.byteLength(data)]);
+          assert.deepEqual(await Promise.race([measured, lost]), [Buffer.byteLength(data)]);
+          lost.catch(() => {});
         }
       });
 
       for (const [name, data] of [
         ["of text", sized(MAX_PAYLOAD + 1)],
-        ["of binary", Buffer.alloc(largest + 1)],
+        ["of binary", Buffer.alloc(tooLarge)],
       ]) {
         test(`a message of a byte more, ${name}`, async (t) => {
           const [socket, other, watcher] = await Promise.all([connect(t), connect(t), watch(t)]);
           const ends = Promise.all([next(socket, "disconnect"), left(watcher, socket.id)]);
           socket.emit("measure", data);
           const [[reason], reported] = await ends;
-          // A client on polling is told 413 by its own request.
-          assert.equal(reason, websocket ? "transport close" : "transport error");
+          // A client on polling is told twice: 413 by its POST, and the end of the session by its GET.
+          oneOf(reason, "transport close", !websocket && "transport error");
           assert.equal(reported, websocket || !REFERENCE ? "transport error" : "transport close");
           await served(other);
         });
@@ -534,25 +537,29 @@ for (const mode of MODES) {
               method: "POST",
               body: data,
             });
+      // What closes a session on polling reaches its client by the GET that is open, if there is one.
+      const closed = ["transport close", !websocket && "transport error"];
+      // JavaScript's words depend on that, too.
+      const forced = ["forced close", !websocket && "forced server close"];
       const cases = [
-        ["the client leaves the namespace", (socket) => socket.disconnect(), ["io client disconnect", "client namespace disconnect"]],
-        ["the client closes", (socket) => socket.io.engine.close(), ["forced close", "transport close"]],
-        ["the server disconnects the socket", (socket) => socket.emit("kick", false), SERVER],
-        ["the server closes", (socket) => socket.emit("kick", true), SERVER],
-        ["a packet that Engine.IO has not", (socket) => raw(socket, "9"), ["transport close", "parse error"]],
-        ["a packet that Socket.IO has not", (socket) => raw(socket, "4x"), FORCED],
-        ["an event without its namespace", (socket) => raw(socket, '42/endless,["x"]'), FORCED, FORCED_SERVER],
-        ["a second CONNECT", (socket) => raw(socket, "40"), FORCED, FORCED_SERVER],
-        ["a ping of the client", (socket) => raw(socket, "2"), ["transport close", "transport error"], ["transport error", "transport error"]],
+        ["the client leaves the namespace", (socket) => socket.disconnect(), ["io client disconnect"], ["client namespace disconnect"]],
+        ["the client closes", (socket) => socket.io.engine.close(), ["forced close"], ["transport close"]],
+        ["the server disconnects the socket", (socket) => socket.emit("kick", false), ["io server disconnect"], ["server namespace disconnect"]],
+        ["the server closes", (socket) => socket.emit("kick", true), ["io server disconnect"], ["server namespace disconnect"]],
+        ["a packet that Engine.IO has not", (socket) => raw(socket, "9"), closed, ["parse error"]],
+        ["a packet that Socket.IO has not", (socket) => raw(socket, "4x"), closed, forced],
+        ["an event without its namespace", (socket) => raw(socket, '42/endless,["x"]'), closed, forced],
+        ["a second CONNECT", (socket) => raw(socket, "40"), closed, forced],
+        ["a ping of the client", (socket) => raw(socket, "2"), closed, ["transport error"]],
       ];
-      for (const [name, act, reasons, ofReference = reasons] of cases) {
+      for (const [name, act, ofClient, ofServer] of cases) {
         test(name, async (t) => {
           const [socket, watcher] = await Promise.all([connect(t), watch(t)]);
           const gone = left(watcher, socket.id);
           const disconnect = next(socket, "disconnect");
           act(socket);
-          const expected = REFERENCE && !websocket ? ofReference : reasons;
-          assert.deepEqual([(await disconnect)[0], await gone], expected);
+          oneOf((await disconnect)[0], ...ofClient);
+          oneOf(await gone, ...ofServer);
         });
       }
 
@@ -603,12 +610,13 @@ for (const mode of MODES) {
         const { code, last } = await terminate();
         assert.ok(answered > 0);
         for (const [reason] of await Promise.all(disconnects)) {
-          // On polling, a request may come when there is no session any more.
-          assert.ok(reason === "transport close" || (!websocket && reason === "transport error"), reason);
+          // On polling, a request may come when nothing listens any more.
+          oneOf(reason, "transport close", !websocket && "transport error");
         }
         assert.equal(code, 0);
-        const { reasons: counted } = JSON.parse(last);
-        assert.deepEqual(counted, { "server shutting down": 20 });
+        const { sockets, reasons, idle, stats } = JSON.parse(last);
+        assert.deepEqual([sockets, reasons], [20, { "server shutting down": 20 }]);
+        assert.ok(idle, stats);
       });
 
       test("is not held up for ever by a handler", async (t) => {
@@ -619,12 +627,19 @@ for (const mode of MODES) {
         socket.emit("hold", "never opened", "never told");
         await holding;
         const { code, last } = await terminate();
-        assert.equal((await disconnect)[0], "transport close");
+        oneOf((await disconnect)[0], "transport close", !websocket && "transport error");
         assert.equal(code, 0);
-        assert.deepEqual(JSON.parse(last).reasons, { "server shutting down": 1 });
+        const { reasons, idle, stats } = JSON.parse(last);
+        assert.deepEqual(reasons, { "server shutting down": 1 });
+        assert.ok(idle, stats);
       });
     });
   });
+}
+
+/** Where time decides, there is more than one right answer. */
+function oneOf(found, ...right) {
+  assert.ok(right.includes(found), `${found} instead of ${right.filter(Boolean).join(" or ")}`);
 }
 
 /** Who of `clients` hears what `sender` publishes, once each. */

@@ -135,6 +135,7 @@ export function features(io) {
       if (typeof number !== "number") throw new Error("no number");
       ack(number + 1);
     });
+    on("broadcasts", (ack) => ack([]));
     on("errors", (ack) => ack(errors.splice(0)));
     on("kick", (close) => socket.disconnect(close));
     socket.emit("hello", 1, "2", { 3: "4", 5: Uint8Array.from([6]) });
@@ -188,7 +189,7 @@ export function features(io) {
 
   process.once("SIGTERM", async () => {
     await io.close();
-    console.log(JSON.stringify(counts));
+    console.log(JSON.stringify({ ...counts, idle: io.engine.clientsCount === 0 }));
     process.exit(0);
   });
 }
