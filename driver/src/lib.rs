@@ -13,6 +13,7 @@ mod owner;
 mod runtime;
 mod signal;
 mod socketio;
+mod tcp;
 mod timers;
 
 pub use sockeye_protocol::{
@@ -29,12 +30,13 @@ pub use crate::{
         HandlerError, HandlerFault, IntoOutcome, ListenerId, RawArgs, State, Values,
     },
     http::{Body, Peer, Upgrader},
-    listener::{BACKLOG, Listener, Listening, Serve},
+    listener::{Listener, Listening, Serve},
     runtime::{BoxFuture, Runtime, Stream},
     socketio::{
         Ack, AckError, AckSendError, Acknowledgement, BroadcastOperator, Event, Handshake, IntoRooms, Namespace,
         RoomName, Server, Socket, Timeout,
     },
+    tcp::bind_tcp,
 };
 
 /// What a server program uses; the preludes of the runtimes' crates add what listens.

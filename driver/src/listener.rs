@@ -46,27 +46,19 @@ pub trait Listener: Send + Unpin + 'static {
     }
 }
 
-/// Connections that may wait to be accepted: for the listeners of the runtimes.
-pub const BACKLOG: u32 = 4096;
-
 /// A server of either kind, for those who bring connections: [`Server`](crate::Server),
 /// [`EngineServer`](crate::EngineServer).
-pub trait Serve {
+pub trait Serve: Clone + Send + Sync + 'static {
     /// Serves what a listener accepts, in tasks of the runtime, until the server is shut down. The crates of the runtimes
     /// call it from `listen`.
     ///
     /// # Errors
     ///
     /// The listener does not know its address.
-    fn serve(&self, runtime: Arc<dyn Runtime>, listener: impl Listener) -> io::Result<Listening>;
+    fn serve<T: Listener>(&self, runtime: Arc<dyn Runtime>, listener: T) -> io::Result<Listening>;
 
     /// Serves one byte stream on which HTTP/1.1 is spoken, to its end, for whoever accepts connections in another way.
-    fn serve_connection<S: Stream>(
-        &self,
-        runtime: &Arc<dyn Runtime>,
-        stream: S,
-        peer: Peer,
-    ) -> impl Future<Output = ()> + Send + use<Self, S>;
+    fn serve_connection<S: Stream>(&self, runtime: &Arc<dyn Runtime>, stream: S, peer: Peer) -> BoxFuture;
 
     /// Answers a request of somebody else's HTTP server: for a middleware there, such as the tower layer of
     /// `sockeye-tokio`. `upgrader` is called for requests that want to become a WebSocket.
@@ -83,17 +75,18 @@ pub trait Serve {
         upgrader: Upgrader<B>,
     ) -> Result<BoxFuture<http::Response<Body>>, http::Request<B>>
     where
-        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static;
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: fmt::Display;
 }
 
 /// Implements [`Serve`] for a handle of a layer.
 macro_rules! serve {
     ($server:ty, $layer:ident) => {
         impl $crate::Serve for $server {
-            fn serve(
+            fn serve<T: $crate::Listener>(
                 &self,
                 runtime: std::sync::Arc<dyn $crate::Runtime>,
-                listener: impl $crate::Listener,
+                listener: T,
             ) -> std::io::Result<$crate::Listening> {
                 $crate::listener::listen(&self.$layer, runtime, listener)
             }
@@ -103,9 +96,9 @@ macro_rules! serve {
                 runtime: &std::sync::Arc<dyn $crate::Runtime>,
                 stream: S,
                 peer: $crate::Peer,
-            ) -> impl Future<Output = ()> + Send + use<S> {
+            ) -> $crate::BoxFuture {
                 $crate::core::attach(&self.$layer, runtime);
-                $crate::http::serve_connection(&self.$layer, stream, peer)
+                Box::pin($crate::http::serve_connection(&self.$layer, stream, peer))
             }
 
             fn handle<B>(
@@ -117,6 +110,7 @@ macro_rules! serve {
             ) -> Result<$crate::BoxFuture<http::Response<$crate::Body>>, http::Request<B>>
             where
                 B: http_body::Body<Data = bytes::Bytes> + Send + Unpin + 'static,
+                B::Error: std::fmt::Display,
             {
                 $crate::core::attach(&self.$layer, runtime);
                 $crate::http::mounted(&self.$layer, runtime, request, peer, upgrader)

@@ -191,7 +191,10 @@ impl<L: Layer> Owner<L> {
                 None => Poll::Ready(Ok(())),
             };
             match written {
-                Poll::Ready(Ok(())) if transport.flush || transport.shutdown => transport.finish(cx),
+                Poll::Ready(Ok(())) if transport.flush || transport.shutdown => {
+                    transport.finish(cx);
+                    self.blocked |= transport.flush || transport.shutdown;
+                }
                 Poll::Ready(Err(_)) => transport.ended = true,
                 Poll::Ready(Ok(())) => {}
                 Poll::Pending => self.blocked = true,

@@ -1,108 +1,64 @@
-//! Socket.IO for Rust on async-std.
+//! Socket.IO for Rust on [async-std](async_std).
+//!
+//! Everything that handlers see is the API of [`sockeye_driver`], re-exported here. This crate attaches it to async-std:
+//! its tasks and timers ([`AsyncStdRuntime`]), and a listener with and without TLS ([`Listen`]).
 //!
 //! ```no_run
 //! use sockeye_async_std::prelude::*;
 //!
-//! #[async_std::main]
-//! async fn main() -> std::io::Result<()> {
-//!     let io = Server::new(Config::default());
-//!     io.on_connect(async |socket: Socket| socket.emit("hello", &("world", 1)));
-//!     io.on("chat", async |socket: Socket, Args(text): Args<String>| {
-//!         socket.broadcast().emit("chat", &text).map(drop)
-//!     });
-//!     let listening = io.listen("127.0.0.1:3000").await?;
-//!     println!("listening on {}", listening.local_addr());
-//!     listening.closed().await;
-//!     Ok(())
+//! fn main() -> std::io::Result<()> {
+//!     async_std::task::block_on(async {
+//!         let io = Server::new(Config::default());
+//!         let listening = io.listen("127.0.0.1:3000").await?;
+//!         println!("listening on {}", listening.local_addr());
+//!         listening.closed().await;
+//!         Ok(())
+//!     })
 //! }
 //! ```
 //!
-//! Everything but the byte streams is [`sockeye_driver`], all of which is exported here; `sockeye-tokio` exports the
-//! same, so that a program moves from one to the other by one line.
+//! # async-std is discontinued
 //!
-//! # The state of async-std
+//! Since August 2025 nobody maintains async-std; its authors point to [smol](https://docs.rs/smol), and
+//! [RUSTSEC-2025-0052](https://rustsec.org/advisories/RUSTSEC-2025-0052.html) says so. That is no vulnerability, but one
+//! found later would not be mended, and `cargo audit` and `cargo deny` warn whoever depends on this crate.
 //!
-//! async-std is discontinued (RUSTSEC-2025-0052, August 2025): it gets no fixes any more, and its authors point to smol.
-//! It still works, programs still run on it, and this crate is tested like the one for tokio. New programs should take
-//! tokio. Whoever has to leave async-std can do so without touching a handler.
+//! This crate is for programs that run on async-std today: it does what `sockeye-tokio` does, apart from the tower
+//! layer, and is tested alike. **A new project should take `sockeye-tokio`**, or bring its own runtime:
+//! implementing [`Runtime`] and [`Listener`] takes an afternoon. Nothing else in this workspace depends on this crate,
+//! and the listeners here stand on `async-io`, which smol shares and maintains.
+//!
+//! Features: `tls` (default) adds `listen_tls`, on rustls with *ring*.
+
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
+#![cfg_attr(test, allow(clippy::arithmetic_side_effects, reason = "a test may panic"))]
 
+mod futures_io;
+mod listen;
+mod readiness;
 mod runtime;
+mod scratch;
 mod tcp;
+#[cfg(test)]
+mod test_util;
 #[cfg(feature = "tls")]
 mod tls;
 
-use std::{io, sync::Arc};
-
-use async_std::net::ToSocketAddrs;
+pub use futures_io::FuturesIo;
 #[cfg(feature = "tls")]
 pub use futures_rustls::rustls;
+pub use listen::Listen;
+pub use runtime::AsyncStdRuntime;
 pub use sockeye_driver::*;
-
+pub use tcp::{TcpListener, TcpStream};
 #[cfg(feature = "tls")]
-pub use crate::tls::{TlsHandshake, TlsListener, TlsStream};
-pub use crate::{
-    runtime::AsyncStdRuntime,
-    tcp::{TcpListener, TcpStream},
-};
+pub use tls::TlsListener;
 
-/// What a server program uses: `use sockeye_async_std::prelude::*;`.
+/// What most applications name: `use sockeye_async_std::prelude::*;`. `sockeye_tokio::prelude` has the same, so that one
+/// source compiles on both.
 pub mod prelude {
     pub use sockeye_driver::prelude::*;
 
-    pub use crate::Listen as _;
+    pub use crate::Listen;
 }
-
-/// Listening on TCP: for [`Server`] and [`EngineServer`].
-pub trait Listen: Serve + Sync {
-    /// Listens on an address; port 0 takes a free one. Serves in tasks of async-std from then on, until the server is
-    /// shut down.
-    ///
-    /// ```
-    /// # use sockeye_async_std::prelude::*;
-    /// # #[async_std::main]
-    /// # async fn main() -> std::io::Result<()> {
-    /// let io = Server::new(Config::default());
-    /// let listening = io.listen("127.0.0.1:0").await?;
-    /// assert_ne!(listening.local_addr().port(), 0);
-    /// listening.shutdown(std::time::Duration::from_secs(1)).await;
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// What the operating system says: the address is in use, for instance.
-    fn listen<A>(&self, address: A) -> impl Future<Output = io::Result<Listening>> + Send
-    where
-        A: ToSocketAddrs<Iter: Send> + Send,
-    {
-        // The addresses are looked up by a future that is not `Send` for every type.
-        let addresses = address.to_socket_addrs();
-        async move { self.serve(Arc::new(AsyncStdRuntime), TcpListener::bind(addresses.await?)?) }
-    }
-
-    /// The same with TLS. A client has [`Limits::header_timeout`] for the handshake.
-    ///
-    /// # Errors
-    ///
-    /// As [`listen`](Self::listen).
-    #[cfg(feature = "tls")]
-    fn listen_tls<A>(
-        &self,
-        address: A,
-        config: Arc<rustls::ServerConfig>,
-    ) -> impl Future<Output = io::Result<Listening>> + Send
-    where
-        A: ToSocketAddrs<Iter: Send> + Send,
-    {
-        let addresses = address.to_socket_addrs();
-        async move {
-            let listener = TlsListener::new(TcpListener::bind(addresses.await?)?, config);
-            self.serve(Arc::new(AsyncStdRuntime), listener)
-        }
-    }
-}
-
-impl<T: Serve + Sync> Listen for T {}

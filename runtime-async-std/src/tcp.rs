@@ -1,51 +1,71 @@
-//! TCP.
+//! Connections over TCP.
 
 use std::{
-    cell::RefCell,
     future::{Ready, ready},
-    io::{self, IoSlice, Read as _, Write as _},
-    net::{self, Shutdown, SocketAddr},
-    pin::Pin,
+    io,
+    net::SocketAddr,
     task::{Context, Poll, ready},
 };
 
 use async_io::Async;
-use hyper::rt::{Read, ReadBufCursor, Write};
-use socket2::{Domain, Socket, Type};
-use sockeye_driver::{BACKLOG, Listener};
+use async_std::net::ToSocketAddrs;
+use sockeye_driver::{Listener, bind_tcp};
 
-/// Accepts TCP connections, with `TCP_NODELAY` set.
+use crate::readiness::Readiness;
+
+mod stream;
+
+pub use stream::TcpStream;
+
+/// A TCP port. Accepted connections have `TCP_NODELAY` set: packets are small, and written when they are complete.
+///
+/// [`Listen::listen`](crate::Listen::listen) makes one; for a socket of your own there is [`from_std`](Self::from_std).
+///
+/// ```
+/// # async_std::task::block_on(async {
+/// use sockeye_async_std::{Listener as _, TcpListener};
+///
+/// let listener = TcpListener::bind("127.0.0.1:0").await?;
+/// assert_ne!(listener.local_addr()?.port(), 0);
+/// # Ok::<_, std::io::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Debug)]
-pub struct TcpListener(Async<net::TcpListener>);
+pub struct TcpListener {
+    inner: Async<std::net::TcpListener>,
+    readiness: Readiness,
+}
 
 impl TcpListener {
-    /// Listens on the first of the addresses that can be listened on.
+    /// Listens on this address, the first that works if it resolves to several; see [`bind_tcp`]. Port 0 has the system
+    /// choose one, which [`local_addr`](Listener::local_addr) then tells.
     ///
     /// # Errors
     ///
-    /// What the operating system says of the last of them.
-    pub fn bind(addresses: impl IntoIterator<Item = SocketAddr>) -> io::Result<Self> {
-        let mut failure = io::Error::new(io::ErrorKind::InvalidInput, "no address to listen on");
-        for address in addresses {
-            match listen(address) {
-                Ok(listener) => return Ok(Self(listener)),
-                Err(error) => failure = error,
-            }
-        }
-        Err(failure)
+    /// The address does not resolve, or cannot be bound.
+    pub async fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
+        Self::from_std(bind_tcp(address.to_socket_addrs().await?)?)
     }
 
-    /// The next connection.
-    pub(crate) fn accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
-        loop {
-            match self.0.get_ref().accept() {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready!(self.0.poll_readable(cx))?,
-                accepted => {
-                    let (stream, address) = accepted?;
-                    return Poll::Ready(TcpStream::new(stream).map(|stream| (stream, address)));
-                }
-            }
-        }
+    /// Takes a listener over that somebody else has bound: the service manager, or a program with options of its own.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says.
+    pub fn from_std(listener: std::net::TcpListener) -> io::Result<Self> {
+        Ok(Self { inner: Async::new(listener)?, readiness: Readiness::new() })
+    }
+
+    /// The next connection. The error inside concerns this connection only.
+    pub(crate) fn poll_connection(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<(io::Result<TcpStream>, SocketAddr)>> {
+        let Self { inner, readiness } = self;
+        let accepted = readiness.poll(|| inner.poll_readable(context), || inner.get_ref().accept(), |_| false);
+        let (stream, peer) = ready!(accepted)?;
+        let stream = stream.set_nodelay(true).and_then(|()| Async::new(stream)).map(TcpStream::from);
+        Poll::Ready(Ok((stream, peer)))
     }
 }
 
@@ -53,137 +73,50 @@ impl Listener for TcpListener {
     type Stream = TcpStream;
     type Handshake = Ready<io::Result<TcpStream>>;
 
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(Self::Handshake, SocketAddr)>> {
-        self.accept(cx).map_ok(|(stream, address)| (ready(Ok(stream)), address))
+    fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<io::Result<(Self::Handshake, SocketAddr)>> {
+        let (stream, peer) = ready!(self.poll_connection(context))?;
+        Poll::Ready(Ok((ready(stream), peer)))
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.get_ref().local_addr()
+        self.inner.get_ref().local_addr()
     }
 }
 
-fn listen(address: SocketAddr) -> io::Result<Async<net::TcpListener>> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-    // A server that is started again must not wait for the connections of the one before to be forgotten.
-    #[cfg(not(windows))]
-    socket.set_reuse_address(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG.try_into().unwrap_or(i32::MAX))?;
-    Async::new(socket.into())
-}
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
 
-/// A TCP connection that asks the reactor as rarely as it can: it is one-shot, so each wait costs a system call.
-#[derive(Debug)]
-pub struct TcpStream {
-    stream: Async<net::TcpStream>,
-    /// More may have arrived: false after a short read, since whatever comes later is reported.
-    readable: bool,
-}
+    use super::*;
+    use crate::test_util::block_on;
 
-impl TcpStream {
-    pub(crate) fn new(stream: net::TcpStream) -> io::Result<Self> {
-        // Packets are written whole: waiting for more of them only adds latency.
-        stream.set_nodelay(true)?;
-        // Most clients have sent their request by the time that they are accepted.
-        Ok(Self { stream: Async::new(stream)?, readable: true })
-    }
+    #[test]
+    fn accepts_with_nodelay_on_a_port_of_the_systems_choice() {
+        block_on(async {
+            let mut listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            assert_ne!(address.port(), 0);
+            assert!(!listener.is_secure());
 
-    pub(crate) fn read_some(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        loop {
-            if !self.readable {
-                ready!(self.stream.poll_readable(cx))?;
-                self.readable = true;
+            let pending = poll_fn(|context| Poll::Ready(listener.poll_accept(context).is_pending()));
+            assert!(pending.await);
+            for _ in 0..2 {
+                let client = async_std::net::TcpStream::connect(address).await.unwrap();
+                let (handshake, peer) = poll_fn(|context| listener.poll_accept(context)).await.unwrap();
+                assert_eq!(peer, client.local_addr().unwrap());
+                let stream = handshake.await.unwrap();
+                assert!(stream.get_ref().nodelay().unwrap());
             }
-            match self.stream.get_ref().read(buffer) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Ok(count) => {
-                    // The end is not followed by a report.
-                    self.readable = count == 0 || count == buffer.len();
-                    return Poll::Ready(Ok(count));
-                }
-                Err(error) => return Poll::Ready(Err(error)),
-            }
-        }
+        });
     }
 
-    /// Writes at once where the socket takes it, which it mostly does.
-    pub(crate) fn write_some(
-        &self,
-        cx: &mut Context<'_>,
-        mut write: impl FnMut(&mut &net::TcpStream) -> io::Result<usize>,
-    ) -> Poll<io::Result<usize>> {
-        loop {
-            match write(&mut self.stream.get_ref()) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready!(self.stream.poll_writable(cx))?,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                written => return Poll::Ready(written),
-            }
-        }
-    }
-
-    pub(crate) fn shut_down(&self) -> io::Result<()> {
-        match self.stream.get_ref().shutdown(Shutdown::Write) {
-            // The peer was first.
-            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
-            shut => shut,
-        }
-    }
-}
-
-/// Bytes of one read.
-const SCRATCH: usize = 64 * 1024;
-
-thread_local! {
-    static LENT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Reads into one of hyper's buffers, by way of one that is lent: nothing safe reads into theirs directly.
-pub(crate) fn fill(
-    cursor: &mut ReadBufCursor<'_>,
-    read: impl FnOnce(&mut [u8]) -> Poll<io::Result<usize>>,
-) -> Poll<io::Result<()>> {
-    LENT.with_borrow_mut(|lent| {
-        lent.resize(SCRATCH, 0);
-        let room = cursor.remaining().min(SCRATCH);
-        let count = ready!(read(lent.get_mut(..room).unwrap_or_default()))?;
-        cursor.put_slice(lent.get(..count).unwrap_or_default());
-        Poll::Ready(Ok(()))
-    })
-}
-
-impl Read for TcpStream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        mut cursor: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        fill(&mut cursor, |buffer| self.read_some(cx, buffer))
-    }
-}
-
-impl Write for TcpStream {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
-        self.write_some(cx, |stream| stream.write(buffer))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.shut_down())
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffers: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.write_some(cx, |stream| stream.write_vectored(buffers))
+    #[test]
+    fn tells_why_it_cannot_bind() {
+        block_on(async {
+            let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+            let error = TcpListener::bind(listener.local_addr().unwrap()).await.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+            assert!(TcpListener::bind("no port").await.is_err());
+        });
     }
 }

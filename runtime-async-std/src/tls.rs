@@ -1,42 +1,40 @@
-//! TLS, by rustls.
+//! Connections over TLS.
 
 use std::{
-    fmt,
-    future::Future,
-    io::{self, IoSlice, Write as _},
+    io,
     net::SocketAddr,
-    pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
-use futures_io::{AsyncRead, AsyncWrite};
-use futures_rustls::{Accept, TlsAcceptor, rustls::ServerConfig, server};
-use hyper::rt::{Read, ReadBufCursor, Write};
-use sockeye_driver::Listener;
+use futures_rustls::{TlsAcceptor, rustls::ServerConfig, server::TlsStream};
+use sockeye_driver::{BoxFuture, Listener};
 
-use crate::{TcpListener, TcpStream, tcp::fill};
+use crate::{FuturesIo, TcpListener, TcpStream};
 
-/// Accepts TLS connections.
+/// A TCP port whose connections are encrypted. [`Listen::listen_tls`](crate::Listen::listen_tls) makes one.
 pub struct TlsListener {
     tcp: TcpListener,
     acceptor: TlsAcceptor,
 }
 
 impl TlsListener {
-    /// TLS on top of a TCP listener.
+    /// Encrypts the connections of a port. If the configuration names protocols (ALPN), they must be `http/1.1` alone.
+    #[must_use]
     pub fn new(tcp: TcpListener, config: Arc<ServerConfig>) -> Self {
         Self { tcp, acceptor: config.into() }
     }
 }
 
 impl Listener for TlsListener {
-    type Stream = TlsStream;
-    type Handshake = TlsHandshake;
+    type Stream = FuturesIo<TlsStream<TcpStream>>;
+    type Handshake = BoxFuture<io::Result<Self::Stream>>;
 
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(TlsHandshake, SocketAddr)>> {
-        let accepted = self.tcp.accept(cx);
-        accepted.map_ok(|(stream, address)| (TlsHandshake(self.acceptor.accept(Plain(stream))), address))
+    fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<io::Result<(Self::Handshake, SocketAddr)>> {
+        let (stream, peer) = ready!(self.tcp.poll_connection(context))?;
+        let acceptor = self.acceptor.clone();
+        let handshake = Box::pin(async move { acceptor.accept(stream?).await.map(FuturesIo::new) });
+        Poll::Ready(Ok((handshake, peer)))
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -48,95 +46,72 @@ impl Listener for TlsListener {
     }
 }
 
-impl fmt::Debug for TlsListener {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TlsListener").field("tcp", &self.tcp).finish_non_exhaustive()
-    }
-}
+#[cfg(test)]
+mod tests {
+    use std::{future::poll_fn, pin::Pin};
 
-/// A TLS handshake.
-pub struct TlsHandshake(Accept<Plain>);
+    use async_std::{net, task};
+    use futures_util::{AsyncReadExt as _, AsyncWriteExt as _};
+    use hyper::rt::{Read, ReadBuf};
 
-impl Future for TlsHandshake {
-    type Output = io::Result<TlsStream>;
+    use super::*;
+    use crate::test_util::{block_on, tls_pair};
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.0).poll(cx).map_ok(TlsStream)
-    }
-}
+    #[test]
+    fn encrypts() {
+        block_on(async {
+            let (config, connector, name) = tls_pair();
+            let mut listener = TlsListener::new(TcpListener::bind("127.0.0.1:0").await.unwrap(), config);
+            let address = listener.local_addr().unwrap();
+            assert!(listener.is_secure());
 
-/// A TCP connection as futures-rustls wants it.
-struct Plain(TcpStream);
+            let client = task::spawn(async move {
+                let tcp = net::TcpStream::connect(address).await.unwrap();
+                let own = tcp.local_addr().unwrap();
+                let mut tls = connector.connect(name, tcp).await.unwrap();
+                tls.write_all(b"hello").await.unwrap();
+                tls.close().await.unwrap();
+                let mut answer = String::new();
+                tls.read_to_string(&mut answer).await.unwrap();
+                (own, answer)
+            });
 
-impl AsyncRead for Plain {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        self.0.read_some(cx, buffer)
-    }
-}
-
-impl AsyncWrite for Plain {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
-        self.0.write_some(cx, |stream| stream.write(buffer))
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffers: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.0.write_some(cx, |stream| stream.write_vectored(buffers))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.0.shut_down())
-    }
-}
-
-/// A TLS connection.
-pub struct TlsStream(server::TlsStream<Plain>);
-
-impl Read for TlsStream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        mut cursor: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        fill(&mut cursor, |buffer| Pin::new(&mut self.0).poll_read(cx, buffer))
-    }
-}
-
-impl Write for TlsStream {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, buffer)
+            let (handshake, peer) = poll_fn(|context| listener.poll_accept(context)).await.unwrap();
+            let mut stream = handshake.await.unwrap();
+            assert!(stream.get_ref().get_ref().0.get_ref().nodelay().unwrap());
+            let mut memory = [0; 64];
+            let mut received = ReadBuf::new(&mut memory);
+            while received.filled() != b"hello" {
+                let read = poll_fn(|context| Pin::new(&mut stream).poll_read(context, received.unfilled()));
+                read.await.unwrap();
+            }
+            poll_fn(|context| Pin::new(&mut stream).poll_read(context, received.unfilled())).await.unwrap();
+            assert_eq!(received.filled(), b"hello");
+            let mut stream = stream.into_inner();
+            stream.write_all(b"and back").await.unwrap();
+            stream.close().await.unwrap();
+            assert_eq!(client.await, (peer, "and back".into()));
+        });
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
+    #[test]
+    fn a_failed_handshake_concerns_one_connection() {
+        block_on(async {
+            let (config, connector, name) = tls_pair();
+            let mut listener = TlsListener::new(TcpListener::bind("127.0.0.1:0").await.unwrap(), config);
+            let address = listener.local_addr().unwrap();
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_close(cx)
-    }
+            let mut plain = net::TcpStream::connect(address).await.unwrap();
+            plain.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+            let (handshake, _) = poll_fn(|context| listener.poll_accept(context)).await.unwrap();
+            assert_eq!(handshake.await.unwrap_err().kind(), io::ErrorKind::InvalidData);
 
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffers: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(cx, buffers)
-    }
-}
-
-impl fmt::Debug for TlsStream {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TlsStream").finish_non_exhaustive()
+            let client = task::spawn(async move {
+                connector.connect(name, net::TcpStream::connect(address).await.unwrap()).await.unwrap();
+            });
+            let (handshake, _) = poll_fn(|context| listener.poll_accept(context)).await.unwrap();
+            handshake.await.unwrap();
+            client.await;
+        });
     }
 }

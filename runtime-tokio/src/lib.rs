@@ -1,4 +1,8 @@
-//! Socket.IO for Rust on tokio.
+//! Socket.IO for Rust on [tokio].
+//!
+//! Everything that handlers see is the API of [`sockeye_driver`], re-exported here. This crate attaches it to tokio: its
+//! tasks and timers ([`TokioRuntime`]), a listener with and without TLS ([`Listen`]), and a tower layer that mounts it
+//! in axum or plain hyper beside other routes ([`Mount`]).
 //!
 //! ```no_run
 //! use sockeye_tokio::prelude::*;
@@ -6,10 +10,6 @@
 //! #[tokio::main]
 //! async fn main() -> std::io::Result<()> {
 //!     let io = Server::new(Config::default());
-//!     io.on_connect(async |socket: Socket| socket.emit("hello", &("world", 1)));
-//!     io.on("chat", async |socket: Socket, Args(text): Args<String>| {
-//!         socket.broadcast().emit("chat", &text).map(drop)
-//!     });
 //!     let listening = io.listen("127.0.0.1:3000").await?;
 //!     println!("listening on {}", listening.local_addr());
 //!     listening.closed().await;
@@ -17,83 +17,35 @@
 //! }
 //! ```
 //!
-//! In front of or beside other routes, in axum, hyper or anything else that speaks tower: [`LayerExt::layer`].
-//!
-//! Everything but the byte streams is [`sockeye_driver`], all of which is exported here; `sockeye-async-std` exports the
-//! same, so that a program moves from one to the other by one line.
+//! Features: `tls` (default) adds `listen_tls`, on rustls with *ring*.
+
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+mod listen;
+mod mount;
 mod runtime;
 mod tcp;
+#[cfg(test)]
+mod test_util;
 #[cfg(feature = "tls")]
 mod tls;
-mod tower;
+mod upgrade;
 
-use std::{io, sync::Arc};
-
+pub use listen::Listen;
+pub use mount::{Mount, MountBody, MountFuture, MountLayer, MountService, NotFound};
+pub use runtime::TokioRuntime;
 pub use sockeye_driver::*;
+pub use tcp::TcpListener;
+#[cfg(feature = "tls")]
+pub use tls::TlsListener;
 #[cfg(feature = "tls")]
 pub use tokio_rustls::rustls;
 
-#[cfg(feature = "tls")]
-pub use crate::tls::{TlsHandshake, TlsListener};
-pub use crate::{
-    runtime::TokioRuntime,
-    tcp::TcpListener,
-    tower::{Answer, Layer, LayerExt, ResponseBody, Service},
-};
-
-/// What a server program uses: `use sockeye_tokio::prelude::*;`.
+/// What most applications name: `use sockeye_tokio::prelude::*;`. `sockeye_async_std::prelude` has the same, so that one
+/// source compiles on both; only [`Mount`] is tokio's alone.
 pub mod prelude {
     pub use sockeye_driver::prelude::*;
 
-    pub use crate::{LayerExt as _, Listen as _};
+    pub use crate::{Listen, Mount};
 }
-
-/// Listening on TCP: for [`Server`] and [`EngineServer`].
-pub trait Listen: Serve + Sync {
-    /// Listens on an address; port 0 takes a free one. Serves in tasks of this tokio runtime from then on, until the
-    /// server is shut down.
-    ///
-    /// ```
-    /// # use sockeye_tokio::prelude::*;
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> std::io::Result<()> {
-    /// let io = Server::new(Config::default());
-    /// let listening = io.listen("127.0.0.1:0").await?;
-    /// assert_ne!(listening.local_addr().port(), 0);
-    /// listening.shutdown(std::time::Duration::from_secs(1)).await;
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// What the operating system says: the address is in use, for instance.
-    fn listen<A: tokio::net::ToSocketAddrs + Send>(
-        &self,
-        address: A,
-    ) -> impl Future<Output = io::Result<Listening>> + Send {
-        async move { self.serve(Arc::new(TokioRuntime::current()), TcpListener::bind(address).await?) }
-    }
-
-    /// The same with TLS. A client has [`Limits::header_timeout`] for the handshake.
-    ///
-    /// # Errors
-    ///
-    /// As [`listen`](Self::listen).
-    #[cfg(feature = "tls")]
-    fn listen_tls<A: tokio::net::ToSocketAddrs + Send>(
-        &self,
-        address: A,
-        config: Arc<rustls::ServerConfig>,
-    ) -> impl Future<Output = io::Result<Listening>> + Send {
-        async move {
-            let listener = TlsListener::new(TcpListener::bind(address).await?, config);
-            self.serve(Arc::new(TokioRuntime::current()), listener)
-        }
-    }
-}
-
-impl<T: Serve + Sync> Listen for T {}

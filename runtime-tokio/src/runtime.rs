@@ -1,37 +1,90 @@
-//! Tasks and time.
+//! Tasks and timers of tokio.
 
 use std::time::Duration;
 
 use sockeye_driver::{BoxFuture, Runtime};
 use tokio::runtime::Handle;
 
-/// A tokio runtime. Its timer must be enabled, as it is by default.
+/// tokio, as the driver sees it. The runtime must have its timers enabled (`enable_all`, as `#[tokio::main]` does), and
+/// its I/O for the listeners of this crate.
+///
+/// ```
+/// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+/// use sockeye_tokio::{Runtime as _, TokioRuntime};
+///
+/// // In a task or in `block_on` it is enough to say `TokioRuntime::new()`.
+/// TokioRuntime::from(runtime.handle().clone()).spawn(Box::pin(async { println!("in a task") }));
+/// # Ok::<_, std::io::Error>(())
+/// ```
 #[derive(Clone, Debug)]
-pub struct TokioRuntime(Handle);
+pub struct TokioRuntime {
+    handle: Option<Handle>,
+}
 
 impl TokioRuntime {
-    /// The runtime that this is called in.
-    ///
-    /// # Panics
-    ///
-    /// Outside of a tokio runtime.
-    pub fn current() -> Self {
-        Self(Handle::current())
+    /// The runtime of the caller. Where there is none (an axum router that is built before the runtime is), tasks go to
+    /// the runtime of whoever spawns them, which is the one that serves the requests.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { handle: Handle::try_current().ok() }
     }
+}
 
-    /// Another runtime.
-    pub fn new(handle: Handle) -> Self {
-        Self(handle)
+impl Default for TokioRuntime {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl From<Handle> for TokioRuntime {
+    fn from(handle: Handle) -> Self {
+        Self { handle: Some(handle) }
     }
 }
 
 impl Runtime for TokioRuntime {
     fn spawn(&self, task: BoxFuture) {
-        self.0.spawn(task);
+        match &self.handle {
+            Some(handle) => drop(handle.spawn(task)),
+            None => drop(tokio::spawn(task)),
+        }
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture {
-        let _entered = self.0.enter();
         Box::pin(tokio::time::sleep(duration))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{runtime, sync::oneshot, time::Instant};
+
+    use super::*;
+
+    #[test]
+    fn spawns_on_the_runtime_of_its_creation() {
+        let runtime = runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+        let captured = runtime.block_on(async { TokioRuntime::new() });
+        let (sender, receiver) = oneshot::channel();
+        captured.spawn(Box::pin(async { sender.send(()).unwrap() }));
+        receiver.blocking_recv().unwrap();
+    }
+
+    #[test]
+    fn without_one_spawns_on_the_runtime_of_the_caller() {
+        let late = TokioRuntime::new();
+        let runtime = runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let (sender, receiver) = oneshot::channel();
+            late.spawn(Box::pin(async { sender.send(()).unwrap() }));
+            receiver.await.unwrap();
+        });
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn sleeps() {
+        let start = Instant::now();
+        TokioRuntime::new().sleep(Duration::from_secs(25)).await;
+        assert_eq!(start.elapsed(), Duration::from_secs(25));
     }
 }
