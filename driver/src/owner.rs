@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Bytes of one read. Lent for the time of a poll, so that no connection holds a buffer.
-const SCRATCH: usize = 64 * 1024;
+const SCRATCH: usize = 256 * 1024;
 
 /// Reads up to this size are copied into a buffer that is used again and again; larger ones get memory of their own,
 /// since their messages may keep it.

@@ -104,6 +104,25 @@ proptest! {
         prop_assert_eq!(packet, again);
     }
 
+    /// Strings are written as serde_json writes them, whatever is in them, wherever they stand: as values, as keys, and in
+    /// what is JSON already.
+    #[test]
+    fn strings_are_written_as_by_serde_json(
+        parts in vec(prop_oneof![
+            "[ -~]{0,80}", any::<String>(), Just("x".repeat(300)), Just("\"".to_owned()), Just("\\".to_owned()),
+            Just("\u{1f}".to_owned()), Just("\u{7f}é😀".repeat(20)),
+        ], 1..6),
+        key in "[ -~é]{0,90}",
+    ) {
+        let text = parts.concat();
+        let raw = serde_json::value::RawValue::from_string(serde_json::to_string(&[&text]).unwrap()).unwrap();
+        let map = std::collections::BTreeMap::from([(key.as_str(), text.as_str()), (text.as_str(), "x")]);
+        let sent = (text.as_str(), &map, raw, Some(text.clone()), "end");
+        let expected = serde_json::to_string(&sent).unwrap();
+        let payload = Payload::ack(&sent, 0).unwrap();
+        prop_assert_eq!(&payload.json()[..], expected.as_bytes());
+    }
+
     /// Placeholders in any form that JavaScript accepts give the same values.
     #[test]
     fn placeholders_in_any_form(sent in vec(values(), 1..4), form in 0..4) {

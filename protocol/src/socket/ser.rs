@@ -1,6 +1,8 @@
 //! From types to JSON with placeholders.
 
 use alloc::{string::String, vec::Vec};
+#[cfg(feature = "std")]
+use core::cell::RefCell;
 use core::{cell::Cell, fmt};
 
 use bytes::Bytes;
@@ -43,8 +45,8 @@ pub(super) fn in_array<T: Serialize + ?Sized>(
     let sink = Sink::new(max_attachments);
     let value = Whole { value, sink: &sink };
     let json = match name {
-        Some(name) => serde_json::to_string(&(name, value)),
-        None => serde_json::to_string(&(value,)),
+        Some(name) => sink.write(&(name, value)),
+        None => sink.write(&(value,)),
     }?;
     Ok(sink.finish(json))
 }
@@ -52,7 +54,7 @@ pub(super) fn in_array<T: Serialize + ?Sized>(
 /// Serialises a value as it is.
 pub(super) fn alone<T: Serialize + ?Sized>(value: &T) -> Result<Serialized, Error> {
     let sink = Sink::new(0);
-    let json = serde_json::to_string(&Whole { value, sink: &sink })?;
+    let json = sink.write(&Whole { value, sink: &sink })?;
     Ok(sink.finish(json))
 }
 
@@ -62,11 +64,54 @@ struct Sink {
     shape: Cell<Shape>,
     found: Cell<usize>,
     attachments: Cell<Vec<Bytes>>,
+    /// What has been written so far.
+    #[cfg(feature = "std")]
+    out: RefCell<Vec<u8>>,
 }
+
+/// Strings from this length on are worth a look whether they can be copied whole.
+#[cfg(feature = "std")]
+const LONG: usize = 32;
 
 impl Sink {
     const fn new(limit: usize) -> Self {
-        Self { limit, shape: Cell::new(Shape::Other), found: Cell::new(0), attachments: Cell::new(Vec::new()) }
+        Self {
+            limit,
+            shape: Cell::new(Shape::Other),
+            found: Cell::new(0),
+            attachments: Cell::new(Vec::new()),
+            #[cfg(feature = "std")]
+            out: RefCell::new(Vec::new()),
+        }
+    }
+
+    #[cfg(feature = "std")]
+    fn write<T: Serialize>(&self, value: &T) -> Result<String, Error> {
+        value.serialize(&mut serde_json::Serializer::new(Out(&self.out)))?;
+        // serde_json writes nothing but UTF-8, and a `RawValue` is that, too.
+        String::from_utf8(self.out.take()).map_err(serde::ser::Error::custom)
+    }
+
+    #[cfg(not(feature = "std"))]
+    fn write<T: Serialize>(&self, value: &T) -> Result<String, Error> {
+        serde_json::to_string(value)
+    }
+
+    /// Writes a string with nothing to escape in one piece, where serde_json looks at each byte: an empty string is
+    /// written, and filled.
+    #[cfg(feature = "std")]
+    fn fill<T, E>(&self, value: &str, write: impl FnOnce(&str) -> Result<T, E>) -> Result<T, E> {
+        let before = self.out.borrow().len();
+        let written = write("")?;
+        let mut out = self.out.borrow_mut();
+        // Within a `RawValue` text is written as it is, without quotes.
+        let is_quoted = out.len() > before && out.pop().is_some();
+        out.reserve(value.len().saturating_add(ROOM));
+        out.extend_from_slice(value.as_bytes());
+        if is_quoted {
+            out.push(b'"');
+        }
+        Ok(written)
     }
 
     /// The number of the new attachment. Above the limit they are counted only.
@@ -88,6 +133,30 @@ impl Sink {
             found: self.found.get(),
             attachments: self.attachments.into_inner(),
         }
+    }
+}
+
+/// Room for what follows a long string, so that a short end does not move it.
+#[cfg(feature = "std")]
+const ROOM: usize = 16;
+
+/// Appends to what the sink holds.
+#[cfg(feature = "std")]
+struct Out<'a>(&'a RefCell<Vec<u8>>);
+
+#[cfg(feature = "std")]
+impl std::io::Write for Out<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.write_all(bytes).map(|()| bytes.len())
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.0.borrow_mut().extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 
@@ -153,8 +222,16 @@ impl<'a, S: Serializer> Serializer for Binary<'a, S> {
     scalars! {
         serialize_bool(bool) serialize_i8(i8) serialize_i16(i16) serialize_i32(i32) serialize_i64(i64)
         serialize_i128(i128) serialize_u8(u8) serialize_u16(u16) serialize_u32(u32) serialize_u64(u64)
-        serialize_u128(u128) serialize_f32(f32) serialize_f64(f64) serialize_char(char) serialize_str(&str)
+        serialize_u128(u128) serialize_f32(f32) serialize_f64(f64) serialize_char(char)
         serialize_unit_struct(&'static str)
+    }
+
+    fn serialize_str(self, value: &str) -> Result<S::Ok, S::Error> {
+        #[cfg(feature = "std")]
+        if value.len() >= LONG && super::json::is_plain(value) {
+            return self.sink.fill(value, |empty| self.inner.serialize_str(empty));
+        }
+        self.inner.serialize_str(value)
     }
 
     fn serialize_bytes(self, bytes: &[u8]) -> Result<S::Ok, S::Error> {
