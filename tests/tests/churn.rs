@@ -2,6 +2,9 @@
 //! server counts what it counted before, and holds no more memory than after the first half of them.
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
     clippy::disallowed_methods,
     reason = "test code, run on the wall clock"

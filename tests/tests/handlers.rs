@@ -1,6 +1,9 @@
 //! S20: events that arrive faster than handlers end, against the features server.
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
     clippy::disallowed_methods,
     reason = "test code, run on the wall clock"
