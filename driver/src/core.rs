@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex, OnceLock,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering},
     },
     task::{Context, Poll, Waker},
     time::Duration,
@@ -14,8 +14,7 @@ use sockeye_protocol::{Config, Instant, RequestId, Seed};
 
 use crate::{
     Runtime,
-    layer::Layer,
-    link::Link,
+    layer::{Layer, Machine as _},
     runtime::{BoxFuture, Clock, Either, either, lock},
     signal::Reasons,
     timers::{TimerTask, Timers},
@@ -30,7 +29,9 @@ pub(crate) struct Core {
     runtime: OnceLock<Arc<dyn Runtime>>,
     requests: AtomicU64,
     pub(crate) gate: Gate,
-    /// Tasks that a shutdown waits for: owners and HTTP connections.
+    /// Tasks of sessions.
+    pub(crate) owners: Arc<Tasks>,
+    /// Tasks of listeners and of HTTP connections.
     pub(crate) tasks: Arc<Tasks>,
 }
 
@@ -46,6 +47,7 @@ impl Core {
             runtime: OnceLock::new(),
             requests: AtomicU64::new(0),
             gate: Gate::default(),
+            owners: Arc::default(),
             tasks: Arc::default(),
         }
     }
@@ -93,53 +95,59 @@ pub(crate) fn attach<L: Layer>(layer: &Arc<L>, runtime: &Arc<dyn Runtime>) {
 /// Closes every connection, as [`crate::Server::shutdown`] says.
 pub(crate) async fn shutdown<L: Layer>(layer: &Arc<L>, deadline: Duration) {
     let core = layer.core();
-    core.gate.close();
+    // Connections are accepted on: a polling client fetches the end of its session with a request.
+    core.gate.raise(Level::Closing);
     let now = core.now();
     for link in layer.links() {
-        link.with(now, |machine, _| crate::layer::Machine::shutdown(machine, now));
+        link.with(now, |machine, _| machine.shutdown(now));
     }
-    let mut idle = Box::pin(core.tasks.idle());
-    match core.runtime() {
-        None => {}
-        Some(runtime) => {
-            if let Either::Right(()) = either(&mut idle, runtime.sleep(deadline)).await {
-                core.gate.kill();
-                layer.links().iter().for_each(|link| kill(link));
-                // The tasks end at their next poll.
-                let _ = either(&mut idle, runtime.sleep(Duration::from_millis(100))).await;
-            }
+    let Some(runtime) = core.runtime() else { return core.gate.raise(Level::Killed) };
+    let mut deadline = runtime.sleep(deadline);
+    if let Either::Left(()) = either(Box::pin(core.owners.idle()), &mut deadline).await {
+        core.gate.raise(Level::Stopped);
+        if let Either::Left(()) = either(Box::pin(core.tasks.idle()), &mut deadline).await {
+            return;
         }
     }
+    core.gate.raise(Level::Killed);
+    layer.links().iter().for_each(|link| link.signal.raise(Reasons::KILL));
+    // They end at their next poll, but for one that a handler blocks.
+    let all = async {
+        core.owners.idle().await;
+        core.tasks.idle().await;
+    };
+    let _ = either(Box::pin(all), runtime.sleep(GRACE)).await;
 }
 
-fn kill<M: crate::layer::Machine>(link: &Link<M>) {
-    link.signal.raise(Reasons::KILL);
+/// What tasks that were told to end get.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// How far the end of a server has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(crate) enum Level {
+    /// No new sessions.
+    Closing = 1,
+    /// No new connections either, and the idle ones are closed.
+    Stopped = 2,
+    /// Everybody ends at once.
+    Killed = 3,
 }
 
-/// Tells everybody that the server is closing.
+/// Tells everybody that the server is ending.
 #[derive(Default)]
 pub(crate) struct Gate {
-    closed: AtomicBool,
-    killed: AtomicBool,
+    level: AtomicU8,
     wakers: Mutex<Slab<Waker>>,
 }
 
 impl Gate {
-    pub(crate) fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Acquire)
+    pub(crate) fn is(&self, level: Level) -> bool {
+        self.level.load(Ordering::Acquire) >= level as u8
     }
 
-    pub(crate) fn is_killed(&self) -> bool {
-        self.killed.load(Ordering::Acquire)
-    }
-
-    fn close(&self) {
-        self.closed.store(true, Ordering::Release);
-        self.wake();
-    }
-
-    fn kill(&self) {
-        self.killed.store(true, Ordering::Release);
+    fn raise(&self, level: Level) {
+        self.level.fetch_max(level as u8, Ordering::AcqRel);
         self.wake();
     }
 
@@ -148,7 +156,7 @@ impl Gate {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// Has a task woken when the gate closes, or kills, until it leaves the place that this gives it. To be called
+    /// Has a task woken at each level, until it leaves the place that this gives it. To be called
     /// whenever it is polled.
     pub(crate) fn register(&self, place: Option<usize>, cx: &Context<'_>) -> usize {
         let mut wakers = lock(&self.wakers);

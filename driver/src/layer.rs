@@ -36,6 +36,7 @@ pub(crate) trait Machine: Send + 'static {
     fn queued_bytes(&self) -> usize;
     fn is_drained(&self) -> bool;
     fn shutdown(&mut self, now: Instant);
+    fn abort(&mut self, now: Instant);
     fn stats(&self) -> Stats;
     /// Nothing more comes from the machine, which is gone.
     fn forsake(beside: &mut Self::Beside);

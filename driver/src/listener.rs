@@ -15,7 +15,7 @@ use bytes::Bytes;
 
 use crate::{
     Body, BoxFuture, Peer, Runtime, Stream, Upgrader,
-    core::{self, Sleep, Task},
+    core::{self, Level, Sleep, Task},
     http::serve_connection,
     layer::Layer,
     runtime::{Either, either},
@@ -141,7 +141,11 @@ impl<L: Layer> Stop for Stoppable<L> {
     }
 
     fn closed(self: Arc<Self>) -> BoxFuture {
-        Box::pin(async move { self.0.core().tasks.idle().await })
+        Box::pin(async move {
+            let core = self.0.core();
+            core.tasks.idle().await;
+            core.owners.idle().await;
+        })
     }
 }
 
@@ -213,7 +217,7 @@ impl<L: Layer, T: Listener> Future for Accepting<L, T> {
         let gate = &this.layer.core().gate;
         this.gate = Some(gate.register(this.gate, cx));
         for _ in 0..BATCH {
-            if gate.is_closed() {
+            if gate.is(Level::Stopped) {
                 return Poll::Ready(());
             }
             if let Some(pause) = &mut this.pause {

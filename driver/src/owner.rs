@@ -72,7 +72,7 @@ impl<L: Layer> Owner<L> {
     /// The owner of a connection whose first request was handed to the machine. What there is to say about it is said
     /// at once: a handshake needs no task switch.
     pub(crate) fn new(layer: Arc<L>, link: Arc<Link<L::Machine>>, now: Instant) -> Self {
-        let _task = layer.core().tasks.enter();
+        let _task = layer.core().owners.enter();
         let mut owner = Self {
             layer,
             link,
@@ -278,6 +278,16 @@ impl<L: Layer> Owner<L> {
         more || self.read(cx, now)
     }
 
+    /// Ends everything at once. Handlers hear of it, but are not waited for.
+    fn abort(&mut self, mut cx: Option<&mut Context<'_>>) {
+        let now = self.layer.core().now();
+        if let Some(machine) = self.link.lock(now).machine() {
+            machine.abort(now);
+        }
+        while self.drain(cx.as_deref_mut(), now) {}
+        self.settle();
+    }
+
     /// Gives up the machine, which has nothing more to do. Handlers in flight run on.
     fn settle(&mut self) {
         if !self.drained {
@@ -306,7 +316,7 @@ impl<L: Layer> Future for Owner<L> {
         for _ in 0..ROUNDS {
             let reasons = this.link.signal.take();
             if reasons.contains(Reasons::KILL) {
-                this.settle();
+                this.abort(Some(cx));
                 return Poll::Ready(());
             }
             more = this.round(cx, reasons, more);
@@ -330,7 +340,9 @@ impl<L: Layer> Future for Owner<L> {
 impl<L: Layer> Drop for Owner<L> {
     /// A runtime that drops its tasks leaves nothing behind either.
     fn drop(&mut self) {
-        self.settle();
+        if !self.drained {
+            self.abort(None);
+        }
     }
 }
 

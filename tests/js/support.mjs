@@ -1,6 +1,7 @@
 // What the tests share: a server under test as a child process, bounded waits, and a TCP proxy that fails on request.
 
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { createConnection, createServer } from "node:net";
 import { createInterface } from "node:readline";
 
@@ -9,8 +10,8 @@ export const PATIENCE = 20_000;
 
 /**
  * Starts the server whose command is in the environment variable `variable`, on a free port.
- * Gives `{ port, url, stop(), terminate() }`; `stop` fails if the server has ended by itself. `terminate` asks it to end
- * and gives its exit code (or the signal that ended it) and the last line that it printed.
+ * Gives `{ port, url, printed, prints(line), stop(), terminate() }`; `stop` fails if the server has ended by itself.
+ * `terminate` asks it to end and gives its exit code (or the signal that ended it) and the last line that it printed.
  */
 export async function startServer(variable, args = []) {
   const command = process.env[variable];
@@ -22,19 +23,29 @@ export async function startServer(variable, args = []) {
   const kill = () => child.kill("SIGKILL");
   process.once("exit", kill);
 
+  const printed = [];
   let last;
   const lines = createInterface({ input: child.stdout }).on("line", (line) => (last = line));
   const ready = new Promise((resolve) => lines.once("line", resolve));
-  const printed = new Promise((resolve) => lines.once("close", resolve));
+  const closed = new Promise((resolve) => lines.once("close", resolve));
   const line = await within(Promise.race([ready, exit.then((code) => `ended with ${code}`)]), `${command} to be ready`);
   const port = Number(/^listening on 127\.0\.0\.1:([1-9]\d*)$/.exec(line)?.[1]);
   if (!port) {
     kill();
     throw new Error(`${command}: expected "listening on 127.0.0.1:<port>", got "${line}"`);
   }
+  lines.on("line", (line) => printed.push(line));
   return {
     port,
     url: `http://127.0.0.1:${port}`,
+    /** What it has printed since, without the lines that `prints` has found. */
+    printed,
+    /** Waits until it has printed this line. */
+    async prints(line) {
+      const all = () => `${command} to print "${line}"; it has printed:\n${printed.join("\n")}`;
+      while (!printed.includes(line)) await within(once(lines, "line"), all);
+      printed.splice(printed.indexOf(line), 1);
+    },
     async stop() {
       const ended = child.exitCode ?? child.signalCode;
       kill();
@@ -44,18 +55,17 @@ export async function startServer(variable, args = []) {
     },
     async terminate() {
       child.kill("SIGTERM");
-      const [code] = await within(Promise.all([exit, printed]), `${command} to end`);
+      const [code] = await within(Promise.all([exit, closed]), `${command} to end`);
       return { code, last };
     },
   };
 }
 
-/** `promise`, or a failure that names `what` after `ms`. */
+/** `promise`, or a failure that names `what` (a text, or what gives one then) after `ms`. */
 export function within(promise, what, ms = PATIENCE) {
   let timer;
-  const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`not within ${ms} ms: ${what}`)), ms).unref();
-  });
+  const fail = (reject) => reject(new Error(`not within ${ms} ms: ${typeof what === "function" ? what() : what}`));
+  const late = new Promise((_, reject) => (timer = setTimeout(fail, ms, reject).unref()));
   const result = Promise.race([promise, late]).finally(() => clearTimeout(timer));
   // A test that has failed for another reason no longer looks at it.
   result.catch(() => {});

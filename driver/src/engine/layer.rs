@@ -21,7 +21,7 @@ use sockeye_protocol::{
 
 use super::EngineSocket;
 use crate::{
-    core::Core,
+    core::{Core, Level},
     handler::{BoxError, Guarded, panic_text},
     layer::{Layer, Machine, Output, Ownership, Route, Seats},
     link::{Link, Links},
@@ -83,7 +83,7 @@ impl Layer for EngineIo {
                 Some(link) => Route::Existing(Arc::clone(link)),
                 None => Route::Response(engine::gone(&self.core.config, head, true)),
             },
-            Routed::Open if self.core.gate.is_closed() => Route::Response(Response::status(503).closing()),
+            Routed::Open if self.core.gate.is(Level::Closing) => Route::Response(Response::status(503).closing()),
             Routed::Open => {
                 let (key, session) = registry.open(now);
                 let link = Arc::new(Link::new(key, session));
@@ -291,6 +291,10 @@ impl Machine for Session {
 
     fn is_drained(&self) -> bool {
         Self::is_drained(self)
+    }
+
+    fn abort(&mut self, now: Instant) {
+        Self::abort(self, now);
     }
 
     fn shutdown(&mut self, now: Instant) {

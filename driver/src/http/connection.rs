@@ -22,7 +22,7 @@ use sockeye_protocol::{Instant, http as core_http};
 use super::{Body, Exchange, Peer, Routed, Upgraded, encode, route};
 use crate::{
     Stream,
-    core::{Sleep, Task},
+    core::{Level, Sleep, Task},
     layer::Layer,
     runtime::lock,
 };
@@ -272,11 +272,11 @@ impl<L: Layer, S: Stream> Future for Connection<L, S> {
         let this = self.get_mut();
         let gate = &this.layer.core().gate;
         this.gate = Some(gate.register(this.gate, cx));
-        if gate.is_killed() {
+        if gate.is(Level::Killed) {
             return Poll::Ready(());
         }
         let Some(http) = &mut this.http else { return Poll::Ready(()) };
-        if gate.is_closed() {
+        if gate.is(Level::Stopped) {
             Pin::new(&mut *http).graceful_shutdown();
         }
         let done = http.poll_without_shutdown(cx);

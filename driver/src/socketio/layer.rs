@@ -19,7 +19,7 @@ use sockeye_protocol::{
 
 use super::{ack::Waiter, namespace::NamespaceInner, seats::Seats};
 use crate::{
-    core::Core,
+    core::{Core, Level},
     layer::{Layer, Machine, Output, Route},
     link::{Link, Links},
     runtime::lock,
@@ -143,7 +143,7 @@ impl Layer for SocketIo {
                 Some(link) => Route::Existing(Arc::clone(link)),
                 None => Route::Response(sockeye_protocol::engine::gone(hub.config(), head, true)),
             },
-            HubRoute::Open if self.core.gate.is_closed() => Route::Response(Response::status(503).closing()),
+            HubRoute::Open if self.core.gate.is(Level::Closing) => Route::Response(Response::status(503).closing()),
             HubRoute::Open => {
                 let connection = hub.open(now, head);
                 let key = connection.key();
@@ -244,6 +244,10 @@ impl Machine for Connection {
 
     fn is_drained(&self) -> bool {
         Self::is_drained(self)
+    }
+
+    fn abort(&mut self, now: Instant) {
+        Self::abort(self, now);
     }
 
     fn shutdown(&mut self, now: Instant) {

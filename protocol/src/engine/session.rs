@@ -470,6 +470,16 @@ impl Session {
         }
     }
 
+    /// Ends the session now, for a driver that cannot wait any longer: what is queued is lost, requests are answered, and
+    /// every WebSocket is aborted. [`Event::Close`] follows if it has not come yet.
+    pub fn abort(&mut self, now: Instant) {
+        self.clock = self.clock.max(now);
+        self.end(CloseReason::ForcedClose, None);
+        for socket in core::mem::take(&mut self.sockets) {
+            self.output(Output::Abort { transport: socket.id });
+        }
+    }
+
     /// Closes the session for what the peer did on the layer above: as [`close`](Self::close) does, but a WebSocket is
     /// told so in its close frame.
     pub(crate) fn close_with(&mut self, now: Instant, reason: CloseReason, frame: (u16, &'static str)) {

@@ -229,3 +229,30 @@ fn an_idle_session_is_small() {
     assert!(size_of::<Session>() <= 336, "{}", size_of::<Session>());
     assert!(size_of::<super::websocket::WebSocket>() <= 272, "{}", size_of::<super::websocket::WebSocket>());
 }
+
+/// Whatever it waits for: a peer that never fetches its last packets, one that never answers a close frame.
+#[test]
+fn an_abort_leaves_nothing_to_wait_for() {
+    let closed = |reason| Output::Event(Event::Close { reason, error: None });
+    for close_first in [false, true] {
+        for target in [polling(Config::default()), websocket(Config::default(), "")] {
+            let mut session = target;
+            let is_polling = session.transport_name() == "polling";
+            session.send(Message::Text("unsent".into())).unwrap();
+            let reason = if close_first {
+                session.close(Instant::ZERO, CloseReason::ServerShuttingDown);
+                CloseReason::ServerShuttingDown
+            } else {
+                CloseReason::ForcedClose
+            };
+            session.abort(Instant::ZERO);
+            session.abort(Instant::ZERO);
+            let outputs: Vec<_> = core::iter::from_fn(|| session.poll_output()).collect();
+            let aborted = (!is_polling).then_some(Output::Abort { transport: TransportId(0) });
+            let expected: Vec<_> = [closed(reason)].into_iter().chain(aborted).collect();
+            assert_eq!(outputs, expected);
+            assert!(session.is_drained());
+            assert_eq!((session.stats(), session.poll_timeout()), (Default::default(), None));
+        }
+    }
+}

@@ -397,6 +397,12 @@ impl Connection {
         self.session.close(now, CloseReason::ServerShuttingDown);
     }
 
+    /// Ends the connection now, for a driver that cannot wait any longer: see [`Session::abort`].
+    pub fn abort(&mut self, now: Instant) {
+        self.end(DisconnectReason::ForcedClose, None);
+        self.session.abort(now);
+    }
+
     /// What a full send queue of this socket does from here on, instead of [`Config::queue_policy`].
     pub fn set_queue_policy(&mut self, socket: SocketKey, policy: QueuePolicy) {
         if let Some((_, joined)) = self.joined(socket) {
