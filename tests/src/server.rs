@@ -1,5 +1,5 @@
-//! A conformance server as a process, watched from outside: `protocol/examples/blocking/`, or the program that
-//! `SOCKEYE_SERVER` names.
+//! A server as a process, watched from outside: a conformance server (`protocol/examples/blocking/`, or the program that
+//! `SOCKEYE_SERVER` names), or a features server (the example of `sockeye-tokio`, or what `SOCKEYE_FEATURES` names).
 
 use std::{
     env, fs,
@@ -47,22 +47,27 @@ pub enum Life {
 impl Server {
     /// The Socket.IO server.
     pub fn socketio() -> Self {
-        Self::start("/socket.io/", &[])
+        Self::start(conformance(), "/socket.io/", &[])
     }
 
     /// The Engine.IO server, which sends every message back.
     pub fn engine() -> Self {
-        Self::start("/engine.io/", &["--engine"])
+        Self::start(conformance(), "/engine.io/", &["--engine"])
     }
 
-    fn start(path: &'static str, args: &[&str]) -> Self {
+    /// The server of the features.
+    pub fn features() -> Self {
+        Self::start(features(), "/socket.io/", &[])
+    }
+
+    fn start(program: &Path, path: &'static str, args: &[&str]) -> Self {
         // A free port may be taken by somebody else before the server has it.
         for _ in 0..5 {
             let port = TcpListener::bind(("127.0.0.1", 0))
                 .and_then(|listener| listener.local_addr())
                 .expect("a free port")
                 .port();
-            let mut child = Command::new(program())
+            let mut child = Command::new(program)
                 .args(["--port", &port.to_string()])
                 .args(args)
                 .stdin(Stdio::null())
@@ -77,7 +82,7 @@ impl Server {
             let _ = child.kill();
             let _ = child.wait();
         }
-        panic!("{:?} does not start", program());
+        panic!("{program:?} does not start");
     }
 
     /// A connection without a byte on it.
@@ -92,7 +97,7 @@ impl Server {
 
     /// Whether an HTTP library reads its requests. `blocking` reads them itself, every other program leaves it to hyper.
     pub fn is_hyper(&self) -> bool {
-        program().file_stem().is_none_or(|name| name != "blocking")
+        conformance().file_stem().is_none_or(|name| name != "blocking")
     }
 
     /// The path of its requests.
@@ -205,23 +210,30 @@ pub fn sid(open: &str) -> String {
     rest.split('"').next().unwrap().to_owned()
 }
 
-/// The program: `SOCKEYE_SERVER`, or the example `blocking`, built on demand.
-fn program() -> &'static Path {
+fn conformance() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        if let Some(path) = env::var_os("SOCKEYE_SERVER") {
-            return path.into();
-        }
-        let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let built = Command::new(cargo)
-            .args(["build", "--quiet", "--release", "-p", "sockeye-protocol", "--example", "blocking"])
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .status()
-            .expect("run cargo");
-        assert!(built.success(), "the example `blocking` does not build");
-        // <target>/<profile>/deps/<this test>
-        let test = env::current_exe().expect("this program's path");
-        let target = test.ancestors().nth(3).expect("a target folder");
-        target.join("release/examples/blocking")
-    })
+    PROGRAM.get_or_init(|| program("SOCKEYE_SERVER", "sockeye-protocol", "blocking"))
+}
+
+fn features() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| program("SOCKEYE_FEATURES", "sockeye-tokio", "features"))
+}
+
+/// The program that a variable names, or an example, built on demand.
+fn program(variable: &str, package: &str, example: &str) -> PathBuf {
+    if let Some(path) = env::var_os(variable) {
+        return path.into();
+    }
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let built = Command::new(cargo)
+        .args(["build", "--quiet", "--release", "-p", package, "--example", example])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .status()
+        .expect("run cargo");
+    assert!(built.success(), "the example `{example}` does not build");
+    // <target>/<profile>/deps/<this test>
+    let test = env::current_exe().expect("this program's path");
+    let target = test.ancestors().nth(3).expect("a target folder");
+    target.join("release/examples").join(example)
 }

@@ -56,6 +56,18 @@ impl Socket {
         socket
     }
 
+    /// A new session that has joined the main namespace of the features server and was greeted.
+    pub fn greeted(server: &Server) -> Self {
+        let mut socket = Self::open(server);
+        socket.send_text("40");
+        let connected = socket.next_text();
+        assert!(connected.starts_with(r#"40{"sid":""#), "{connected}");
+        let greeting = socket.next_text();
+        assert!(greeting.starts_with(r#"451-["hello",1,"2","#), "{greeting}");
+        assert_eq!(socket.next(PATIENCE), Event::Binary(vec![6]));
+        socket
+    }
+
     /// A WebSocket to upgrade a polling session; nothing is sent on it yet.
     pub fn candidate(server: &Server, sid: &str) -> Self {
         let query = format!("transport=websocket&sid={sid}");
