@@ -49,3 +49,8 @@ pub mod prelude {
 
     pub use crate::{Listen, Mount};
 }
+
+/// The README's server is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
