@@ -21,7 +21,8 @@ use crate::{
     runtime::{Either, either},
 };
 
-/// Where connections come from. A runtime crate implements it for its TCP listener, with and without TLS.
+/// Where connections come from. A runtime crate implements it for its TCP listener, with and without TLS: the
+/// [crate documentation](crate#a-runtime) has an example.
 pub trait Listener: Send + Unpin + 'static {
     /// A byte stream that is ready for HTTP.
     type Stream: Stream;
@@ -49,8 +50,9 @@ pub trait Listener: Send + Unpin + 'static {
 /// A server of either kind, for those who bring connections: [`Server`](crate::Server),
 /// [`EngineServer`](crate::EngineServer).
 pub trait Serve: Clone + Send + Sync + 'static {
-    /// Serves what a listener accepts, in tasks of the runtime, until the server is shut down. The crates of the runtimes
-    /// call it from `listen`.
+    /// Serves what a listener accepts, in tasks of the runtime, until the server is shut down. The crates of the
+    /// runtimes call it from `listen`; the [crate documentation](crate#a-runtime) has an example. A server may have
+    /// several listeners, whose clients meet in the same rooms.
     ///
     /// # Errors
     ///
@@ -58,14 +60,40 @@ pub trait Serve: Clone + Send + Sync + 'static {
     fn serve<T: Listener>(&self, runtime: Arc<dyn Runtime>, listener: T) -> io::Result<Listening>;
 
     /// Serves one byte stream on which HTTP/1.1 is spoken, to its end, for whoever accepts connections in another way.
+    /// What is not under [`Config::path`](crate::Config::path) is answered with 404.
+    ///
+    /// ```
+    /// # use std::{sync::Arc, time::Duration};
+    /// # use hyper_util::rt::TokioIo;
+    /// # use sockeye_driver::{BoxFuture, Peer, Runtime, Serve as _, prelude::*};
+    /// # use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    /// # struct Tokio;
+    /// # impl Runtime for Tokio {
+    /// #     fn spawn(&self, task: BoxFuture) { tokio::spawn(task); }
+    /// #     fn sleep(&self, duration: Duration) -> BoxFuture { Box::pin(tokio::time::sleep(duration)) }
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let io = Server::new(Config::default());
+    /// let runtime: Arc<dyn Runtime> = Arc::new(Tokio);
+    /// let (mut client, server) = tokio::io::duplex(1024);
+    /// tokio::spawn(io.serve_connection(&runtime, TokioIo::new(server), Peer::default()));
+    ///
+    /// client.write_all(b"GET /elsewhere HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await?;
+    /// let mut answer = String::new();
+    /// client.read_to_string(&mut answer).await?;
+    /// assert!(answer.starts_with("HTTP/1.1 404 Not Found\r\n"));
+    /// # Ok(())
+    /// # }
+    /// ```
     fn serve_connection<S: Stream>(&self, runtime: &Arc<dyn Runtime>, stream: S, peer: Peer) -> BoxFuture;
 
     /// Answers a request of somebody else's HTTP server: for a middleware there, such as the tower layer of
-    /// `sockeye-tokio`. `upgrader` is called for requests that want to become a WebSocket.
+    /// `sockeye-tokio`. `upgrader` is called for requests that have an `Upgrade` header; see [`Upgrader`].
     ///
     /// # Errors
     ///
-    /// The request, if its path is not [`Config::path`](crate::Config::path).
+    /// The request, if it is not under [`Config::path`](crate::Config::path).
     #[expect(clippy::result_large_err, reason = "the request itself, which goes on to somebody else")]
     fn handle<B>(
         &self,
@@ -121,6 +149,16 @@ macro_rules! serve {
 pub(crate) use serve;
 
 /// A server that listens. Dropping this does not stop it.
+///
+/// ```no_run
+/// # use std::time::Duration;
+/// # use sockeye_driver::prelude::*;
+/// # async fn example(listening: Listening, end: impl Future) {
+/// println!("listening on {}", listening.local_addr());
+/// end.await;
+/// listening.shutdown(Duration::from_secs(10)).await;
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Listening {
     address: SocketAddr,
@@ -155,7 +193,8 @@ impl Listening {
         self.address
     }
 
-    /// Shuts the server down: see [`Server::shutdown`](crate::Server::shutdown).
+    /// Shuts the server down, with all its listeners: see [`Server::shutdown`](crate::Server::shutdown). Handlers stay
+    /// registered here; what they captured, handles of the server for instance, lives as long as they do.
     pub async fn shutdown(&self, deadline: Duration) {
         Arc::clone(&self.stop).shutdown(deadline).await;
     }

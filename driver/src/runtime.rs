@@ -11,14 +11,16 @@ use std::{
 /// A future on the heap that any thread may poll.
 pub type BoxFuture<T = ()> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// An async runtime: the two things that the driver cannot do itself. A runtime crate implements it in about ten lines.
+/// An async runtime: the two things that the driver cannot do itself. A runtime crate implements it in about ten lines:
+/// the [crate documentation](crate#a-runtime) has an example.
 ///
 /// Byte streams come in as [`Stream`]s, connections from a [`Listener`](crate::Listener).
 pub trait Runtime: Send + Sync + 'static {
     /// Runs a task to its end, however often the caller is polled meanwhile.
     fn spawn(&self, task: BoxFuture);
 
-    /// Completes once this time has passed. The driver calls and polls it in tasks that [`spawn`](Self::spawn) runs.
+    /// Completes once this time has passed. The driver calls and polls it in tasks that [`spawn`](Self::spawn) runs,
+    /// and in the one that awaits [`Server::shutdown`](crate::Server::shutdown).
     fn sleep(&self, duration: Duration) -> BoxFuture;
 }
 

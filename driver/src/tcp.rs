@@ -10,9 +10,18 @@ use socket2::{Domain, Protocol, Socket, Type};
 /// How many connections may wait to be accepted. The system may cap it (Linux: `net.core.somaxconn`).
 const BACKLOG: i32 = 4096;
 
-/// Listens on the first of these addresses that can be bound. The listener is non-blocking, as runtimes want it, and has
-/// room for 4096 connections that wait to be accepted: `std` has room for 128, and clients that reconnect all at once
-/// would run into their own timeouts.
+/// Listens on the first of these addresses that can be bound. The listener is non-blocking, as runtimes want it, and
+/// has room for 4096 connections that wait to be accepted: `std` has room for 128, and clients that reconnect all at
+/// once would run into their own timeouts.
+///
+/// ```
+/// use std::net::SocketAddr;
+/// use sockeye_driver::bind_tcp;
+///
+/// let listener = bind_tcp([SocketAddr::from(([127, 0, 0, 1], 0))])?;
+/// assert_ne!(listener.local_addr()?.port(), 0);
+/// # Ok::<_, std::io::Error>(())
+/// ```
 ///
 /// # Errors
 ///

@@ -36,8 +36,8 @@ impl EngineServer {
         Self { layer: Arc::new(EngineIo::new(config)) }
     }
 
-    /// Runs for each session, for as long as it takes: a session is closed when its socket is dropped. The first handler
-    /// is the only one; whether this is it.
+    /// Runs for each session, for as long as it takes: a session is closed when its socket is dropped. The first
+    /// handler is the only one; whether this is it.
     pub fn on_connection<F, Fut>(&self, handler: F) -> bool
     where
         F: Fn(EngineSocket) -> Fut + Send + Sync + 'static,
@@ -51,12 +51,25 @@ impl EngineServer {
     }
 
     /// Counts of everything that the server holds.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// assert_eq!(EngineServer::new(Config::default()).stats().connections, 0);
+    /// ```
     pub fn stats(&self) -> Stats {
         self.layer.stats()
     }
 
     /// Closes every session, and refuses new ones. Completes when all handlers have returned and nothing is left, or at
     /// the deadline, which ends what still runs.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # use sockeye_driver::prelude::*;
+    /// # async fn example(engine: EngineServer) {
+    /// engine.shutdown(Duration::from_secs(10)).await;
+    /// # }
+    /// ```
     pub async fn shutdown(&self, deadline: Duration) {
         core::shutdown(&self.layer, deadline).await;
     }

@@ -19,6 +19,25 @@ use crate::{layer::Layer as _, link::Link, signal::Reasons};
 
 /// One session: a [`Stream`] of the messages that arrive, which ends with the session, and a [`Sink`] of those to send,
 /// which waits while the send queue is full. Dropping it closes the session.
+///
+/// ```
+/// # use sockeye_driver::prelude::*;
+/// # let engine = EngineServer::new(Config::default());
+/// use futures_util::{SinkExt as _, StreamExt as _};
+///
+/// engine.on_connection(async |mut socket: EngineSocket| {
+///     println!("{:?} over {:?}", socket.id(), socket.transport());
+///     socket.send(Message::Text("hello".into())).await?;
+///     while let Some(message) = socket.next().await {
+///         match message {
+///             Message::Text(text) => println!("{text}"),
+///             Message::Binary(bytes) => println!("{} bytes", bytes.len()),
+///         }
+///     }
+///     println!("closed: {:?}", socket.close_reason());
+///     Ok::<_, BoxError>(())
+/// });
+/// ```
 pub struct EngineSocket {
     server: Arc<EngineIo>,
     link: Arc<Link<Session>>,
@@ -48,6 +67,12 @@ impl EngineSocket {
 
     /// Sends a message without waiting.
     ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let engine = EngineServer::new(Config::default());
+    /// engine.on_connection(async |socket: EngineSocket| socket.try_send(Message::Binary(vec![1, 2].into())));
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`SendError`]: the session is closed, or its send queue is full.
@@ -56,6 +81,16 @@ impl EngineSocket {
     }
 
     /// Closes the session; what was sent before still goes out.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let engine = EngineServer::new(Config::default());
+    /// engine.on_connection(async |socket: EngineSocket| {
+    ///     socket.try_send(Message::Text("wrong door".into()))?;
+    ///     socket.close();
+    ///     Ok::<_, BoxError>(())
+    /// });
+    /// ```
     pub fn close(&self) {
         let now = self.server.core().now();
         self.link.with(now, |session, _| session.close(now, CloseReason::ForcedClose));

@@ -12,6 +12,17 @@ use std::{
 use crate::{ArgsError, BoxFuture, Socket, Text};
 
 /// Any error, for those who only report it.
+///
+/// ```
+/// # use sockeye_driver::prelude::*;
+/// # let io = Server::new(Config::default());
+/// io.on("import", async |socket: Socket, Args(text): Args<String>| -> Result<(), BoxError> {
+///     let number: u64 = text.trim().parse()?;
+///     socket.join("importers")?;
+///     socket.emit("imported", &number)?;
+///     Ok(())
+/// });
+/// ```
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why a parameter of a handler could not be extracted.
@@ -24,6 +35,19 @@ pub enum ExtractError {
 }
 
 /// What went wrong in a handler: its connection lives on.
+///
+/// ```
+/// # use sockeye_driver::prelude::*;
+/// # let io = Server::new(Config::default());
+/// use sockeye_driver::HandlerFault;
+///
+/// io.on_error(|error: &HandlerError| match error.fault() {
+///     HandlerFault::Extract(why) => println!("the client sent nonsense: {why}"),
+///     HandlerFault::Returned(why) => println!("failed: {why}"),
+///     HandlerFault::Panicked(text) => println!("a bug of ours: {text}"),
+///     _ => println!("{error}"),
+/// });
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HandlerFault {
@@ -38,7 +62,7 @@ pub enum HandlerFault {
     Panicked(String),
 }
 
-/// A fault, and where it happened: for [`Namespace::on_error`](crate::Namespace::on_error).
+/// A fault, and where it happened: for [`Namespace::on_error`](crate::Namespace::on_error), which has an example.
 #[derive(Debug)]
 pub struct HandlerError {
     pub(crate) socket: Socket,

@@ -25,6 +25,26 @@ pub use sockeye_protocol::socket::Args as RawArgs;
             `State<S>`; connections `Socket`, `Handshake`, `State<S>`; disconnections also `DisconnectReason`",
     note = "`State<S>` must be the `S` of `Namespace::with_state`"
 )]
+///
+/// ```
+/// # let io = sockeye_driver::Server::new(sockeye_driver::Config::default());
+/// use std::sync::Arc;
+/// use sockeye_driver::{EventContext, Extract, ExtractError, prelude::*};
+///
+/// struct User(String);
+///
+/// /// Who sends the event: what a middleware has attached to the socket.
+/// struct Sender(Arc<User>);
+///
+/// impl<S> Extract<EventContext, S> for Sender {
+///     fn extract(context: &EventContext, state: &S) -> Result<Self, ExtractError> {
+///         let socket = Socket::extract(context, state)?;
+///         Ok(Self(socket.data().unwrap_or_else(|| Arc::new(User("somebody".into())))))
+///     }
+/// }
+///
+/// io.on("hello", async |Sender(user): Sender| println!("{} says hello", user.0));
+/// ```
 pub trait Extract<C, S>: Sized {
     /// Takes it out.
     ///
@@ -34,8 +54,8 @@ pub trait Extract<C, S>: Sized {
     fn extract(context: &C, state: &S) -> Result<Self, ExtractError>;
 }
 
-/// The arguments of an event: a tuple takes them in turn, anything else the first one. What is too many is ignored; what
-/// is missing is an error, unless it is an `Option`. [`bytes::Bytes`] takes binary.
+/// The arguments of an event: a tuple takes them in turn, anything else the first one. What is too many is ignored;
+/// what is missing is an error, unless it is an `Option`. [`bytes::Bytes`] takes binary.
 ///
 /// ```
 /// # use bytes::Bytes;
@@ -51,10 +71,26 @@ pub trait Extract<C, S>: Sized {
 pub struct Args<T>(pub T);
 
 /// The arguments of an event as values, binary included.
+///
+/// ```
+/// # use sockeye_driver::prelude::*;
+/// # let io = Server::new(Config::default());
+/// io.on("sum", async |Values(numbers): Values, ack: Ack| {
+///     ack.send(&numbers.iter().filter_map(Value::as_f64).sum::<f64>())
+/// });
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Values(pub Vec<Value>);
 
 /// The name of an event.
+///
+/// ```
+/// # use sockeye_driver::prelude::*;
+/// # let io = Server::new(Config::default());
+/// for event in ["red", "blue"] {
+///     io.on(event, async |socket: Socket, EventName(name): EventName| socket.emit("seen", &*name));
+/// }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EventName(pub Text);
 

@@ -12,7 +12,15 @@ use std::{
 use super::{Call, ConnectContext, DisconnectContext, EventContext, HandlerError};
 use crate::Event;
 
-/// Names one registered listener, for `off`.
+/// Names one registered listener, for [`Socket::off`](crate::Socket::off) and
+/// [`Namespace::off`](crate::Namespace::off).
+///
+/// ```
+/// # use sockeye_driver::prelude::*;
+/// # let io = Server::new(Config::default());
+/// let id: ListenerId = io.on("hello", async || ());
+/// assert!(io.off(id));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ListenerId(u64);
 

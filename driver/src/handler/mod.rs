@@ -56,6 +56,18 @@ pub trait Handler<C, S, M>: Send + Sync + 'static {
 }
 
 /// What a handler may return.
+///
+/// ```
+/// # use sockeye_driver::prelude::*;
+/// # let io = Server::new(Config::default());
+/// io.on("a", async || ());
+/// io.on("b", async || Err::<(), _>("a text"));
+/// io.on("c", async |socket: Socket| socket.emit("d", &()));
+/// io.on("e", async |Args(number): Args<String>| -> Result<(), BoxError> {
+///     println!("{}", number.parse::<u8>()?);
+///     Ok(())
+/// });
+/// ```
 pub trait IntoOutcome {
     /// Nothing, or what went wrong.
     ///

@@ -23,11 +23,33 @@ use crate::{
 /// The body of every response.
 pub type Body = Full<Bytes>;
 
-/// How somebody else's HTTP server gives the byte stream of a request away: called before a 101 is returned, with the
-/// request; the future resolves behind it, with the stream and the bytes that were read behind the request's head.
+/// How somebody else's HTTP server gives the byte stream of a request away: called with the request, before it is known
+/// whether it will be answered with 101; the future resolves behind the 101, with the stream and the bytes that were
+/// read behind the request's head.
+///
+/// ```
+/// use sockeye_driver::{Stream, Upgrader};
+///
+/// // With hyper 1, and servers that are built on it:
+/// let upgrader: Upgrader<hyper::body::Incoming> = |request| {
+///     let upgrade = hyper::upgrade::on(request);
+///     Box::pin(async move {
+///         let stream: Box<dyn Stream> = Box::new(upgrade.await.map_err(std::io::Error::other)?);
+///         Ok((stream, bytes::Bytes::new()))
+///     })
+/// };
+/// # drop(upgrader);
+/// ```
 pub type Upgrader<B> = fn(&mut http::Request<B>) -> BoxFuture<io::Result<(Box<dyn Stream>, Bytes)>>;
 
 /// The other end of an HTTP connection, for [`Handshake`](crate::Handshake).
+///
+/// ```
+/// use sockeye_driver::Peer;
+///
+/// let peer = Peer { address: Some(([192, 0, 2, 1], 50_000).into()), secure: true };
+/// assert_ne!(peer, Peer::default());
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Peer {
     /// Its address, if it is known.

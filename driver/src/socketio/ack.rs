@@ -38,6 +38,19 @@ struct Asked {
 }
 
 /// Why an acknowledgement was not sent.
+///
+/// ```
+/// # use sockeye_driver::prelude::*;
+/// # let io = Server::new(Config::default());
+/// use sockeye_driver::AckSendError;
+///
+/// io.on("race", async |ack: Ack| {
+///     let other = ack.clone();
+///     ack.send(&"first")?;
+///     assert_eq!(other.send(&"second"), Err(AckSendError::AlreadySent));
+///     Ok::<_, AckSendError>(())
+/// });
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AckSendError {
@@ -58,11 +71,31 @@ impl Ack {
     }
 
     /// Whether the client asked for an acknowledgement.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.on("report", async |ack: Ack| {
+    ///     // Work that nobody wants to hear of can be left out.
+    ///     if ack.is_requested() { ack.send(&[1, 2, 3].iter().sum::<i32>()) } else { Ok(()) }
+    /// });
+    /// ```
     pub fn is_requested(&self) -> bool {
         self.0.is_some()
     }
 
-    /// Answers: a tuple is several arguments, `()` none, anything else one; bytes are attachments.
+    /// Answers: a tuple is several arguments, `()` none, anything else one; bytes are attachments. Where the client
+    /// asked for none, nothing happens.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.on("divide", async |Args((a, b)): Args<(f64, f64)>, ack: Ack| match b {
+    ///     // As in Node: an error, or nothing and the result.
+    ///     0.0 => ack.send(&("by zero",)),
+    ///     b => ack.send(&(None::<&str>, a / b)),
+    /// });
+    /// ```
     ///
     /// # Errors
     ///
@@ -82,6 +115,17 @@ impl fmt::Debug for Ack {
 }
 
 /// Why there is no answer to an event that asked for one.
+///
+/// ```
+/// # use sockeye_driver::prelude::*;
+/// # let io = Server::new(Config::default());
+/// io.on("ask", async |socket: Socket| match socket.emit_with_ack::<u32>("age?", &()).await {
+///     Ok(age) => println!("{age}"),
+///     Err(AckError::Timeout | AckError::Disconnected) => println!("no answer"),
+///     Err(AckError::Args(error)) => println!("no age: {error}"),
+///     Err(error) => println!("not asked: {error}"),
+/// });
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AckError {
@@ -101,6 +145,18 @@ pub enum AckError {
 
 /// The acknowledgement of an event that was sent with [`Socket::emit_with_ack`]: a future. Dropping it changes nothing
 /// for the client.
+///
+/// ```
+/// # use sockeye_driver::prelude::*;
+/// # let io = Server::new(Config::default());
+/// io.on_connect(async |socket: Socket| {
+///     // Both are sent now, and awaited afterwards.
+///     let name = socket.emit_with_ack::<String>("name?", &());
+///     let age = socket.emit_with_ack::<u32>("age?", &());
+///     println!("{} is {}", name.await?, age.await?);
+///     Ok::<_, AckError>(())
+/// });
+/// ```
 #[must_use = "the event is sent; its acknowledgement is awaited by this future"]
 pub struct Acknowledgement<R> {
     receiver: Result<oneshot::Receiver<AckOutcome>, EmitError>,

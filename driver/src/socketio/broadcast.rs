@@ -14,8 +14,21 @@ use crate::{EmitError, layer::Layer as _};
 
 /// The name of a room, or a socket's own room, which every socket is in from the start.
 ///
-/// A text names a room that sockets [join](crate::Socket::join); a [`Sid`] ([`Socket::id`](crate::Socket::id)) names the
-/// one socket that has it. The two never meet, so nobody can join what is another's.
+/// A text names a room that sockets [join](crate::Socket::join); a [`Sid`] ([`Socket::id`](crate::Socket::id)) names
+/// the one socket that has it. The two never meet, so nobody can join what is another's.
+///
+/// ```
+/// # use sockeye_driver::prelude::*;
+/// # let io = Server::new(Config::default());
+/// use sockeye_driver::IntoRooms;
+///
+/// # fn room_of_a_friend() -> Option<Sid> { None }
+/// let mut rooms = Vec::new();
+/// ["red", "blue"].add_to(&mut rooms);
+/// room_of_a_friend().map(|id| id.add_to(&mut rooms));
+/// io.to(rooms).emit("news", "for red, blue and a friend")?;
+/// # Ok::<_, EmitError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RoomName(Inner);
 
@@ -34,7 +47,15 @@ impl RoomName {
     }
 }
 
-/// One room or several: a text, a [`Sid`], or an array, slice or `Vec` of these.
+/// One room or several: a text, a [`Sid`], a [`RoomName`], or an array, slice or `Vec` of these.
+///
+/// ```
+/// # use sockeye_driver::prelude::*;
+/// # let io = Server::new(Config::default());
+/// let names: Vec<String> = vec!["green".to_owned()];
+/// io.to("red").to(["blue", "yellow"]).to(names.as_slice()).to(&names[0]).emit("news", "for four")?;
+/// # Ok::<_, EmitError>(())
+/// ```
 pub trait IntoRooms {
     /// Adds them.
     fn add_to(self, rooms: &mut Vec<RoomName>);
@@ -115,12 +136,26 @@ impl BroadcastOperator {
     }
 
     /// Those in these rooms, too.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.to("red").to("blue").emit("go", &())?; // Who is in both gets it once.
+    /// # Ok::<_, EmitError>(())
+    /// ```
     pub fn to(mut self, rooms: impl IntoRooms) -> Self {
         rooms.add_to(&mut self.rooms);
         self
     }
 
     /// But not those in these rooms.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.to("players").except(["asleep", "banned"]).emit("go", &())?;
+    /// # Ok::<_, EmitError>(())
+    /// ```
     pub fn except(mut self, rooms: impl IntoRooms) -> Self {
         rooms.add_to(&mut self.except);
         self
@@ -134,6 +169,16 @@ impl BroadcastOperator {
 
     /// Sends an event to all of them, encoded once. A tuple is several arguments, `()` none, anything else one; bytes
     /// are attachments. The number of sockets that it was queued for.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// let everybody = io.to("everybody");
+    /// for n in 0..3 {
+    ///     everybody.emit("tick", &n)?;
+    /// }
+    /// # Ok::<_, EmitError>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -166,6 +211,12 @@ impl BroadcastOperator {
 
     /// Makes all of them join these rooms. The number of sockets that are in all of them now: one that is in too many
     /// rooms ([`Limits::rooms_per_socket`](crate::Limits::rooms_per_socket)) is not.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// println!("{} are in both now", io.to("red").sockets_join("purple"));
+    /// ```
     pub fn sockets_join(&self, rooms: impl IntoRooms) -> usize {
         let names = names(rooms);
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -173,6 +224,12 @@ impl BroadcastOperator {
     }
 
     /// Makes all of them leave these rooms. The number of sockets.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.to("red").sockets_leave(["red", "purple"]);
+    /// ```
     pub fn sockets_leave(&self, rooms: impl IntoRooms) -> usize {
         let names = names(rooms);
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -180,6 +237,12 @@ impl BroadcastOperator {
     }
 
     /// Disconnects all of them from the namespace, or with `close` their whole connections. The number of sockets.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.to("banned").disconnect_sockets(true);
+    /// ```
     pub fn disconnect_sockets(&self, close: bool) -> usize {
         self.with_target(|target| self.server.select(|hub, mut post| hub.disconnect_sockets(target, close, &mut post)))
     }

@@ -4,6 +4,20 @@ use crate::{Ack, ArgsError, RawArgs, Socket, Value};
 
 /// An event that arrived, or that is sent: for catch-all listeners
 /// ([`Namespace::on_any`](crate::Namespace::on_any), [`Socket::on_any_outgoing`], ..).
+///
+/// ```
+/// # use sockeye_driver::prelude::*;
+/// # let io = Server::new(Config::default());
+/// io.on_any(|event: &Event| {
+///     println!("{} with {} arguments", event.name(), event.args().len());
+///     if let Some(first) = event.values().ok().and_then(|values| values.into_iter().next()) {
+///         println!("the first is {first:?}, binary: {}", first.as_bytes().is_some());
+///     }
+///     if let Some(ack) = event.ack() {
+///         println!("wants an acknowledgement: {}", ack.is_requested());
+///     }
+/// });
+/// ```
 #[derive(Clone, Debug)]
 pub struct Event {
     pub(crate) socket: Option<Socket>,

@@ -29,6 +29,21 @@ pub struct Handshake {
 impl Handshake {
     /// Reads what the client gave as `auth` into a type. Where it gave nothing, an `Option` is `None`.
     ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// #[derive(serde::Deserialize)]
+    /// struct Auth {
+    ///     token: String,
+    /// }
+    /// io.middleware(async |handshake: Handshake| match handshake.auth::<Option<Auth>>() {
+    ///     Ok(Some(auth)) if auth.token == "secret" => Ok(()),
+    ///     Ok(Some(_)) => Err("wrong token"),
+    ///     Ok(None) => Err("no token"),
+    ///     Err(_) => Err("no such auth"),
+    /// });
+    /// ```
+    ///
     /// # Errors
     ///
     /// It is not what the type expects.
@@ -40,6 +55,12 @@ impl Handshake {
     }
 
     /// What the client gave as `auth`, if it gave anything.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.on_connect(async |socket: Socket, handshake: Handshake| socket.emit("auth", &handshake.auth_value()));
+    /// ```
     pub fn auth_value(&self) -> Option<Value> {
         self.auth.as_ref()?.to_value().ok()
     }
@@ -55,6 +76,16 @@ impl Handshake {
     }
 
     /// All headers in the order of arrival.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.on_connect(async |handshake: Handshake| {
+    ///     for (name, value) in handshake.headers() {
+    ///         println!("{name}: {}", String::from_utf8_lossy(value));
+    ///     }
+    /// });
+    /// ```
     pub fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.request.headers()
     }

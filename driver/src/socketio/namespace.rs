@@ -11,8 +11,8 @@ use crate::{
     handler::{self, ConnectContext, DisconnectContext, EventContext, Listeners, OnAny, OnError},
 };
 
-/// A namespace of a [`Server`](crate::Server): its handlers, which serve all its sockets at no memory for each, and what
-/// is sent to all of them. Cheap to clone.
+/// A namespace of a [`Server`](crate::Server): its handlers, which serve all its sockets at no memory for each, and
+/// what is sent to all of them. Cheap to clone.
 ///
 /// `S` is the state of the handlers that are registered with this handle: [`with_state`](Self::with_state).
 ///
@@ -75,7 +75,19 @@ impl Namespace {
 
 impl<S: Send + Sync + 'static> Namespace<S> {
     /// The same namespace for handlers with a state, which they get as [`State`](struct@crate::State): checked when the
-    /// program is compiled, cloned for each call (so most states are an `Arc`).
+    /// program is compiled, cloned for each call (so most states are an `Arc`). There may be several states: each
+    /// handle has its own.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// # use std::sync::{Arc, atomic::{AtomicU64, Ordering}};
+    /// type Counter = Arc<AtomicU64>;
+    /// let counted = io.of("/").with_state(Counter::default());
+    /// counted.on("count", async |State(counter): State<Counter>, ack: Ack| {
+    ///     ack.send(&counter.fetch_add(1, Ordering::Relaxed))
+    /// });
+    /// ```
     pub fn with_state<T: Send + Sync + 'static>(&self, state: T) -> Namespace<T> {
         Namespace {
             server: Arc::clone(&self.server),
@@ -86,14 +98,20 @@ impl<S: Send + Sync + 'static> Namespace<S> {
     }
 
     /// Its name, with the `/` in front.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// assert_eq!(io.of("admin").name(), "/admin");
+    /// ```
     pub fn name(&self) -> &str {
         &self.inner.name
     }
 
     /// Runs before a socket is connected, after the middlewares that were registered before: an error refuses the
     /// connection (`namespace.use` in JavaScript). The client gets it as `connect_error`: a
-    /// [`ConnectError`](crate::ConnectError) with its
-    /// message and data, any other error with its text as the message. The socket may [join](crate::Socket::join) rooms
+    /// [`ConnectError`](crate::ConnectError) with its message and data, any other error with its text as the message, a
+    /// panic as `internal error`. The socket may [join](crate::Socket::join) rooms
     /// and get [data](crate::Socket::set_data) here already; nothing can be sent to it.
     ///
     /// ```
@@ -123,6 +141,15 @@ impl<S: Send + Sync + 'static> Namespace<S> {
 
     /// Runs for each socket that has connected. Until it first waits for something, no event of that socket is
     /// dispatched; until it returns, an event that nobody listens to yet waits for a listener.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.of("/admin").on_connect(async |socket: Socket, handshake: Handshake| {
+    ///     println!("{} from {:?}", socket.id(), handshake.address());
+    ///     socket.emit("welcome", &())
+    /// });
+    /// ```
     pub fn on_connect<H, M>(&self, handler: H) -> ListenerId
     where
         H: Handler<ConnectContext, S, M>,
@@ -130,7 +157,15 @@ impl<S: Send + Sync + 'static> Namespace<S> {
         self.inner.listeners.add(|table| &mut table.connect, handler::settle(handler, Arc::clone(&self.state)))
     }
 
-    /// Runs for each event of that name, for all sockets.
+    /// Runs for each event of that name, for all sockets, before the listeners of the socket itself.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.of("/chat").on("message", async |socket: Socket, Args(text): Args<String>| {
+    ///     socket.broadcast().emit("message", &(socket.id(), text)).map(drop)
+    /// });
+    /// ```
     pub fn on<H, M>(&self, event: &str, handler: H) -> ListenerId
     where
         H: Handler<EventContext, S, M>,
@@ -139,6 +174,12 @@ impl<S: Send + Sync + 'static> Namespace<S> {
     }
 
     /// Runs for the next event of that name alone, from whichever socket.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.of("/game").once("first", async |socket: Socket| socket.emit("you are the first", &()));
+    /// ```
     pub fn once<H, M>(&self, event: &str, handler: H) -> ListenerId
     where
         H: Handler<EventContext, S, M>,
@@ -147,27 +188,71 @@ impl<S: Send + Sync + 'static> Namespace<S> {
     }
 
     /// Removes one listener of whatever kind. Whether it was there.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// let chat = io.of("/chat");
+    /// let listener = chat.on_any(|event: &Event| println!("{}", event.name()));
+    /// assert!(chat.off(listener));
+    /// assert!(!chat.off(listener));
+    /// ```
     pub fn off(&self, listener: ListenerId) -> bool {
         self.inner.listeners.off(listener)
     }
 
     /// Removes all listeners of an event that were registered here. How many there were.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// let chat = io.of("/chat");
+    /// chat.on("message", async || ());
+    /// chat.on("message", async |Args(text): Args<String>| println!("{text}"));
+    /// assert_eq!(chat.off_all("message"), 2);
+    /// ```
     pub fn off_all(&self, event: &str) -> usize {
         self.inner.listeners.off_all(event)
     }
 
     /// Sees every event that arrives, before its listeners.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.of("/chat").on_any(|event: &Event| {
+    ///     let sender = event.socket().map(Socket::id);
+    ///     println!("{sender:?} < {} [{}]", event.name(), event.args().raw());
+    /// });
+    /// ```
     pub fn on_any(&self, listener: impl Fn(&Event) + Send + Sync + 'static) -> ListenerId {
         self.inner.listeners.add(|table| &mut table.any, Arc::new(listener) as Arc<OnAny>)
     }
 
-    /// Sees every event that is sent to a socket of this namespace, and every broadcast once. (Acknowledgements are no
-    /// events.)
+    /// Sees every event that is to be sent to a socket of this namespace, and every broadcast that has recipients,
+    /// once. (Acknowledgements are no events.)
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.of("/chat").on_any_outgoing(|event: &Event| {
+    ///     let to = event.socket().map_or("many".to_owned(), |socket| socket.id().to_string());
+    ///     println!("{to} > {} [{}]", event.name(), event.args().raw());
+    /// });
+    /// ```
     pub fn on_any_outgoing(&self, listener: impl Fn(&Event) + Send + Sync + 'static) -> ListenerId {
         self.inner.listeners.add(|table| &mut table.outgoing, Arc::new(listener) as Arc<OnAny>)
     }
 
-    /// Runs when a socket is about to be gone, while it is still in its rooms.
+    /// Runs when a socket is about to be gone: up to where it first waits, the socket is still in its rooms.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.of("/chat").on_disconnecting(async |socket: Socket| {
+    ///     socket.to(socket.rooms()).emit("left", &socket.id()).map(drop)
+    /// });
+    /// ```
     pub fn on_disconnecting<H, M>(&self, handler: H) -> ListenerId
     where
         H: Handler<DisconnectContext, S, M>,
@@ -175,7 +260,16 @@ impl<S: Send + Sync + 'static> Namespace<S> {
         self.inner.listeners.add(|table| &mut table.disconnecting, handler::settle(handler, Arc::clone(&self.state)))
     }
 
-    /// Runs when a socket is gone.
+    /// Runs when a socket is gone. Its data and its handshake are still there.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.of("/chat").on_disconnect(async |socket: Socket, reason: DisconnectReason| match reason {
+    ///     DisconnectReason::ClientNamespaceDisconnect => println!("{} has left", socket.id()),
+    ///     other => println!("{} was lost: {other}", socket.id()),
+    /// });
+    /// ```
     pub fn on_disconnect<H, M>(&self, handler: H) -> ListenerId
     where
         H: Handler<DisconnectContext, S, M>,
@@ -185,11 +279,27 @@ impl<S: Send + Sync + 'static> Namespace<S> {
 
     /// Gets what went wrong in handlers. Without any such listener it is logged (`tracing`) and written to standard
     /// error.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.of("/chat").on_error(|error: &HandlerError| {
+    ///     println!("{} of {}: {}", error.event().unwrap_or("?"), error.socket().id(), error.fault());
+    /// });
+    /// ```
     pub fn on_error(&self, listener: impl Fn(&HandlerError) + Send + Sync + 'static) -> ListenerId {
         self.inner.listeners.add(|table| &mut table.error, Arc::new(listener) as Arc<OnError>)
     }
 
     /// Sends an event to all sockets: see [`BroadcastOperator::emit`].
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// let recipients = io.of("/chat").emit("news", &("the server restarts", 5))?;
+    /// println!("to {recipients}");
+    /// # Ok::<_, EmitError>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -208,11 +318,25 @@ impl<S: Send + Sync + 'static> Namespace<S> {
     }
 
     /// The sockets in these rooms.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.of("/chat").to(["red", "blue"]).emit("news", "for some")?;
+    /// # Ok::<_, EmitError>(())
+    /// ```
     pub fn to(&self, rooms: impl IntoRooms) -> BroadcastOperator {
         self.all().to(rooms)
     }
 
     /// The sockets that are in none of these rooms.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.of("/chat").except("asleep").emit("news", "for most")?;
+    /// # Ok::<_, EmitError>(())
+    /// ```
     pub fn except(&self, rooms: impl IntoRooms) -> BroadcastOperator {
         self.all().except(rooms)
     }

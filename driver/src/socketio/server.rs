@@ -38,7 +38,20 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server with the namespace `/` alone. It draws the seed of its session ids from the operating system.
+    /// A server with the namespace `/` alone. It draws the seed of its session ids from the operating system. (Of the
+    /// configuration, [`Config::room_events`] is for the core alone, and is always `false` here.)
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use sockeye_driver::prelude::*;
+    /// let io = Server::new(Config {
+    ///     ping_interval: Duration::from_secs(10),
+    ///     cors: Some(Cors { origins: Origins::Any, ..Cors::default() }),
+    ///     limits: Limits { max_payload: 100_000, rooms_per_socket: 100, ..Limits::default() },
+    ///     ..Config::default()
+    /// });
+    /// # drop(io);
+    /// ```
     ///
     /// # Panics
     ///
@@ -50,7 +63,16 @@ impl Server {
         Self { inner, main }
     }
 
-    /// The namespace of that name, made if there is none. A missing `/` in front is added.
+    /// The namespace of that name, made if there is none. A missing `/` in front is added. Clients that ask for one
+    /// that was not made are refused with `Invalid namespace`.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// let admin = io.of("/admin");
+    /// admin.on_connect(async |socket: Socket| println!("{} in {}", socket.id(), socket.namespace()));
+    /// assert_eq!(io.of("admin").name(), admin.name());
+    /// ```
     pub fn of(&self, name: &str) -> Namespace {
         let (id, namespace) = self.inner.namespace(name);
         Namespace::new(&self.inner, id, namespace)
@@ -62,6 +84,13 @@ impl Server {
     }
 
     /// Counts of everything that the server holds. Takes every connection's lock in turn: for monitoring and tests.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// let stats = io.stats();
+    /// assert_eq!((stats.connections, stats.sockets), (0, 0));
+    /// ```
     pub fn stats(&self) -> Stats {
         self.inner.stats()
     }
@@ -69,6 +98,15 @@ impl Server {
     /// Closes every connection: the sockets are disconnected with the reason `server shutting down`, clients see their
     /// transport closed, new ones are refused with 503. Completes when all handlers have returned and nothing is left,
     /// or at the deadline, which ends what still runs. All handlers are forgotten then.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # use sockeye_driver::prelude::*;
+    /// # async fn example(io: Server, end: impl Future) {
+    /// end.await;
+    /// io.shutdown(Duration::from_secs(10)).await;
+    /// # }
+    /// ```
     pub async fn shutdown(&self, deadline: Duration) {
         core::shutdown(&self.inner, deadline).await;
         self.inner.forget_handlers();

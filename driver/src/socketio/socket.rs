@@ -89,6 +89,19 @@ impl Socket {
     }
 
     /// Its id: public, and another one in each namespace.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.on_connect(async |socket: Socket| socket.broadcast().emit("somebody came", &socket.id()).map(drop));
+    /// io.on("whisper", {
+    ///     let io = io.clone();
+    ///     move |socket: Socket, Args((to, text)): Args<(Sid, String)>| {
+    ///         let one = io.to(to);
+    ///         async move { one.emit("whisper", &(socket.id(), text)).map(drop) }
+    ///     }
+    /// });
+    /// ```
     pub fn id(&self) -> Sid {
         self.0.sid
     }
@@ -99,11 +112,21 @@ impl Socket {
     }
 
     /// Whether it is connected: from when its connection was accepted to when it is gone.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.on("report", async |socket: Socket, ack: Ack| {
+    ///     let report = async { "the result of long work" }.await;
+    ///     // Nobody may wait for it any more.
+    ///     if socket.is_connected() { ack.send(&report) } else { Ok(()) }
+    /// });
+    /// ```
     pub fn is_connected(&self) -> bool {
         self.0.is_connected.load(Ordering::Acquire)
     }
 
-    /// How the client came: headers, query, address, auth.
+    /// How the client came: headers, query, address, auth. Handlers may have a [`Handshake`] as a parameter, too.
     pub fn handshake(&self) -> Handshake {
         Handshake {
             request: Arc::clone(&self.0.request),
@@ -113,6 +136,12 @@ impl Socket {
     }
 
     /// The transport in use: `polling` or `websocket`; `None` once the connection is gone.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.on("how", async |socket: Socket, ack: Ack| ack.send(&socket.transport()));
+    /// ```
     pub fn transport(&self) -> Option<&'static str> {
         self.0.link.look(Connection::transport_name)
     }
@@ -137,7 +166,7 @@ impl Socket {
         Arc::clone(value).downcast().ok()
     }
 
-    /// Attaches a value to this socket, one per type; the one before is replaced.
+    /// Attaches a value to this socket, one per type; the one before is replaced. See [`data`](Self::data).
     pub fn set_data<T: Send + Sync + 'static>(&self, value: T) {
         let (id, value): (_, Arc<dyn Any + Send + Sync>) = (TypeId::of::<T>(), Arc::new(value));
         let before = {
@@ -154,16 +183,37 @@ impl Socket {
         drop(before);
     }
 
-    /// The rooms that it has joined.
+    /// The rooms that it has joined, in no certain order. Its own room, which its [`id`](Self::id) names, is not among
+    /// them.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.on_disconnecting(async |socket: Socket| {
+    ///     for room in socket.rooms() {
+    ///         socket.to(&room).emit("left", &(socket.id(), &room))?;
+    ///     }
+    ///     Ok::<_, EmitError>(())
+    /// });
+    /// ```
     pub fn rooms(&self) -> Vec<String> {
         self.0.server.hub(|hub, _| hub.rooms(self.0.key).map(ToString::to_string).collect())
     }
 
     /// Joins one room or several, at once. Whether it was not in all of them before.
     ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.on_connect(async |socket: Socket| {
+    ///     socket.join("everybody")?;
+    ///     socket.join(["red", "blue"]).map(drop)
+    /// });
+    /// ```
+    ///
     /// # Errors
     ///
-    /// [`JoinError`]: it is gone, or in too many rooms.
+    /// [`JoinError`]: it is gone, or in too many rooms. Of several rooms, those in front have been joined then.
     pub fn join(&self, rooms: impl IntoRooms) -> Result<bool, JoinError> {
         let rooms = super::broadcast::names(rooms);
         self.0.server.hub(|hub, _| {
@@ -176,6 +226,12 @@ impl Socket {
     }
 
     /// Leaves one room or several, at once. Whether it was in any.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.on("leave", async |socket: Socket, Args(room): Args<String>, ack: Ack| ack.send(&socket.leave(room)));
+    /// ```
     pub fn leave(&self, rooms: impl IntoRooms) -> bool {
         let rooms = super::broadcast::names(rooms);
         self.0.server.hub(|hub, _| rooms.iter().fold(false, |any, room| hub.leave(self.0.key, room) | any))
@@ -183,6 +239,22 @@ impl Socket {
 
     /// Sends an event: a tuple is several arguments, `()` none, anything else one; [`bytes::Bytes`] anywhere in them
     /// are binary attachments. Never waits.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// #[derive(serde::Serialize)]
+    /// struct File {
+    ///     name: String,
+    ///     content: bytes::Bytes,
+    /// }
+    /// io.on_connect(async |socket: Socket| {
+    ///     socket.emit("nothing", &())?;
+    ///     socket.emit("one argument", "text")?;
+    ///     socket.emit("three arguments", &(1, true, [2.5, 3.5].as_slice()))?;
+    ///     socket.emit("file", &File { name: "a.bin".into(), content: bytes::Bytes::from_static(b"\x00\x01") })
+    /// });
+    /// ```
     ///
     /// # Errors
     ///
@@ -194,6 +266,12 @@ impl Socket {
 
     /// Sends the event `message`: see [`emit`](Self::emit).
     ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.on_connect(async |socket: Socket| socket.send("hello"));
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`emit`](Self::emit).
@@ -203,6 +281,17 @@ impl Socket {
 
     /// Sends an event, and waits for room in the send queue if it is full: for those who produce faster than the client
     /// takes. (With a [`QueuePolicy`] other than `Error` there is nothing to wait for.)
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.on("download", async |socket: Socket| {
+    ///     for chunk in [&b"first"[..], b"second"] {
+    ///         socket.emit_wait("chunk", &bytes::Bytes::from_static(chunk)).await?;
+    ///     }
+    ///     socket.emit_wait("end", &()).await
+    /// });
+    /// ```
     ///
     /// # Errors
     ///
@@ -220,12 +309,24 @@ impl Socket {
         .await
     }
 
-    /// Sends an event at once; the future waits for the client's acknowledgement, for [`Config::ack_timeout`](crate::Config::ack_timeout)
-    /// at most. A tuple takes its arguments in turn, anything else the first.
+    /// Sends an event at once; the future waits for the client's acknowledgement, for
+    /// [`Config::ack_timeout`](crate::Config::ack_timeout) at most. A tuple takes its arguments in turn, anything else
+    /// the first.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.on_connect(async |socket: Socket| {
+    ///     let (name, age): (String, Option<u32>) = socket.emit_with_ack("who are you", &()).await?;
+    ///     println!("{name}, {age:?}");
+    ///     Ok::<_, BoxError>(())
+    /// });
+    /// ```
     ///
     /// # Errors
     ///
-    /// From the future, [`AckError`]: the client did not answer in time or with something else, the socket is gone, or nothing was sent.
+    /// From the future, [`AckError`]: the client did not answer in time or with something else, the socket is gone, or
+    /// nothing was sent.
     pub fn emit_with_ack<R: DeserializeOwned>(
         &self,
         event: &str,
@@ -234,7 +335,21 @@ impl Socket {
         self.default_timeout().emit_with_ack(event, args)
     }
 
-    /// Sends an event, and calls back with the client's acknowledgement: see [`emit_with_ack`](Self::emit_with_ack).
+    /// Sends an event, and calls back with the client's acknowledgement, or with what came in its place: see
+    /// [`emit_with_ack`](Self::emit_with_ack). The callback runs in the connection's task, so it should be short; it is
+    /// dropped without being called only if the server was ended by the deadline of its shutdown.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.on("order", async |socket: Socket| {
+    ///     let asked = socket.clone();
+    ///     socket.emit_then("sure?", &(), move |answer| {
+    ///         let sure: bool = answer.unwrap_or(false);
+    ///         println!("{}: {sure}", asked.id());
+    ///     })
+    /// });
+    /// ```
     ///
     /// # Errors
     ///
@@ -249,21 +364,57 @@ impl Socket {
     }
 
     /// For the next emit: how long its acknowledgement may take.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.on_connect(async |socket: Socket| {
+    ///     let asked = socket.timeout(Duration::from_secs(5));
+    ///     match asked.emit_with_ack::<String>("who are you", &()).await {
+    ///         Ok(name) => println!("{name}"),
+    ///         Err(AckError::Timeout) => socket.disconnect(true),
+    ///         Err(error) => println!("no name: {error}"),
+    ///     }
+    /// });
+    /// ```
     pub fn timeout(&self, timeout: Duration) -> Timeout<'_> {
         Timeout { socket: self, timeout }
     }
 
     /// The other sockets of the namespace that are in these rooms.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.on("say", async |socket: Socket, Args((room, text)): Args<(String, String)>| {
+    ///     socket.to(room).emit("said", &(socket.id(), text)).map(drop)
+    /// });
+    /// ```
     pub fn to(&self, rooms: impl IntoRooms) -> BroadcastOperator {
         self.broadcast().to(rooms)
     }
 
     /// The other sockets of the namespace that are in none of these rooms.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.on("say", async |socket: Socket, Args(text): Args<String>| {
+    ///     socket.except("deaf").emit("said", &text).map(drop)
+    /// });
+    /// ```
     pub fn except(&self, rooms: impl IntoRooms) -> BroadcastOperator {
         self.broadcast().except(rooms)
     }
 
     /// The other sockets of the namespace.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.on("typing", async |socket: Socket| socket.broadcast().emit("typing", &socket.id()).map(drop));
+    /// ```
     pub fn broadcast(&self) -> BroadcastOperator {
         BroadcastOperator::new(&self.0.server, self.0.key.namespace(), &self.0.namespace).except(self.0.sid)
     }
@@ -274,6 +425,14 @@ impl Socket {
     }
 
     /// Makes the client leave the namespace, or with `close` closes its whole connection, all its namespaces with it.
+    /// What was sent before still goes out.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.on("bye", async |socket: Socket| socket.disconnect(false));
+    /// io.on("intrude", async |socket: Socket| socket.disconnect(true));
+    /// ```
     pub fn disconnect(&self, close: bool) {
         let now = self.0.server.core().now();
         self.0.link.with(now, |connection, _| connection.disconnect(now, self.0.key, close));
@@ -281,12 +440,30 @@ impl Socket {
 
     /// What a full send queue of this socket does from here on, instead of
     /// [`Config::queue_policy`](crate::Config::queue_policy).
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// // A client that watches positions wants the newest ones, if it cannot have all.
+    /// io.of("/positions").on_connect(async |socket: Socket| socket.set_queue_policy(QueuePolicy::DropOldest));
+    /// ```
     pub fn set_queue_policy(&self, policy: QueuePolicy) {
         let now = self.0.server.core().now();
         self.0.link.with(now, |connection, _| connection.set_queue_policy(self.0.key, policy));
     }
 
     /// Runs for each event of that name from this socket, after the listeners of the namespace.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.on_connect(async |socket: Socket| {
+    ///     let came = std::time::SystemTime::now();
+    ///     socket.on("how long", move |ack: Ack| async move {
+    ///         ack.send(&came.elapsed().unwrap_or_default().as_secs())
+    ///     });
+    /// });
+    /// ```
     pub fn on<H, M>(&self, event: &str, handler: H) -> ListenerId
     where
         H: Handler<EventContext, (), M>,
@@ -295,6 +472,14 @@ impl Socket {
     }
 
     /// Runs for the next event of that name from this socket alone.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.on_connect(async |socket: Socket| {
+    ///     socket.once("ready", async |socket: Socket| socket.emit("go", &()));
+    /// });
+    /// ```
     pub fn once<H, M>(&self, event: &str, handler: H) -> ListenerId
     where
         H: Handler<EventContext, (), M>,
@@ -303,27 +488,70 @@ impl Socket {
     }
 
     /// Removes one listener of this socket, of whatever kind. Whether it was there.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.on_connect(async |socket: Socket| {
+    ///     let listener = socket.on("data", async |Args(n): Args<u64>| println!("{n}"));
+    ///     socket.on("enough", move |socket: Socket| async move {
+    ///         assert!(socket.off(listener));
+    ///     });
+    /// });
+    /// ```
     pub fn off(&self, listener: ListenerId) -> bool {
         self.0.listeners.get().is_some_and(|listeners| listeners.off(listener))
     }
 
     /// Removes all listeners of an event that were registered with this socket. How many there were.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.on("enough", async |socket: Socket| println!("{} listeners less", socket.off_all("data")));
+    /// ```
     pub fn off_all(&self, event: &str) -> usize {
         self.0.listeners.get().map_or(0, |listeners| listeners.off_all(event))
     }
 
     /// Sees every event that arrives from this socket, before its listeners.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.on_connect(async |socket: Socket| {
+    ///     socket.on_any(|event: &Event| println!("got {} [{}]", event.name(), event.args().raw()));
+    /// });
+    /// ```
     pub fn on_any(&self, listener: impl Fn(&Event) + Send + Sync + 'static) -> ListenerId {
         self.listen(|listeners| listeners.add(|table| &mut table.any, Arc::new(listener) as Arc<OnAny>))
     }
 
-    /// Sees every event that is sent to this socket alone. ([`Namespace::on_any_outgoing`](crate::Namespace::on_any_outgoing)
-    /// sees broadcasts, too.)
+    /// Sees every event that is to be sent to this socket alone, before it is queued.
+    /// ([`Namespace::on_any_outgoing`](crate::Namespace::on_any_outgoing) sees broadcasts, too.)
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.on_connect(async |socket: Socket| {
+    ///     socket.on_any_outgoing(|event: &Event| println!("sent {} [{}]", event.name(), event.args().raw()));
+    /// });
+    /// ```
     pub fn on_any_outgoing(&self, listener: impl Fn(&Event) + Send + Sync + 'static) -> ListenerId {
         self.listen(|listeners| listeners.add(|table| &mut table.outgoing, Arc::new(listener) as Arc<OnAny>))
     }
 
-    /// Runs when this socket is about to be gone, while it is still in its rooms.
+    /// Runs when this socket is about to be gone: up to where it first waits, the socket is still in its rooms.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.on_connect(async |socket: Socket| {
+    ///     socket.on_disconnecting(async |socket: Socket, reason: DisconnectReason| {
+    ///         println!("{reason}: leaves {:?}", socket.rooms());
+    ///     });
+    /// });
+    /// ```
     pub fn on_disconnecting<H, M>(&self, handler: H) -> ListenerId
     where
         H: Handler<DisconnectContext, (), M>,
@@ -331,7 +559,17 @@ impl Socket {
         self.listen(|listeners| listeners.add(|table| &mut table.disconnecting, handler::settle(handler, Arc::new(()))))
     }
 
-    /// Runs when this socket is gone.
+    /// Runs when this socket is gone. Its data and its handshake are still there.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.on_connect(async |socket: Socket| {
+    ///     socket.on_disconnect(async |socket: Socket, reason: DisconnectReason| {
+    ///         println!("{}: {reason}", socket.id());
+    ///     });
+    /// });
+    /// ```
     pub fn on_disconnect<H, M>(&self, handler: H) -> ListenerId
     where
         H: Handler<DisconnectContext, (), M>,
@@ -415,6 +653,19 @@ impl PartialEq for Socket {
 impl Eq for Socket {}
 
 /// A socket, and how long the acknowledgement of the next emit may take: [`Socket::timeout`].
+///
+/// ```
+/// # use std::time::Duration;
+/// # use sockeye_driver::prelude::*;
+/// # let io = Server::new(Config::default());
+/// io.on("ask", async |socket: Socket| {
+///     let soon = socket.timeout(Duration::from_secs(1));
+///     soon.emit_then("a", &1, |answer: Result<String, AckError>| println!("{answer:?}"))?;
+///     let answer: String = soon.emit_with_ack("b", &2).await?;
+///     println!("{answer}");
+///     Ok::<_, BoxError>(())
+/// });
+/// ```
 #[derive(Clone, Copy, Debug)]
 #[must_use = "a timeout is for an emit"]
 pub struct Timeout<'a> {
