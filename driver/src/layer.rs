@@ -38,8 +38,8 @@ pub(crate) trait Machine: Send + 'static {
     fn shutdown(&mut self, now: Instant);
     fn abort(&mut self, now: Instant);
     fn stats(&self) -> Stats;
-    /// Nothing more comes from the machine, which is gone.
-    fn forsake(beside: &mut Self::Beside);
+    /// Nothing more comes from the machine, which is gone. What is to be dropped without the lock.
+    fn forsake(beside: &mut Self::Beside) -> Self::Beside;
 }
 
 /// What a machine has to say.

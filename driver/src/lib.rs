@@ -185,8 +185,8 @@ mod tcp;
 mod timers;
 
 pub use sockeye_protocol::{
-    Config, Cors, Limits, Origins, QueuePolicy, Sid, Text, Transports,
-    engine::{CloseReason, Message, SendError},
+    Config, Cors, Limits, Origins, QueuePolicy, Seed, Sid, Text, Transports,
+    engine::{CloseReason, Message, QueueUnit, SendError},
     server::{ConnectError, DisconnectReason, EmitError, JoinError, Stats},
     socket::{ArgsError, EncodeError, Object, Value},
 };

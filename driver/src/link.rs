@@ -47,7 +47,7 @@ pub(crate) struct Rest<M: Machine> {
     pub(crate) room: Vec<Waker>,
     /// So much waits for handlers that nothing more is taken from the peer.
     pub(crate) full: bool,
-    /// Something was sent since the owner looked.
+    /// Something was sent since the owner looked, or who waits in `room` has another reason to try again.
     pub(crate) progress: bool,
 }
 
@@ -220,12 +220,11 @@ impl<M: Machine> Locked<'_, M> {
         self.0.rest.waiting.retain(|(other, _)| *other != id);
     }
 
-    /// Gives up the machine, and what would wait for it.
-    pub(crate) fn close(&mut self) -> Option<M> {
+    /// Gives up the machine and what is beside it, to be dropped without the lock: callbacks are among it.
+    pub(crate) fn close(&mut self) -> (Option<M>, M::Beside) {
         self.0.rest.waiting = Vec::new();
         self.0.rest.room.drain(..).for_each(Waker::wake);
-        M::forsake(&mut self.0.rest.beside);
-        self.0.machine.take()
+        (self.0.machine.take(), M::forsake(&mut self.0.rest.beside))
     }
 
     fn answer(&mut self, id: RequestId, answer: Answer) {

@@ -16,7 +16,7 @@ use sockeye_protocol::{Instant, TransportId};
 
 use crate::{
     Stream,
-    core::Task,
+    core::{Level, Task},
     layer::{Layer, Machine, Output, Ownership, Seats},
     link::Link,
     signal::Reasons,
@@ -53,6 +53,9 @@ pub(crate) struct Owner<L: Layer> {
     /// A stream did not take all that there is to write: it wakes the task when it takes more.
     blocked: bool,
     drained: bool,
+    /// Its place among those that are woken when the server ends, once only handlers are left: nobody finds it by its
+    /// link any more.
+    gate: Option<usize>,
     _task: Task,
 }
 
@@ -82,6 +85,7 @@ impl<L: Layer> Owner<L> {
             withheld: false,
             blocked: false,
             drained: false,
+            gate: None,
             _task,
         };
         owner.drain(None, now);
@@ -278,6 +282,13 @@ impl<L: Layer> Owner<L> {
         more || self.read(cx, now)
     }
 
+    /// Whether the server ends whatever still runs. If not, the task is woken when it does.
+    fn is_killed(&mut self, cx: &Context<'_>) -> bool {
+        let gate = &self.layer.core().gate;
+        self.gate = Some(gate.register(self.gate, cx));
+        gate.is(Level::Killed)
+    }
+
     /// Ends everything at once. Handlers hear of it, but are not waited for.
     fn abort(&mut self, mut cx: Option<&mut Context<'_>>) {
         let now = self.layer.core().now();
@@ -293,8 +304,8 @@ impl<L: Layer> Owner<L> {
         if !self.drained {
             self.drained = true;
             self.streams = Vec::new();
-            let machine = self.link.lock(Instant::ZERO).close();
-            drop(machine);
+            let closed = self.link.lock(Instant::ZERO).close();
+            drop(closed);
             self.layer.remove(self.link.key);
         }
     }
@@ -320,7 +331,7 @@ impl<L: Layer> Future for Owner<L> {
                 return Poll::Ready(());
             }
             more = this.round(cx, reasons, more);
-            if this.drained && this.seats.is_idle() {
+            if this.drained && (this.seats.is_idle() || this.is_killed(cx)) {
                 return Poll::Ready(());
             }
             if !more {
@@ -342,6 +353,9 @@ impl<L: Layer> Drop for Owner<L> {
     fn drop(&mut self) {
         if !self.drained {
             self.abort(None);
+        }
+        if let Some(place) = self.gate {
+            self.layer.core().gate.leave(place);
         }
     }
 }

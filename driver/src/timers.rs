@@ -5,7 +5,7 @@ use std::{
     collections::BinaryHeap,
     future::Future,
     pin::Pin,
-    sync::{Arc, Mutex, Weak},
+    sync::{Arc, Mutex, PoisonError, Weak},
     task::{Context, Poll, Waker},
 };
 
@@ -36,6 +36,14 @@ impl Timers {
         if let Some(waker) = waker {
             waker.wake();
         }
+    }
+}
+
+impl Drop for Timers {
+    /// The task, which waits for this server, has nothing more to wait for.
+    fn drop(&mut self) {
+        let table = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
+        table.waker.take().into_iter().for_each(Waker::wake);
     }
 }
 

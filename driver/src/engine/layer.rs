@@ -186,7 +186,12 @@ impl Seats<EngineIo> for Seat {
             }
             Event::Close { reason, error } => {
                 tracing::trace!(connection = %owner.link.key, %reason, ?error, "closed");
-                let reader = owner.link.lock(owner.now).rest().beside.close(reason);
+                let reader = {
+                    let mut locked = owner.link.lock(owner.now);
+                    // Nobody need wait any more to send something.
+                    locked.rest().progress = true;
+                    locked.rest().beside.close(reason)
+                };
                 reader.into_iter().for_each(Waker::wake);
             }
             Event::Upgraded => {}
@@ -313,7 +318,9 @@ impl Machine for Session {
         stats
     }
 
-    fn forsake(inbox: &mut Inbox) {
+    fn forsake(inbox: &mut Inbox) -> Inbox {
         inbox.close(CloseReason::ForcedClose).into_iter().for_each(Waker::wake);
+        // What has arrived may still be taken.
+        Inbox::default()
     }
 }

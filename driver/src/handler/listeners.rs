@@ -1,8 +1,9 @@
 //! Who listens to what: the tables of a namespace and of a socket.
 
 use std::{
+    any::Any,
     collections::BTreeMap,
-    fmt,
+    fmt, mem,
     sync::{
         Arc, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -60,6 +61,9 @@ pub(crate) type List<F> = Arc<[Arc<Listener<F>>]>;
 pub(crate) type OnAny = dyn Fn(&Event) + Send + Sync;
 pub(crate) type OnError = dyn Fn(&HandlerError) + Send + Sync;
 
+/// A list that held a listener which was removed, to be dropped.
+type Removed = Box<dyn Any>;
+
 /// All that can be listened to.
 #[derive(Default)]
 pub(crate) struct Table {
@@ -114,31 +118,35 @@ impl Listeners {
 
     /// Removes a listener from whichever list it is in. Whether it was there.
     pub(crate) fn off(&self, id: ListenerId) -> bool {
+        // What is removed comes out of the lock, and is dropped without it: what was captured may do anything then.
         self.change(|table| {
-            let mut found = false;
+            let mut found = None;
             table.events.retain(|_, list| {
-                found |= remove(list, id);
+                if found.is_none() {
+                    found = remove(list, id);
+                }
                 !list.is_empty()
             });
             found
-                || remove(&mut table.any, id)
-                || remove(&mut table.outgoing, id)
-                || remove(&mut table.middlewares, id)
-                || remove(&mut table.connect, id)
-                || remove(&mut table.disconnecting, id)
-                || remove(&mut table.disconnect, id)
-                || remove(&mut table.error, id)
+                .or_else(|| remove(&mut table.any, id))
+                .or_else(|| remove(&mut table.outgoing, id))
+                .or_else(|| remove(&mut table.middlewares, id))
+                .or_else(|| remove(&mut table.connect, id))
+                .or_else(|| remove(&mut table.disconnecting, id))
+                .or_else(|| remove(&mut table.disconnect, id))
+                .or_else(|| remove(&mut table.error, id))
         })
+        .is_some()
     }
 
     /// Removes all listeners of an event. How many there were.
     pub(crate) fn off_all(&self, event: &str) -> usize {
-        self.change(|table| table.events.remove(event).map_or(0, |list| list.len()))
+        self.change(|table| table.events.remove(event)).map_or(0, |list| list.len())
     }
 
     /// Forgets everything, and with it what the listeners captured.
     pub(crate) fn clear(&self) {
-        let table = self.change(std::mem::take);
+        let table = self.change(mem::take);
         // Dropped without the lock: what was captured may do anything when it goes.
         drop(table);
     }
@@ -154,10 +162,10 @@ fn push<F: ?Sized>(list: &mut List<F>, listener: Listener<F>) {
     *list = list.iter().cloned().chain([Arc::new(listener)]).collect();
 }
 
-fn remove<F: ?Sized>(list: &mut List<F>, id: ListenerId) -> bool {
-    let found = list.iter().any(|listener| listener.id == id);
-    if found {
-        *list = list.iter().filter(|listener| listener.id != id).cloned().collect();
+fn remove<F: ?Sized + 'static>(list: &mut List<F>, id: ListenerId) -> Option<Removed> {
+    if !list.iter().any(|listener| listener.id == id) {
+        return None;
     }
-    found
+    let shorter = list.iter().filter(|listener| listener.id != id).cloned().collect();
+    Some(Box::new(mem::replace(list, shorter)))
 }

@@ -276,10 +276,12 @@ impl<L: Layer, S: Stream> Future for Connection<L, S> {
             return Poll::Ready(());
         }
         let Some(http) = &mut this.http else { return Poll::Ready(()) };
-        if gate.is(Level::Stopped) {
+        let mut done = http.poll_without_shutdown(cx);
+        if done.is_pending() && gate.is(Level::Stopped) {
+            // Now that a request which has arrived already is answered: with 503.
             Pin::new(&mut *http).graceful_shutdown();
+            done = http.poll_without_shutdown(cx);
         }
-        let done = http.poll_without_shutdown(cx);
         if done.is_pending() {
             if this.is_late(cx) {
                 this.refuse(cx);

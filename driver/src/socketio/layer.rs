@@ -11,7 +11,7 @@ use std::{
 
 use bytes::BytesMut;
 use sockeye_protocol::{
-    Config, ConnKey, Instant, NspId, RequestId, SocketKey, TransportId,
+    Config, ConnKey, Instant, NspId, RequestId, Seed, SocketKey, TransportId,
     http::{Body, Request, Response},
     server::{self, AckId, Connection, ConnectionEvent, ConnectionOutput, Hub, HubEvent, HubOutput, HubRoute, Stats},
     ws::TransmitQueue,
@@ -47,10 +47,10 @@ thread_local! {
 }
 
 impl SocketIo {
-    pub(crate) fn new(config: Config) -> Self {
+    pub(crate) fn new(config: Config, seed: &Seed) -> Self {
         // Room operations are outputs that nobody here listens to.
         let core = Core::new(Config { room_events: false, ..config });
-        let hub = Hub::new(Arc::clone(&core.config), &Core::seed());
+        let hub = Hub::new(Arc::clone(&core.config), seed);
         Self { core, hub: Mutex::new(Shared { hub, links: Links::default() }), namespaces: RwLock::new(Vec::new()) }
     }
 
@@ -258,7 +258,7 @@ impl Machine for Connection {
         Self::stats(self)
     }
 
-    fn forsake(beside: &mut Waiters) {
-        *beside = Waiters::new();
+    fn forsake(beside: &mut Waiters) -> Waiters {
+        mem::take(beside)
     }
 }

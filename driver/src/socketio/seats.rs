@@ -113,6 +113,7 @@ impl SeatsOf<SocketIo> for Seats {
                 }
             }
             Said::Event(CoreEvent::Disconnecting { socket, reason }) => {
+                self.start_parked(owner, cx, socket);
                 self.on_disconnect(cx, socket, reason, |listeners| listeners.read(|table| table.disconnecting.clone()));
             }
             Said::Event(CoreEvent::Disconnect { socket, reason, error }) => {
@@ -125,6 +126,10 @@ impl SeatsOf<SocketIo> for Seats {
                 self.on_disconnect(cx, socket, reason, |listeners| listeners.read(|table| table.disconnect.clone()));
                 if let Some(seat) = self.remove(socket) {
                     seat.socket.forget_listeners();
+                    // Its events may have been all that kept the peer from being read.
+                    self.unpark(owner, cx);
+                    // Nobody need wait any more to send it something.
+                    owner.link.lock(owner.now).rest().progress = true;
                 }
             }
             Said::Event(CoreEvent::Close { reason, error, .. }) => {
@@ -250,6 +255,10 @@ impl Seats {
             return self.dispatch(owner, cx, key, packet);
         }
         seat.parked.push_back(packet);
+        // The namespace may have got a listener since, of which nobody tells its sockets.
+        if seat.parked.front().is_some_and(|first| seat.may_start(first, limits.handlers)) {
+            self.unpark(owner, cx);
+        }
         self.full |= self.seat(key).is_some_and(|seat| seat.parked.len() >= limits.parked);
     }
 
@@ -274,6 +283,13 @@ impl Seats {
         // Once full, until half of it is free.
         let bound = if self.full { limits.parked.div_ceil(2) } else { limits.parked };
         self.full = self.seats.iter().any(|seat| seat.parked.len() >= bound);
+    }
+
+    /// Starts all that waits, whatever it waits for: the socket goes, and what arrived before is handled before that.
+    fn start_parked(&mut self, owner: &Owner<'_>, cx: Cx<'_, '_, '_>, key: SocketKey) {
+        while let Some(packet) = self.seat(key).and_then(|seat| seat.parked.pop_front()) {
+            self.dispatch(owner, cx, key, packet);
+        }
     }
 
     /// Calls everybody who listens to an event.

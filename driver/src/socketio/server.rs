@@ -7,7 +7,8 @@ use sockeye_protocol::server::Stats;
 
 use super::{BroadcastOperator, Event, IntoRooms, Namespace, SocketIo};
 use crate::{
-    Config, EmitError, Handler, HandlerError, ListenerId, core,
+    Config, EmitError, Handler, HandlerError, ListenerId, Seed,
+    core::{self, Core},
     handler::{ConnectContext, DisconnectContext, EventContext},
     layer::Layer as _,
     listener::serve,
@@ -57,7 +58,20 @@ impl Server {
     ///
     /// If the operating system gives no random bytes, since ids that can be guessed would open every session.
     pub fn new(config: Config) -> Self {
-        let inner = Arc::new(SocketIo::new(config));
+        Self::with_seed(config, &Core::seed())
+    }
+
+    /// A server whose session ids follow from a seed: those that the core's own
+    /// [`Server`](sockeye_protocol::server::Server) draws from it, in the same order. For tests, and to replay what was
+    /// recorded. Whoever knows the seed can take over every session: a server that strangers reach keeps it secret and
+    /// never uses it twice, which is what [`new`](Self::new) is for.
+    ///
+    /// ```
+    /// # use sockeye_driver::{Config, Seed, Server};
+    /// let io = Server::with_seed(Config::default(), &Seed::for_tests(7));
+    /// ```
+    pub fn with_seed(config: Config, seed: &Seed) -> Self {
+        let inner = Arc::new(SocketIo::new(config, seed));
         let (id, namespace) = inner.namespace("/");
         let main = Namespace::new(&inner, id, namespace);
         Self { inner, main }

@@ -449,7 +449,11 @@ impl Socket {
     /// ```
     pub fn set_queue_policy(&self, policy: QueuePolicy) {
         let now = self.0.server.core().now();
-        self.0.link.with(now, |connection, _| connection.set_queue_policy(self.0.key, policy));
+        self.0.link.with(now, |connection, rest| {
+            connection.set_queue_policy(self.0.key, policy);
+            // Who waits for room may have nothing to wait for any more.
+            rest.progress = true;
+        });
     }
 
     /// Runs for each event of that name from this socket, after the listeners of the namespace.
@@ -706,9 +710,11 @@ impl Timeout<'_> {
         let inner = &self.socket.0;
         let payload = self.socket.encode(event, args)?;
         let now = inner.server.core().now();
+        // Out here, where it is dropped without the lock if nothing was sent: what a callback captured may do anything then.
+        let mut waiter = Some(waiter);
         let sent = inner.link.with(now, |connection, rest| {
             let id = connection.emit_with_ack(now, inner.key, &payload, self.timeout)?;
-            rest.beside.insert((inner.key, id), waiter);
+            waiter.take().map(|waiter| rest.beside.insert((inner.key, id), waiter));
             Ok(())
         });
         sent.unwrap_or(Err(EmitError::NotConnected))
