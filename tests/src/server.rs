@@ -227,7 +227,7 @@ fn program(variable: &str, package: &str, example: &str) -> PathBuf {
     }
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let built = Command::new(cargo)
-        .args(["build", "--quiet", "--release", "-p", package, "--example", example])
+        .args(["build", "--quiet", "--profile", "tested", "-p", package, "--example", example])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .status()
         .expect("run cargo");
@@ -235,5 +235,5 @@ fn program(variable: &str, package: &str, example: &str) -> PathBuf {
     // <target>/<profile>/deps/<this test>
     let test = env::current_exe().expect("this program's path");
     let target = test.ancestors().nth(3).expect("a target folder");
-    target.join("release/examples").join(example)
+    target.join("tested/examples").join(example)
 }
