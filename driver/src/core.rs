@@ -94,6 +94,11 @@ pub(crate) fn attach<L: Layer>(layer: &Arc<L>, runtime: &Arc<dyn Runtime>) {
 
 /// Closes every connection, as [`crate::Server::shutdown`] says.
 pub(crate) async fn shutdown<L: Layer>(layer: &Arc<L>, deadline: Duration) {
+    end(layer, deadline).await;
+    layer.forget_handlers();
+}
+
+async fn end<L: Layer>(layer: &Arc<L>, deadline: Duration) {
     let core = layer.core();
     // Connections are accepted on: a polling client fetches the end of its session with a request.
     core.gate.raise(Level::Closing);

@@ -70,6 +70,8 @@ pub(crate) trait Layer: Send + Sync + Sized + 'static {
     fn links(&self) -> Vec<Arc<Link<Self::Machine>>>;
     /// Nothing is left of a connection.
     fn remove(&self, key: ConnKey);
+    /// The server has ended: handlers are forgotten, and with them what they captured, such as handles of the server.
+    fn forget_handlers(&self);
 }
 
 /// The application's side of one connection: who is connected, and which handlers are in flight.

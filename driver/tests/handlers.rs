@@ -695,7 +695,10 @@ fn handles_never_keep_a_connection_alive() {
             socket.join("room").unwrap();
             // The socket's own table holds the socket, too.
             let own = socket.clone();
-            socket.on("x", move || ready(drop(own.clone())));
+            socket.on("x", move || {
+                let _own = own.clone();
+                ready(())
+            });
             connected.lock().unwrap().push((socket, selection));
             ready(())
         });

@@ -62,7 +62,7 @@ impl World {
         let sockets = sockets.lock().unwrap().clone();
         for socket in sockets {
             let _ = socket.emit("x", &());
-            let _ = socket.emit_with_ack::<()>("x", &());
+            drop(socket.emit_with_ack::<()>("x", &()));
             let _ = socket.emit_then("x", &(), |_: Result<(), _>| {});
             let _ = socket.broadcast().emit("x", &());
             let _ = socket.join("room");

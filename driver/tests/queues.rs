@@ -164,8 +164,8 @@ fn emit_says_which_limit_is_reached_and_with_what() {
             assert_eq!(socket.emit("n", &n), Ok(()));
         }
         let full = SendError::Full { unit: QueueUnit::Packets, limit: 3, value: 4 };
-        assert_eq!(socket.emit("n", &4), Err(EmitError::Full(full.clone())));
-        assert_eq!(socket.emit_then("n", &4, |_: Result<(), _>| {}), Err(EmitError::Full(full.clone())));
+        assert_eq!(socket.emit("n", &4), Err(EmitError::Full(full)));
+        assert_eq!(socket.emit_then("n", &4, |_: Result<(), _>| {}), Err(EmitError::Full(full)));
         let asked: Result<(), _> = rig.wait("a refusal", socket.emit_with_ack("n", &4));
         assert_eq!(asked, Err(AckError::Emit(EmitError::Full(full))));
         assert_eq!(client.get(), ["42[\"n\",1]", "42[\"n\",2]", "42[\"n\",3]"]);
@@ -636,6 +636,32 @@ fn answers_reach_whoever_waits_once() {
 }
 
 #[test]
+fn a_handler_goes_on_with_its_answer_before_the_next_event_is_handled() {
+    // However the two are cut into reads.
+    for together in [true, false] {
+        rig(move |rig| {
+            let world = World::new(Config::default());
+            world.io.on("ask", async |socket: Socket| {
+                let answer: u32 = socket.emit_with_ack("question", &()).await?;
+                socket.emit("answered", &answer)?;
+                Ok::<_, BoxError>(())
+            });
+            world.io.on("next", async |socket: Socket| socket.emit("next", &()));
+            let (mut client, _) = world.joined(&rig, 100_000);
+            client.event("ask", "");
+            client.expect("20[\"question\"]");
+            client.send("30[42]");
+            if !together {
+                rig.run();
+            }
+            client.event("next", "");
+            client.expect("2[\"answered\",42]");
+            client.expect("2[\"next\"]");
+        });
+    }
+}
+
+#[test]
 fn answers_of_another_type_are_errors_of_whoever_waits() {
     rig(|rig| {
         let world = World::new(Config::default());
@@ -727,7 +753,10 @@ fn an_answer_that_nobody_waits_for_any_more_changes_nothing() {
         let (mut client, socket) = world.joined(&rig, 100_000);
         let latch = Latch::default();
         let opened = latch.clone();
-        world.io.on("next", move || ready(opened.open()));
+        world.io.on("next", move || {
+            opened.open();
+            ready(())
+        });
         drop(socket.emit_with_ack::<u32>("ask", &()));
         client.expect("20[\"ask\"]");
         client.send("30[1]");
@@ -743,9 +772,7 @@ fn reading_stops_while_too_much_waits_to_be_sent_and_goes_on_after() {
         let limits = Limits { high_water: 10_000, ..Limits::default() };
         let world = World::new(Config { limits, ..Config::default() });
         let padding = "p".repeat(1_000);
-        world.io.on("echo", move |socket: Socket, Args(n): Args<usize>| {
-            ready(socket.emit("back", &(n, &padding)).unwrap())
-        });
+        world.io.on("echo", move |socket: Socket, Args(n): Args<usize>| ready(socket.emit("back", &(n, &padding))));
         let (mut client, _) = world.joined(&rig, 1_000);
         let padding = "p".repeat(1_000);
         for n in 0..1_000 {

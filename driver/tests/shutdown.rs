@@ -335,7 +335,10 @@ fn everything_is_dropped_after_it() {
         io.on_connect(move |socket: Socket| {
             socket.set_data(held.make());
             let (own, held) = (socket.clone(), Arc::new(held.make()));
-            socket.on("x", move || ready(drop((own.clone(), Arc::clone(&held)))));
+            socket.on("x", move || {
+                let _held = (own.clone(), Arc::clone(&held));
+                ready(())
+            });
             ready(())
         });
         let mut client = rig.joined(&io);
@@ -388,7 +391,13 @@ fn a_handler_may_shut_the_server_down() {
 
 /// Where a test's connections come from.
 #[derive(Clone, Default)]
-struct Harbour(Arc<Mutex<(VecDeque<io::Result<ServerEnd>>, Option<Waker>)>>);
+struct Harbour(Arc<Mutex<Quay>>);
+
+#[derive(Default)]
+struct Quay {
+    arrived: VecDeque<io::Result<ServerEnd>>,
+    waker: Option<Waker>,
+}
 
 impl Harbour {
     fn connect(&self, rig: &Rig) -> Wire {
@@ -400,8 +409,8 @@ impl Harbour {
     fn arrive(&self, arrival: io::Result<ServerEnd>) {
         let waker = {
             let mut inner = self.0.lock().unwrap();
-            inner.0.push_back(arrival);
-            inner.1.take()
+            inner.arrived.push_back(arrival);
+            inner.waker.take()
         };
         waker.into_iter().for_each(Waker::wake);
     }
@@ -413,11 +422,11 @@ impl Listener for Harbour {
 
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(Self::Handshake, SocketAddr)>> {
         let mut inner = self.0.lock().unwrap();
-        match inner.0.pop_front() {
+        match inner.arrived.pop_front() {
             Some(Ok(stream)) => Poll::Ready(Ok((ready(Ok(stream)), ([192, 0, 2, 1], 4711).into()))),
             Some(Err(error)) => Poll::Ready(Err(error)),
             None => {
-                inner.1 = Some(cx.waker().clone());
+                inner.waker = Some(cx.waker().clone());
                 Poll::Pending
             }
         }

@@ -51,6 +51,8 @@ impl Runtime for TokioRuntime {
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture {
+        // Whoever awaits a shutdown may be outside of the runtime.
+        let _entered = self.handle.as_ref().map(Handle::enter);
         Box::pin(tokio::time::sleep(duration))
     }
 }

@@ -6,7 +6,7 @@ use std::{
     future::Future as _,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
-    sync::{Arc, Mutex, OnceLock},
+    sync::{Arc, Mutex},
     task::{Context, Poll, Waker},
 };
 
@@ -32,7 +32,8 @@ use crate::{
 pub(crate) struct EngineIo {
     core: Core,
     sessions: Mutex<Sessions>,
-    pub(super) on_connection: OnceLock<Box<OnConnection>>,
+    /// `None` before it is set, and once the server has ended.
+    pub(super) on_connection: Mutex<Option<Arc<OnConnection>>>,
 }
 
 pub(super) type OnConnection = dyn Fn(EngineSocket) -> BoxFuture<Result<(), BoxError>> + Send + Sync;
@@ -47,7 +48,7 @@ impl EngineIo {
         let core = Core::new(config);
         let registry = Registry::new(Arc::clone(&core.config), &Core::seed());
         let sessions = Mutex::new(Sessions { registry, links: Links::default() });
-        Self { core, sessions, on_connection: OnceLock::new() }
+        Self { core, sessions, on_connection: Mutex::new(None) }
     }
 
     pub(super) fn stats(&self) -> Stats {
@@ -113,6 +114,11 @@ impl Layer for EngineIo {
         // Without the lock.
         drop(removed);
     }
+
+    fn forget_handlers(&self) {
+        let handler = lock(&self.on_connection).take();
+        drop(handler);
+    }
 }
 
 /// What a session has brought and its socket has not taken yet.
@@ -165,7 +171,8 @@ impl Seats<EngineIo> for Seat {
         match event {
             Event::Open => {
                 let socket = EngineSocket::new(owner.layer, owner.link);
-                let Some(on_connection) = owner.layer.on_connection.get() else { return };
+                let handler = lock(&owner.layer.on_connection).clone();
+                let Some(on_connection) = handler else { return };
                 match catch_unwind(AssertUnwindSafe(|| on_connection(socket))) {
                     Ok(handler) => self.handler = Some(Guarded(handler)),
                     Err(panic) => report(&format_args!("panicked: {}", panic_text(&*panic))),

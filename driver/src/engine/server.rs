@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use sockeye_protocol::server::Stats;
 
 use super::{EngineSocket, layer::EngineIo};
-use crate::{BoxFuture, Config, core, handler::IntoOutcome, layer::Layer as _, listener::serve};
+use crate::{BoxFuture, Config, core, handler::IntoOutcome, layer::Layer as _, listener::serve, runtime::lock};
 
 /// An Engine.IO server without Socket.IO on top: sessions that carry messages. Cheap to clone.
 ///
@@ -47,7 +47,12 @@ impl EngineServer {
             let future = handler(socket);
             Box::pin(async move { future.await.into_outcome() })
         };
-        self.layer.on_connection.set(Box::new(handler)).is_ok()
+        let mut place = lock(&self.layer.on_connection);
+        let is_first = place.is_none();
+        if is_first {
+            *place = Some(Arc::new(handler));
+        }
+        is_first
     }
 
     /// Counts of everything that the server holds.

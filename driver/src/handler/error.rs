@@ -32,6 +32,9 @@ pub enum ExtractError {
     /// The arguments that the client sent are not what [`Args`](crate::Args) asks for.
     #[error("arguments: {0}")]
     Args(#[from] ArgsError),
+    /// An extractor of the application's own says why.
+    #[error("{0}")]
+    Other(String),
 }
 
 /// What went wrong in a handler: its connection lives on.

@@ -58,6 +58,7 @@ pub(crate) fn serve_connection<L: Layer, S: Stream>(
         phase: Phase::New,
         deadline: core.now() + limits.header_timeout,
         sleep: None,
+        closing: None,
         gate: None,
     }
 }
@@ -198,6 +199,8 @@ struct Connection<L: Layer, S: Stream> {
     deadline: Instant,
     /// Wakes the task at that time or before.
     sleep: Option<(Instant, Sleep)>,
+    /// HTTP is over, the stream's end is still to be written.
+    closing: Option<S>,
     /// Its place among those that are woken when the server closes.
     gate: Option<usize>,
     _task: Task,
@@ -275,6 +278,14 @@ impl<L: Layer, S: Stream> Future for Connection<L, S> {
         if gate.is(Level::Killed) {
             return Poll::Ready(());
         }
+        if let Some(stream) = &mut this.closing {
+            if Pin::new(stream).poll_shutdown(cx).is_ready()
+                || this.sleep.as_mut().is_none_or(|(_, sleep)| sleep.as_mut().poll(cx).is_ready())
+            {
+                return Poll::Ready(());
+            }
+            return Poll::Pending;
+        }
         let Some(http) = &mut this.http else { return Poll::Ready(()) };
         let mut done = http.poll_without_shutdown(cx);
         if done.is_pending() && gate.is(Level::Stopped) {
@@ -290,9 +301,25 @@ impl<L: Layer, S: Stream> Future for Connection<L, S> {
             return Poll::Pending;
         }
         let upgraded = lock(&this.upgraded).take();
-        if let (Poll::Ready(Ok(())), Some(upgraded), Some(http)) = (&done, upgraded, this.http.take()) {
-            let parts = http.into_parts();
-            upgraded.attach(Box::new(parts.io.stream), parts.read_buf);
+        let (Poll::Ready(Ok(())), Some(http)) = (&done, this.http.take()) else { return Poll::Ready(()) };
+        let parts = http.into_parts();
+        match upgraded {
+            Some(upgraded) => upgraded.attach(Box::new(parts.io.stream), parts.read_buf),
+            // TLS says goodbye (RFC 8446, 6.1), for which a stream may have to wait: not for ever.
+            None => {
+                let mut stream = parts.io.stream;
+                if Pin::new(&mut stream).poll_shutdown(cx).is_pending()
+                    && let Some(runtime) = this.layer.core().runtime()
+                {
+                    let limit = this.layer.core().config.limits.close_timeout;
+                    let mut sleep = runtime.sleep(limit);
+                    if sleep.as_mut().poll(cx).is_pending() {
+                        this.sleep = Some((this.deadline, sleep));
+                        this.closing = Some(stream);
+                        return Poll::Pending;
+                    }
+                }
+            }
         }
         Poll::Ready(())
     }

@@ -128,6 +128,17 @@ pub(crate) fn unavailable() -> http::Response<Body> {
     encode(core_http::Response::status(503).closing())
 }
 
+fn is_ours<L: Layer, B>(layer: &Arc<L>, request: &http::Request<B>) -> bool {
+    let head = core_http::Request {
+        method: request.method().as_str(),
+        target: request.uri().path(),
+        headers: &[],
+        peer: None,
+        secure: false,
+    };
+    sockeye_protocol::engine::serves(&layer.core().config, &head)
+}
+
 /// Answers a request of somebody else's HTTP server, or gives it back.
 #[expect(clippy::result_large_err, reason = "the request itself, which goes on to somebody else")]
 pub(crate) fn mounted<L: Layer, B>(
@@ -140,6 +151,10 @@ pub(crate) fn mounted<L: Layer, B>(
 where
     B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
 {
+    // Nothing is taken from a request of another route: a WebSocket of its own, for instance.
+    if !is_ours(layer, &request) {
+        return Err(request);
+    }
     let stream = request.headers().contains_key(http::header::UPGRADE).then(|| upgrader(&mut request));
     let exchange = match route(layer, request, peer) {
         Routed::NotFound(request) => return Err(request),

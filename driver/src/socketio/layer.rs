@@ -117,12 +117,6 @@ impl SocketIo {
         }
         stats
     }
-
-    /// Forgets all handlers, and with them what they captured: handles of this server, for instance.
-    pub(super) fn forget_handlers(&self) {
-        let namespaces = self.namespaces.read().unwrap_or_else(PoisonError::into_inner).clone();
-        namespaces.iter().for_each(|namespace| namespace.listeners.clear());
-    }
 }
 
 impl Layer for SocketIo {
@@ -166,6 +160,11 @@ impl Layer for SocketIo {
         let removed = lock(&self.hub).links.remove(key);
         // Without the lock.
         drop(removed);
+    }
+
+    fn forget_handlers(&self) {
+        let namespaces = self.namespaces.read().unwrap_or_else(PoisonError::into_inner).clone();
+        namespaces.iter().for_each(|namespace| namespace.listeners.clear());
     }
 }
 

@@ -111,6 +111,10 @@ impl SeatsOf<SocketIo> for Seats {
                 {
                     report(seat.socket.clone(), None, HandlerFault::Panicked(panic_text(&*panic)));
                 }
+                // What a handler that waited has to say comes before whatever the client says next.
+                if let Some(cx) = cx {
+                    self.poll(owner, cx, false);
+                }
             }
             Said::Event(CoreEvent::Disconnecting { socket, reason }) => {
                 self.start_parked(owner, cx, socket);

@@ -123,7 +123,6 @@ impl Server {
     /// ```
     pub async fn shutdown(&self, deadline: Duration) {
         core::shutdown(&self.inner, deadline).await;
-        self.inner.forget_handlers();
     }
 
     /// See [`Namespace::middleware`].
@@ -161,6 +160,11 @@ impl Server {
     /// See [`Namespace::off`].
     pub fn off(&self, listener: ListenerId) -> bool {
         self.main.off(listener)
+    }
+
+    /// See [`Namespace::off_all`].
+    pub fn off_all(&self, event: &str) -> usize {
+        self.main.off_all(event)
     }
 
     /// See [`Namespace::on_any`].

@@ -62,6 +62,8 @@ struct Inner {
     request: Arc<server::Handshake>,
     auth: Option<Data>,
     is_connected: AtomicBool,
+    /// Set when the socket is gone: nothing will be listened to any more.
+    is_gone: AtomicBool,
     /// Made by the first listener: most sockets have none of their own.
     listeners: OnceLock<Box<Listeners>>,
     data: Mutex<Vec<(TypeId, Arc<dyn Any + Send + Sync>)>>,
@@ -83,6 +85,7 @@ impl Socket {
             request: Arc::clone(request.handshake()),
             auth: request.auth().cloned(),
             is_connected: AtomicBool::new(false),
+            is_gone: AtomicBool::new(false),
             listeners: OnceLock::new(),
             data: Mutex::new(Vec::new()),
         }))
@@ -612,13 +615,19 @@ impl Socket {
 
     /// Forgets the listeners of a socket that is gone, and what they captured: this very socket, for instance.
     pub(super) fn forget_listeners(&self) {
+        self.0.is_gone.store(true, Ordering::SeqCst);
         if let Some(listeners) = self.0.listeners.get() {
             listeners.clear();
         }
     }
 
     fn listen(&self, listen: impl FnOnce(&Listeners) -> ListenerId) -> ListenerId {
-        let id = listen(self.0.listeners.get_or_init(Box::default));
+        let listeners = self.0.listeners.get_or_init(Box::default);
+        let id = listen(listeners);
+        // A listener that comes too late would keep what it captured, perhaps this socket, for ever.
+        if self.0.is_gone.load(Ordering::SeqCst) {
+            listeners.clear();
+        }
         // An event may wait for it.
         self.0.link.signal.raise(Reasons::LISTENER);
         id

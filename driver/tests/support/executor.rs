@@ -28,7 +28,7 @@ struct Inner {
     polls: AtomicUsize,
     alarms: Mutex<Vec<(Instant, Waker)>>,
     thread: Thread,
-    this: Weak<Inner>,
+    this: Weak<Self>,
 }
 
 struct Task {

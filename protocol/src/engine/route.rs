@@ -47,7 +47,7 @@ pub enum Routed<K> {
 /// assert_eq!(response.body, r#"{"code":1,"message":"Session ID unknown"}"#);
 /// ```
 pub fn route<K>(config: &Config, head: &Request<'_>, lookup: impl FnOnce(Sid) -> Option<K>) -> Routed<K> {
-    if !head.path().starts_with(config.path.as_str()) {
+    if !serves(config, head) {
         return Routed::NotFound;
     }
     if let (Some(cors), "OPTIONS") = (&config.cors, head.method) {
@@ -58,6 +58,11 @@ pub fn route<K>(config: &Config, head: &Request<'_>, lookup: impl FnOnce(Sid) ->
         Ok(routed) => routed,
         Err(response) => Routed::Respond(refusal(config, head, &grant, response, head.is_upgrade())),
     }
+}
+
+/// Whether a request is ours at all, by its path: for drivers that share an HTTP server with others.
+pub fn serves(config: &Config, head: &Request<'_>) -> bool {
+    head.path().starts_with(config.path.as_str())
 }
 
 /// The answer to a request whose session has ended since it was routed; `unread` says that there may be more of its body.
