@@ -15,7 +15,7 @@ use sockeye_protocol::{Config, Instant, RequestId, Seed};
 use crate::{
     Runtime,
     layer::{Layer, Machine as _},
-    runtime::{BoxFuture, Clock, Either, either, lock},
+    runtime::{Clock, Either, either, lock},
     signal::Reasons,
     timers::{TimerTask, Timers},
 };
@@ -161,8 +161,8 @@ impl Gate {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// Has a task woken at each level, until it leaves the place that this gives it. To be called
-    /// whenever it is polled.
+    /// Has a task woken at each level, until it leaves the place that this gives it. To be called whenever it is
+    /// polled.
     pub(crate) fn register(&self, place: Option<usize>, cx: &Context<'_>) -> usize {
         let mut wakers = lock(&self.wakers);
         match place.and_then(|place| Some((place, wakers.get_mut(place)?))) {
@@ -222,6 +222,3 @@ impl Drop for Task {
         }
     }
 }
-
-/// Used by whoever holds a [`BoxFuture`] to the end.
-pub(crate) type Sleep = BoxFuture;

@@ -42,6 +42,44 @@ pub(crate) trait Machine: Send + 'static {
     fn forsake(beside: &mut Self::Beside) -> Self::Beside;
 }
 
+/// The methods of [`Machine`] that the core's machines have under the same names.
+macro_rules! by_the_same_names {
+    () => {
+        $crate::layer::by_the_same_names! {
+            handle_request(&mut self, now: Instant, id: RequestId, head: &Request<'_>, body: Body);
+            handle_body(&mut self, now: Instant, id: RequestId, body: Body);
+            handle_abort(&mut self, now: Instant, id: RequestId);
+            handle_bytes(&mut self, now: Instant, transport: TransportId, buffer: &mut BytesMut);
+            handle_eof(&mut self, now: Instant, transport: TransportId);
+            handle_timeout(&mut self, now: Instant);
+            handle_withheld(&mut self, now: Instant, withheld: bool);
+            abort(&mut self, now: Instant);
+        }
+
+        fn poll_timeout(&self) -> Option<Instant> {
+            Self::poll_timeout(self)
+        }
+
+        fn transmit(&mut self, transport: TransportId) -> Option<&mut TransmitQueue> {
+            Self::transmit(self, transport)
+        }
+
+        fn queued_bytes(&self) -> usize {
+            Self::queued_bytes(self)
+        }
+
+        fn is_drained(&self) -> bool {
+            Self::is_drained(self)
+        }
+    };
+    ($($method:ident(&mut $this:ident $(, $name:ident: $type:ty)*);)*) => {
+        $(fn $method(&mut $this $(, $name: $type)*) {
+            Self::$method($this $(, $name)*);
+        })*
+    };
+}
+pub(crate) use by_the_same_names;
+
 /// What a machine has to say.
 pub(crate) enum Output<S> {
     Respond { id: RequestId, response: Response },

@@ -67,6 +67,16 @@ impl<M: Machine> Rest<M> {
     }
 }
 
+/// What is left for a machine's owner to do.
+pub(crate) enum OwnersTask<S> {
+    /// Write what is queued, then close the byte stream.
+    Shutdown(TransportId),
+    /// Drop the byte stream.
+    Abort(TransportId),
+    /// Tell the application.
+    Tell(S),
+}
+
 struct Mail<M: Machine> {
     letters: Vec<M::Letter>,
     streams: Vec<Attached>,
@@ -196,16 +206,22 @@ impl<M: Machine> Locked<'_, M> {
         machine.as_mut().map(|machine| act(machine, rest))
     }
 
-    /// What the machine says next, answers to requests excepted, which are given here.
-    pub(crate) fn poll_output(&mut self) -> Option<Output<M::Said>> {
+    /// What the machine wants its owner to do next. Answers to requests are given here.
+    pub(crate) fn poll_task(&mut self) -> Option<OwnersTask<M::Said>> {
         loop {
-            match self.0.machine.as_mut()?.poll_output()? {
-                Output::Respond { id, response } => self.answer(id, Answer { response, upgrade: None }),
+            return Some(match self.0.machine.as_mut()?.poll_output()? {
+                Output::Respond { id, response } => {
+                    self.answer(id, Answer { response, upgrade: None });
+                    continue;
+                }
                 Output::Upgrade { id, response, transport } => {
                     self.answer(id, Answer { response, upgrade: Some(transport) });
+                    continue;
                 }
-                output => return Some(output),
-            }
+                Output::Shutdown(transport) => OwnersTask::Shutdown(transport),
+                Output::Abort(transport) => OwnersTask::Abort(transport),
+                Output::Said(said) => OwnersTask::Tell(said),
+            });
         }
     }
 

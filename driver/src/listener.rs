@@ -15,10 +15,10 @@ use bytes::Bytes;
 
 use crate::{
     Body, BoxFuture, Peer, Runtime, Stream, Upgrader,
-    core::{self, Level, Sleep, Task},
+    core::{self, Level, Task},
     http::serve_connection,
     layer::Layer,
-    runtime::{Either, either},
+    runtime::{Either, Sleep, either},
 };
 
 /// Where connections come from. A runtime crate implements it for its TCP listener, with and without TLS: the
@@ -193,8 +193,7 @@ impl Listening {
         self.address
     }
 
-    /// Shuts the server down, with all its listeners: see [`Server::shutdown`](crate::Server::shutdown). Handlers stay
-    /// registered here; what they captured, handles of the server for instance, lives as long as they do.
+    /// Shuts the server down, with all its listeners: see [`Server::shutdown`](crate::Server::shutdown).
     pub async fn shutdown(&self, deadline: Duration) {
         Arc::clone(&self.stop).shutdown(deadline).await;
     }

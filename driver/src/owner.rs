@@ -17,8 +17,8 @@ use sockeye_protocol::{Instant, TransportId};
 use crate::{
     Stream,
     core::{Level, Task},
-    layer::{Layer, Machine, Output, Ownership, Seats},
-    link::Link,
+    layer::{Layer, Machine, Ownership, Seats},
+    link::{Link, OwnersTask},
     signal::Reasons,
 };
 
@@ -98,22 +98,21 @@ impl<L: Layer> Owner<L> {
             if self.drained {
                 return false;
             }
-            let output = self.link.lock(now).poll_output();
-            match output {
+            let task = self.link.lock(now).poll_task();
+            match task {
                 None => return false,
-                Some(Output::Said(said)) => {
+                Some(OwnersTask::Tell(said)) => {
                     let owner = Ownership { layer: &self.layer, link: &self.link, now };
                     self.seats.handle(&owner, cx.as_deref_mut(), said);
                 }
-                Some(Output::Shutdown(transport)) => match self.stream(transport) {
+                Some(OwnersTask::Shutdown(transport)) => match self.stream(transport) {
                     Some(stream) => stream.shutdown = true,
                     None => self.ended(transport),
                 },
-                Some(Output::Abort(transport)) => {
+                Some(OwnersTask::Abort(transport)) => {
                     self.streams.retain(|stream| stream.id != transport);
                     self.ended(transport);
                 }
-                Some(Output::Respond { .. } | Output::Upgrade { .. }) => {}
             }
         }
         true

@@ -30,6 +30,9 @@ pub trait Stream: hyper::rt::Read + hyper::rt::Write + Send + Unpin + 'static {}
 
 impl<T: hyper::rt::Read + hyper::rt::Write + Send + Unpin + 'static> Stream for T {}
 
+/// What [`Runtime::sleep`] gives.
+pub(crate) type Sleep = BoxFuture;
+
 /// The wall clock as the core counts time: microseconds since the server was made.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock(Instant);

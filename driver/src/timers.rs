@@ -11,7 +11,12 @@ use std::{
 
 use sockeye_protocol::{ConnKey, Instant};
 
-use crate::{Runtime, core::Sleep, layer::Layer, runtime::lock, signal::Reasons};
+use crate::{
+    Runtime,
+    layer::Layer,
+    runtime::{Sleep, lock},
+    signal::Reasons,
+};
 
 /// When which connection wants to look at the clock. A connection adds an entry only when its deadline comes before
 /// those that it has here; one whose deadline moved back looks once too often, at no cost to its peers.

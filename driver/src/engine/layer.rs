@@ -14,7 +14,7 @@ use bytes::BytesMut;
 use sockeye_protocol::{
     Config, ConnKey, Instant, RequestId, TransportId,
     engine::{self, CloseReason, Event, Message, Registry, Routed, Session},
-    http::{Body, Request, Response},
+    http::{Body, Request},
     server::Stats,
     ws::TransmitQueue,
 };
@@ -23,7 +23,7 @@ use super::EngineSocket;
 use crate::{
     core::{Core, Level},
     handler::{BoxError, Guarded, panic_text},
-    layer::{Layer, Machine, Output, Ownership, Route, Seats},
+    layer::{Layer, Machine, Output, Ownership, Route, Seats, by_the_same_names},
     link::{Link, Links},
     runtime::{BoxFuture, lock},
 };
@@ -84,7 +84,9 @@ impl Layer for EngineIo {
                 Some(link) => Route::Existing(Arc::clone(link)),
                 None => Route::Response(engine::gone(&self.core.config, head, true)),
             },
-            Routed::Open if self.core.gate.is(Level::Closing) => Route::Response(Response::status(503).closing()),
+            Routed::Open if self.core.gate.is(Level::Closing) => {
+                Route::Response(engine::unavailable(&self.core.config, head))
+            }
             Routed::Open => {
                 let (key, session) = registry.open(now);
                 let link = Arc::new(Link::new(key, session));
@@ -247,36 +249,10 @@ impl Machine for Session {
     type Letter = Infallible;
     type Beside = Inbox;
 
-    fn handle_request(&mut self, now: Instant, id: RequestId, head: &Request<'_>, body: Body) {
-        Self::handle_request(self, now, id, head, body);
-    }
-
-    fn handle_body(&mut self, now: Instant, id: RequestId, body: Body) {
-        Self::handle_body(self, now, id, body);
-    }
-
-    fn handle_abort(&mut self, now: Instant, id: RequestId) {
-        Self::handle_abort(self, now, id);
-    }
-
-    fn handle_bytes(&mut self, now: Instant, transport: TransportId, buffer: &mut BytesMut) {
-        Self::handle_bytes(self, now, transport, buffer);
-    }
-
-    fn handle_eof(&mut self, now: Instant, transport: TransportId) {
-        Self::handle_eof(self, now, transport);
-    }
+    by_the_same_names!();
 
     fn handle_letter(&mut self, _: Instant, letter: Infallible) {
         match letter {}
-    }
-
-    fn handle_timeout(&mut self, now: Instant) {
-        Self::handle_timeout(self, now);
-    }
-
-    fn handle_withheld(&mut self, now: Instant, withheld: bool) {
-        Self::handle_withheld(self, now, withheld);
     }
 
     fn poll_output(&mut self) -> Option<Output<Event>> {
@@ -287,26 +263,6 @@ impl Machine for Session {
             engine::Output::Abort { transport } => Output::Abort(transport),
             engine::Output::Event(event) => Output::Said(event),
         })
-    }
-
-    fn poll_timeout(&self) -> Option<Instant> {
-        Self::poll_timeout(self)
-    }
-
-    fn transmit(&mut self, transport: TransportId) -> Option<&mut TransmitQueue> {
-        Self::transmit(self, transport)
-    }
-
-    fn queued_bytes(&self) -> usize {
-        Self::queued_bytes(self)
-    }
-
-    fn is_drained(&self) -> bool {
-        Self::is_drained(self)
-    }
-
-    fn abort(&mut self, now: Instant) {
-        Self::abort(self, now);
     }
 
     fn shutdown(&mut self, now: Instant) {

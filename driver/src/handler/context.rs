@@ -2,6 +2,15 @@
 
 use crate::{Ack, DisconnectReason, Socket, Text, handler::RawArgs};
 
+/// Whom a handler is about, and which event: for reports of its faults.
+pub(crate) trait Subject {
+    fn socket(&self) -> &Socket;
+
+    fn event(&self) -> Option<&Text> {
+        None
+    }
+}
+
 /// An event that arrived.
 #[derive(Clone, Debug)]
 pub struct EventContext {
@@ -22,4 +31,26 @@ pub struct ConnectContext {
 pub struct DisconnectContext {
     pub(crate) socket: Socket,
     pub(crate) reason: DisconnectReason,
+}
+
+impl Subject for EventContext {
+    fn socket(&self) -> &Socket {
+        &self.socket
+    }
+
+    fn event(&self) -> Option<&Text> {
+        Some(&self.name)
+    }
+}
+
+impl Subject for ConnectContext {
+    fn socket(&self) -> &Socket {
+        &self.socket
+    }
+}
+
+impl Subject for DisconnectContext {
+    fn socket(&self) -> &Socket {
+        &self.socket
+    }
 }

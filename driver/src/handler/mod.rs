@@ -7,15 +7,16 @@ mod listeners;
 
 use std::{future::Future, panic::AssertUnwindSafe, sync::Arc};
 
+pub(crate) use self::{
+    context::Subject,
+    error::{Guarded, panic_text},
+    listeners::{List, Listener, Listeners, OnAny, OnError},
+};
 pub use self::{
     context::{ConnectContext, DisconnectContext, EventContext},
     error::{BoxError, ExtractError, HandlerError, HandlerFault},
     extract::{Args, EventName, Extract, RawArgs, State, Values},
     listeners::ListenerId,
-};
-pub(crate) use self::{
-    error::{Guarded, panic_text},
-    listeners::{List, Listener, Listeners, OnAny, OnError},
 };
 use crate::BoxFuture;
 

@@ -22,9 +22,9 @@ use sockeye_protocol::{Instant, http as core_http};
 use super::{Body, Exchange, Peer, Routed, Upgraded, encode, route};
 use crate::{
     Stream,
-    core::{Level, Sleep, Task},
+    core::{Level, Task},
     layer::Layer,
-    runtime::lock,
+    runtime::{Sleep, lock},
 };
 
 /// Serves an HTTP/1.1 connection until it ends, or until it is a WebSocket: then its byte stream goes to the owner of
@@ -199,8 +199,8 @@ struct Connection<L: Layer, S: Stream> {
     deadline: Instant,
     /// Wakes the task at that time or before.
     sleep: Option<(Instant, Sleep)>,
-    /// HTTP is over, the stream's end is still to be written.
-    closing: Option<S>,
+    /// HTTP is over, the stream's end is still to be written, in that time.
+    closing: Option<(S, Sleep)>,
     /// Its place among those that are woken when the server closes.
     gate: Option<usize>,
     _task: Task,
@@ -254,16 +254,32 @@ impl<L: Layer, S: Stream> Connection<L, S> {
     }
 
     /// Ends a connection whose peer is late: one that has begun to say something is told why.
-    fn refuse(&mut self, cx: &mut Context<'_>) {
-        let Some(http) = self.http.take() else { return };
-        if self.phase == Phase::Head {
-            let mut stream = http.into_parts().io.stream;
-            let mut text = bytes::BytesMut::new();
-            core_http::Response::status(408).closing().encode_http1(&mut text);
-            // What does not fit at once need not arrive.
-            let _ = Pin::new(&mut stream).poll_write(cx, &text);
-            let _ = Pin::new(&mut stream).poll_flush(cx);
-            let _ = Pin::new(&mut stream).poll_shutdown(cx);
+    fn refuse(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(http) = self.http.take() else { return Poll::Ready(()) };
+        if self.phase != Phase::Head {
+            return Poll::Ready(());
+        }
+        let mut stream = http.into_parts().io.stream;
+        let mut text = bytes::BytesMut::new();
+        core_http::Response::status(408).closing().encode_http1(&mut text);
+        // What does not fit at once need not arrive.
+        let _ = Pin::new(&mut stream).poll_write(cx, &text);
+        self.close(stream, cx)
+    }
+
+    /// Writes the end of a stream: TLS says goodbye (RFC 8446, 6.1), for which it may have to wait, but not for ever.
+    fn close(&mut self, stream: S, cx: &mut Context<'_>) -> Poll<()> {
+        let core = self.layer.core();
+        let Some(runtime) = core.runtime() else { return Poll::Ready(()) };
+        self.closing = Some((stream, runtime.sleep(core.config.limits.close_timeout)));
+        self.poll_close(cx)
+    }
+
+    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some((stream, sleep)) = &mut self.closing else { return Poll::Ready(()) };
+        match Pin::new(stream).poll_shutdown(cx) {
+            Poll::Ready(_) => Poll::Ready(()),
+            Poll::Pending => sleep.as_mut().poll(cx),
         }
     }
 }
@@ -278,13 +294,8 @@ impl<L: Layer, S: Stream> Future for Connection<L, S> {
         if gate.is(Level::Killed) {
             return Poll::Ready(());
         }
-        if let Some(stream) = &mut this.closing {
-            if Pin::new(stream).poll_shutdown(cx).is_ready()
-                || this.sleep.as_mut().is_none_or(|(_, sleep)| sleep.as_mut().poll(cx).is_ready())
-            {
-                return Poll::Ready(());
-            }
-            return Poll::Pending;
+        if this.closing.is_some() {
+            return this.poll_close(cx);
         }
         let Some(http) = &mut this.http else { return Poll::Ready(()) };
         let mut done = http.poll_without_shutdown(cx);
@@ -294,34 +305,18 @@ impl<L: Layer, S: Stream> Future for Connection<L, S> {
             done = http.poll_without_shutdown(cx);
         }
         if done.is_pending() {
-            if this.is_late(cx) {
-                this.refuse(cx);
-                return Poll::Ready(());
-            }
-            return Poll::Pending;
+            return if this.is_late(cx) { this.refuse(cx) } else { Poll::Pending };
         }
         let upgraded = lock(&this.upgraded).take();
         let (Poll::Ready(Ok(())), Some(http)) = (&done, this.http.take()) else { return Poll::Ready(()) };
         let parts = http.into_parts();
         match upgraded {
-            Some(upgraded) => upgraded.attach(Box::new(parts.io.stream), parts.read_buf),
-            // TLS says goodbye (RFC 8446, 6.1), for which a stream may have to wait: not for ever.
-            None => {
-                let mut stream = parts.io.stream;
-                if Pin::new(&mut stream).poll_shutdown(cx).is_pending()
-                    && let Some(runtime) = this.layer.core().runtime()
-                {
-                    let limit = this.layer.core().config.limits.close_timeout;
-                    let mut sleep = runtime.sleep(limit);
-                    if sleep.as_mut().poll(cx).is_pending() {
-                        this.sleep = Some((this.deadline, sleep));
-                        this.closing = Some(stream);
-                        return Poll::Pending;
-                    }
-                }
+            Some(upgraded) => {
+                upgraded.attach(Box::new(parts.io.stream), parts.read_buf);
+                Poll::Ready(())
             }
+            None => this.close(parts.io.stream, cx),
         }
-        Poll::Ready(())
     }
 }
 

@@ -29,12 +29,11 @@ pub(crate) struct Exchange<L: Layer, B> {
     /// What is still to be read.
     body: Option<B>,
     read: BytesMut,
-    /// The request's connection is new, and has no owner yet.
-    opened: bool,
     answered: bool,
 }
 
 impl<L: Layer, B> Exchange<L, B> {
+    /// `opened` says that the request's connection is new, and has no owner yet.
     pub(super) fn new(
         layer: Arc<L>,
         link: Arc<Link<L::Machine>>,
@@ -43,7 +42,7 @@ impl<L: Layer, B> Exchange<L, B> {
         body: Option<B>,
         opened: bool,
     ) -> Self {
-        let mut exchange = Self { layer, link, id, receiver, body, read: BytesMut::new(), opened, answered: false };
+        let exchange = Self { layer, link, id, receiver, body, read: BytesMut::new(), answered: false };
         if opened {
             exchange.open();
         } else if exchange.body.is_none() {
@@ -53,13 +52,12 @@ impl<L: Layer, B> Exchange<L, B> {
     }
 
     /// A new connection: its owner says the first things right here, and runs on by itself.
-    fn open(&mut self) {
+    fn open(&self) {
         let now = self.layer.core().now();
         let owner = Owner::new(Arc::clone(&self.layer), Arc::clone(&self.link), now);
         if let Some(runtime) = self.layer.core().runtime() {
             runtime.spawn(Box::pin(owner));
         }
-        self.opened = false;
     }
 
     fn hand_over(&self, body: core_http::Body) {

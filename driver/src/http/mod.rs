@@ -94,12 +94,12 @@ pub(crate) fn route<L: Layer, B: HttpBody>(layer: &Arc<L>, request: http::Reques
     let whole = request.body().is_end_stream();
     let body = if whole { core_http::Body::EMPTY } else { core_http::Body::Pending };
     let mut locked = link.lock(now);
-    let receiver = locked.await_answer(id);
-    match locked.machine() {
-        Some(machine) => machine.handle_request(now, id, &head, body),
+    let Some(machine) = locked.machine() else {
         // Gone since it was routed.
-        None => return Routed::Answered(encode(sockeye_protocol::engine::gone(&core.config, &head, !whole))),
-    }
+        return Routed::Answered(encode(sockeye_protocol::engine::gone(&core.config, &head, !whole)));
+    };
+    machine.handle_request(now, id, &head, body);
+    let receiver = locked.await_answer(id);
     drop(locked);
     drop(headers);
     let body = (!whole).then(|| request.into_body());

@@ -11,8 +11,8 @@ use std::{
 
 use bytes::BytesMut;
 use sockeye_protocol::{
-    Config, ConnKey, Instant, NspId, RequestId, Seed, SocketKey, TransportId,
-    http::{Body, Request, Response},
+    Config, ConnKey, Instant, NspId, RequestId, Seed, SocketKey, TransportId, engine,
+    http::{Body, Request},
     server::{self, AckId, Connection, ConnectionEvent, ConnectionOutput, Hub, HubEvent, HubOutput, HubRoute, Stats},
     ws::TransmitQueue,
 };
@@ -20,7 +20,7 @@ use sockeye_protocol::{
 use super::{ack::Waiter, namespace::NamespaceInner, seats::Seats};
 use crate::{
     core::{Core, Level},
-    layer::{Layer, Machine, Output, Route},
+    layer::{Layer, Machine, Output, Route, by_the_same_names},
     link::{Link, Links},
     runtime::lock,
 };
@@ -135,9 +135,11 @@ impl Layer for SocketIo {
             HubRoute::Response(response) => Route::Response(response),
             HubRoute::Existing(key) => match links.get(key) {
                 Some(link) => Route::Existing(Arc::clone(link)),
-                None => Route::Response(sockeye_protocol::engine::gone(hub.config(), head, true)),
+                None => Route::Response(engine::gone(hub.config(), head, true)),
             },
-            HubRoute::Open if self.core.gate.is(Level::Closing) => Route::Response(Response::status(503).closing()),
+            HubRoute::Open if self.core.gate.is(Level::Closing) => {
+                Route::Response(engine::unavailable(hub.config(), head))
+            }
             HubRoute::Open => {
                 let connection = hub.open(now, head);
                 let key = connection.key();
@@ -182,36 +184,10 @@ impl Machine for Connection {
     type Letter = HubEvent;
     type Beside = Waiters;
 
-    fn handle_request(&mut self, now: Instant, id: RequestId, head: &Request<'_>, body: Body) {
-        Self::handle_request(self, now, id, head, body);
-    }
-
-    fn handle_body(&mut self, now: Instant, id: RequestId, body: Body) {
-        Self::handle_body(self, now, id, body);
-    }
-
-    fn handle_abort(&mut self, now: Instant, id: RequestId) {
-        Self::handle_abort(self, now, id);
-    }
-
-    fn handle_bytes(&mut self, now: Instant, transport: TransportId, buffer: &mut BytesMut) {
-        Self::handle_bytes(self, now, transport, buffer);
-    }
-
-    fn handle_eof(&mut self, now: Instant, transport: TransportId) {
-        Self::handle_eof(self, now, transport);
-    }
+    by_the_same_names!();
 
     fn handle_letter(&mut self, now: Instant, letter: HubEvent) {
         self.handle_hub_event(now, letter);
-    }
-
-    fn handle_timeout(&mut self, now: Instant) {
-        Self::handle_timeout(self, now);
-    }
-
-    fn handle_withheld(&mut self, now: Instant, withheld: bool) {
-        Self::handle_withheld(self, now, withheld);
     }
 
     fn poll_output(&mut self) -> Option<Output<Said>> {
@@ -227,26 +203,6 @@ impl Machine for Connection {
                 _ => continue,
             });
         }
-    }
-
-    fn poll_timeout(&self) -> Option<Instant> {
-        Self::poll_timeout(self)
-    }
-
-    fn transmit(&mut self, transport: TransportId) -> Option<&mut TransmitQueue> {
-        Self::transmit(self, transport)
-    }
-
-    fn queued_bytes(&self) -> usize {
-        Self::queued_bytes(self)
-    }
-
-    fn is_drained(&self) -> bool {
-        Self::is_drained(self)
-    }
-
-    fn abort(&mut self, now: Instant) {
-        Self::abort(self, now);
     }
 
     fn shutdown(&mut self, now: Instant) {

@@ -26,7 +26,7 @@ use super::{Ack, Event, Socket, SocketIo, layer::Said};
 use crate::{
     handler::{
         BoxError, Call, ConnectContext, DisconnectContext, EventContext, Guarded, HandlerError, HandlerFault, Listener,
-        Listeners, panic_text,
+        Listeners, Subject, panic_text,
     },
     layer::{Layer as _, Ownership, Seats as SeatsOf},
     runtime::BoxFuture,
@@ -118,7 +118,9 @@ impl SeatsOf<SocketIo> for Seats {
             }
             Said::Event(CoreEvent::Disconnecting { socket, reason }) => {
                 self.start_parked(owner, cx, socket);
-                self.on_disconnect(cx, socket, reason, |listeners| listeners.read(|table| table.disconnecting.clone()));
+                self.on_disconnect(owner, cx, socket, reason, |listeners| {
+                    listeners.read(|table| table.disconnecting.clone())
+                });
             }
             Said::Event(CoreEvent::Disconnect { socket, reason, error }) => {
                 if let Some(seat) = self.seat(socket) {
@@ -127,7 +129,9 @@ impl SeatsOf<SocketIo> for Seats {
                         tracing::debug!(socket = %seat.socket.id(), %error, "disconnected");
                     }
                 }
-                self.on_disconnect(cx, socket, reason, |listeners| listeners.read(|table| table.disconnect.clone()));
+                self.on_disconnect(owner, cx, socket, reason, |listeners| {
+                    listeners.read(|table| table.disconnect.clone())
+                });
                 if let Some(seat) = self.remove(socket) {
                     seat.socket.forget_listeners();
                     // Its events may have been all that kept the peer from being read.
@@ -138,8 +142,6 @@ impl SeatsOf<SocketIo> for Seats {
             }
             Said::Event(CoreEvent::Close { reason, error, .. }) => {
                 tracing::trace!(connection = %owner.link.key, %reason, ?error, "closed");
-                // Sockets that no middleware has let in, or whose request went away.
-                self.seats.retain(|seat| seat.request.is_some());
             }
             Said::Event(_) => {}
         }
@@ -220,7 +222,7 @@ impl Seats {
         }
         let context = ConnectContext { socket };
         for listener in listeners.iter() {
-            self.call(owner, cx, Kind::Connect, &context.socket, None, listener, &context);
+            self.call(owner, cx, Kind::Connect, listener, &context);
         }
     }
 
@@ -333,12 +335,13 @@ impl Seats {
                     if is_own { context.socket.listeners() } else { Some(&context.socket.inner_namespace().listeners) };
                 table.map(|table| table.off(listener.id()));
             }
-            self.call(owner, cx, Kind::Event, &context.socket, Some(&context.name), listener, &context);
+            self.call(owner, cx, Kind::Event, listener, &context);
         }
     }
 
     fn on_disconnect(
         &mut self,
+        owner: &Owner<'_>,
         cx: Cx<'_, '_, '_>,
         key: SocketKey,
         reason: DisconnectReason,
@@ -353,60 +356,37 @@ impl Seats {
         }
         let context = DisconnectContext { socket, reason };
         for listener in of_namespace.iter().chain(own.iter()) {
-            match (listener.call)(&context) {
-                Ok(future) => {
-                    let socket = context.socket.clone();
-                    let landed =
-                        self.fly(cx, Flight { socket, kind: Kind::Disconnect, event: None, future: Guarded(future) });
-                    if let Some(Landed { socket, result: Err(fault), .. }) = landed {
-                        report(socket, None, fault);
-                    }
-                }
-                Err(fault) => report(context.socket.clone(), None, fault),
-            }
+            self.call(owner, cx, Kind::Disconnect, listener, &context);
         }
     }
 
     /// Calls one listener.
-    #[expect(clippy::too_many_arguments, reason = "what is called, by whom, for what")]
-    fn call<C>(
+    fn call<C: Subject>(
         &mut self,
         owner: &Owner<'_>,
         cx: Cx<'_, '_, '_>,
         kind: Kind,
-        socket: &Socket,
-        event: Option<&Text>,
         listener: &Listener<Call<C>>,
         context: &C,
     ) {
+        let (socket, event) = (context.socket().clone(), context.event().cloned());
         match (listener.call)(context) {
-            Ok(future) => self.start(
-                owner,
-                cx,
-                Flight { socket: socket.clone(), kind, event: event.cloned(), future: Guarded(future) },
-            ),
-            Err(fault) => report(socket.clone(), event.cloned(), fault),
+            Ok(future) => self.start(owner, cx, Flight { socket, kind, event, future: Guarded(future) }),
+            Err(fault) => report(socket, event, fault),
         }
     }
 
     /// Starts a handler; one that returns at once has never been in flight.
-    fn start(&mut self, owner: &Owner<'_>, cx: Cx<'_, '_, '_>, flight: Flight) {
+    fn start(&mut self, owner: &Owner<'_>, cx: Cx<'_, '_, '_>, mut flight: Flight) {
         if let Some(seat) = self.seat(flight.socket.key()) {
             seat.count(flight.kind, true);
         }
-        if let Some(landed) = self.fly(cx, flight) {
-            self.on_landed(owner, cx, landed);
-        }
-    }
-
-    fn fly(&mut self, cx: Cx<'_, '_, '_>, mut flight: Flight) -> Option<Landed> {
         if let Some(cx) = cx
             && let Poll::Ready(landed) = Pin::new(&mut flight).poll(cx)
         {
-            return Some(landed);
+            return self.on_landed(owner, &mut Some(cx), landed);
         }
         self.flights.get_or_insert_default().push(flight);
-        None
     }
 
     fn on_landed(&mut self, owner: &Owner<'_>, cx: Cx<'_, '_, '_>, landed: Landed) {

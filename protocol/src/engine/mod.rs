@@ -61,7 +61,7 @@ pub use error::{CloseReason, Error, QueueUnit, SendError};
 pub use packet::{Packet, PacketError};
 pub use payload::PayloadReader;
 pub use registry::Registry;
-pub use route::{Routed, gone, route, serves};
+pub use route::{Routed, gone, route, serves, unavailable};
 pub use server::Server;
 pub(crate) use session::Step;
 pub use session::{Event, Output, Session, SessionStats, SidSource};

@@ -72,6 +72,12 @@ pub fn gone(config: &Config, head: &Request<'_>, unread: bool) -> Response {
     refusal(config, head, &grant, response, unread || head.is_upgrade())
 }
 
+/// The answer to a request that would open a session while the server is ending.
+pub fn unavailable(config: &Config, head: &Request<'_>) -> Response {
+    let grant = Grant::of(config.cors.as_ref(), head);
+    refusal(config, head, &grant, Response::status(503), true)
+}
+
 /// The refusal with all its headers.
 fn refusal(config: &Config, head: &Request<'_>, grant: &Grant, mut response: Response, closing: bool) -> Response {
     if closing && response.header("connection").is_none() {
