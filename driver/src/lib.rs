@@ -179,6 +179,7 @@ mod link;
 mod listener;
 mod owner;
 mod runtime;
+mod secured;
 mod signal;
 mod socketio;
 mod tcp;
@@ -200,6 +201,7 @@ pub use crate::{
     http::{Body, Peer, Upgrader},
     listener::{Listener, Listening, Serve},
     runtime::{BoxFuture, Runtime, Stream},
+    secured::Secured,
     socketio::{
         Ack, AckError, AckSendError, Acknowledgement, BroadcastOperator, Event, Handshake, IntoRooms, Namespace,
         RoomName, Server, Socket, Timeout,

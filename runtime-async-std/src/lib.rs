@@ -53,7 +53,7 @@ pub use runtime::AsyncStdRuntime;
 pub use sockeye_driver::*;
 pub use tcp::{TcpListener, TcpStream};
 #[cfg(feature = "tls")]
-pub use tls::TlsListener;
+pub use tls::{TlsListener, secure};
 
 /// What most applications name: `use sockeye_async_std::prelude::*;`. `sockeye_tokio::prelude` has the same, so that one
 /// source compiles on both.

@@ -7,7 +7,7 @@ use sockeye_driver::{Listening, Serve};
 
 use crate::{AsyncStdRuntime, TcpListener};
 #[cfg(feature = "tls")]
-use crate::{TlsListener, rustls::ServerConfig};
+use crate::{rustls::ServerConfig, secure};
 
 /// Has a server listen on a port of its own. In scope with the [`prelude`](crate::prelude); every server has it.
 ///
@@ -56,7 +56,7 @@ pub trait Listen: Serve {
         config: Arc<ServerConfig>,
     ) -> impl Future<Output = io::Result<Listening>> + Send {
         async move {
-            let listener = TlsListener::new(TcpListener::bind(address).await?, config);
+            let listener = secure(TcpListener::bind(address).await?, config);
             self.serve(Arc::new(AsyncStdRuntime), listener)
         }
     }

@@ -55,18 +55,6 @@ impl TcpListener {
     pub fn from_std(listener: std::net::TcpListener) -> io::Result<Self> {
         Ok(Self { inner: Async::new(listener)?, readiness: Readiness::new() })
     }
-
-    /// The next connection. The error inside concerns this connection only.
-    pub(crate) fn poll_connection(
-        &mut self,
-        context: &mut Context<'_>,
-    ) -> Poll<io::Result<(io::Result<TcpStream>, SocketAddr)>> {
-        let Self { inner, readiness } = self;
-        let accepted = readiness.poll(|| inner.poll_readable(context), || inner.get_ref().accept(), |_| false);
-        let (stream, peer) = ready!(accepted)?;
-        let stream = stream.set_nodelay(true).and_then(|()| Async::new(stream)).map(TcpStream::from);
-        Poll::Ready(Ok((stream, peer)))
-    }
 }
 
 impl Listener for TcpListener {
@@ -74,7 +62,11 @@ impl Listener for TcpListener {
     type Handshake = Ready<io::Result<TcpStream>>;
 
     fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<io::Result<(Self::Handshake, SocketAddr)>> {
-        let (stream, peer) = ready!(self.poll_connection(context))?;
+        let Self { inner, readiness } = self;
+        let accepted = readiness.poll(|| inner.poll_readable(context), || inner.get_ref().accept(), |_| false);
+        let (stream, peer) = ready!(accepted)?;
+        // A failure here concerns this connection alone.
+        let stream = stream.set_nodelay(true).and_then(|()| Async::new(stream)).map(TcpStream::from);
         Poll::Ready(Ok((ready(stream), peer)))
     }
 

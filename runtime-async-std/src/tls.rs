@@ -1,58 +1,32 @@
 //! Connections over TLS.
 
-use std::{
-    io,
-    net::SocketAddr,
-    sync::Arc,
-    task::{Context, Poll, ready},
-};
+use std::sync::Arc;
 
 use futures_rustls::{TlsAcceptor, rustls::ServerConfig, server::TlsStream};
-use sockeye_driver::{BoxFuture, Listener};
+use sockeye_driver::Secured;
 
 use crate::{FuturesIo, TcpListener, TcpStream};
 
 /// A TCP port whose connections are encrypted. [`Listen::listen_tls`](crate::Listen::listen_tls) makes one.
-pub struct TlsListener {
-    tcp: TcpListener,
-    acceptor: TlsAcceptor,
-}
+pub type TlsListener = Secured<TcpListener, FuturesIo<TlsStream<TcpStream>>>;
 
-impl TlsListener {
-    /// Encrypts the connections of a port. If the configuration names protocols (ALPN), they must be `http/1.1` alone.
-    #[must_use]
-    pub fn new(tcp: TcpListener, config: Arc<ServerConfig>) -> Self {
-        Self { tcp, acceptor: config.into() }
-    }
-}
-
-impl Listener for TlsListener {
-    type Stream = FuturesIo<TlsStream<TcpStream>>;
-    type Handshake = BoxFuture<io::Result<Self::Stream>>;
-
-    fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<io::Result<(Self::Handshake, SocketAddr)>> {
-        let (stream, peer) = ready!(self.tcp.poll_connection(context))?;
-        let acceptor = self.acceptor.clone();
-        let handshake = Box::pin(async move { acceptor.accept(stream?).await.map(FuturesIo::new) });
-        Poll::Ready(Ok((handshake, peer)))
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.tcp.local_addr()
-    }
-
-    fn is_secure(&self) -> bool {
-        true
-    }
+/// Encrypts the connections of a port. If the configuration names protocols (ALPN), they must be `http/1.1` alone.
+pub fn secure(tcp: TcpListener, config: Arc<ServerConfig>) -> TlsListener {
+    let acceptor = TlsAcceptor::from(config);
+    Secured::new(tcp, move |stream| {
+        let handshake = acceptor.accept(stream);
+        Box::pin(async move { handshake.await.map(FuturesIo::new) })
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{future::poll_fn, pin::Pin};
+    use std::{future::poll_fn, io, pin::Pin};
 
     use async_std::{net, task};
     use futures_util::{AsyncReadExt as _, AsyncWriteExt as _};
     use hyper::rt::{Read, ReadBuf};
+    use sockeye_driver::Listener as _;
 
     use super::*;
     use crate::test_util::{block_on, tls_pair};
@@ -61,7 +35,7 @@ mod tests {
     fn encrypts() {
         block_on(async {
             let (config, connector, name) = tls_pair();
-            let mut listener = TlsListener::new(TcpListener::bind("127.0.0.1:0").await.unwrap(), config);
+            let mut listener = secure(TcpListener::bind("127.0.0.1:0").await.unwrap(), config);
             let address = listener.local_addr().unwrap();
             assert!(listener.is_secure());
 
@@ -98,7 +72,7 @@ mod tests {
     fn a_failed_handshake_concerns_one_connection() {
         block_on(async {
             let (config, connector, name) = tls_pair();
-            let mut listener = TlsListener::new(TcpListener::bind("127.0.0.1:0").await.unwrap(), config);
+            let mut listener = secure(TcpListener::bind("127.0.0.1:0").await.unwrap(), config);
             let address = listener.local_addr().unwrap();
 
             let mut plain = net::TcpStream::connect(address).await.unwrap();

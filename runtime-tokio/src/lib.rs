@@ -38,7 +38,7 @@ pub use runtime::TokioRuntime;
 pub use sockeye_driver::*;
 pub use tcp::TcpListener;
 #[cfg(feature = "tls")]
-pub use tls::TlsListener;
+pub use tls::{TlsListener, secure};
 #[cfg(feature = "tls")]
 pub use tokio_rustls::rustls;
 

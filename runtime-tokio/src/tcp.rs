@@ -51,15 +51,6 @@ impl TcpListener {
         listener.set_nonblocking(true)?;
         Ok(Self { inner: tokio::net::TcpListener::from_std(listener)? })
     }
-
-    /// The next connection, as tokio gives it. The error inside concerns this connection only.
-    pub(crate) fn poll_connection(
-        &mut self,
-        context: &mut Context<'_>,
-    ) -> Poll<io::Result<(io::Result<TcpStream>, SocketAddr)>> {
-        let (stream, peer) = ready!(self.inner.poll_accept(context))?;
-        Poll::Ready(Ok((stream.set_nodelay(true).map(|()| stream), peer)))
-    }
 }
 
 impl Listener for TcpListener {
@@ -68,8 +59,9 @@ impl Listener for TcpListener {
     type Handshake = Ready<io::Result<Self::Stream>>;
 
     fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<io::Result<(Self::Handshake, SocketAddr)>> {
-        let (stream, peer) = ready!(self.poll_connection(context))?;
-        Poll::Ready(Ok((ready(stream.map(TokioIo::new)), peer)))
+        let (stream, peer) = ready!(self.inner.poll_accept(context))?;
+        // A failure here concerns this connection alone.
+        Poll::Ready(Ok((ready(stream.set_nodelay(true).map(|()| TokioIo::new(stream))), peer)))
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {

@@ -13,10 +13,7 @@ use tungstenite::{Message as Frame, WebSocket, protocol::Role};
 
 use super::sockeye::{
     prelude::*,
-    rustls::{
-        ClientConfig, ClientConnection, RootCertStore, ServerConfig, StreamOwned,
-        pki_types::{CertificateDer, PrivateKeyDer},
-    },
+    rustls::{ClientConfig, ClientConnection, StreamOwned},
 };
 
 /// How long a peer may take for anything.
@@ -31,18 +28,6 @@ pub(crate) fn server() -> Server {
         Server::new(Config { limits: Limits { header_timeout: HANDSHAKE, ..Limits::default() }, ..Config::default() });
     io.on_connect(async |socket: Socket| socket.emit("secure", &socket.handshake().secure()));
     io
-}
-
-/// A server's configuration with a certificate of its own, and that of a client that trusts it.
-pub(crate) fn configs() -> (Arc<ServerConfig>, Arc<ClientConfig>) {
-    let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let certificate: CertificateDer<'static> = certified.cert.der().clone();
-    let key = PrivateKeyDer::Pkcs8(certified.signing_key.serialize_der().into());
-    let mut roots = RootCertStore::empty();
-    roots.add(certificate.clone()).unwrap();
-    let server = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
-    let client = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-    (Arc::new(server), Arc::new(client))
 }
 
 /// Drives the server. Blocks.

@@ -1,0 +1,56 @@
+//! TLS on top of another listener: what the listeners of all runtimes have in common.
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use crate::{BoxFuture, Listener, Stream};
+
+/// A listener whose connections are encrypted: each goes through a TLS handshake first, which the driver awaits in a task
+/// of its own, for [`Limits::header_timeout`](crate::Limits::header_timeout) at most. A runtime crate says what the
+/// handshake is.
+///
+/// ```
+/// use sockeye_driver::{Listener, Secured};
+///
+/// # fn example<T: Listener>(tcp: T) {
+/// // A handshake that lets everything through as it is.
+/// let listener = Secured::new(tcp, |stream| Box::pin(async move { Ok(stream) }));
+/// assert!(listener.is_secure());
+/// # }
+/// ```
+pub struct Secured<T: Listener, S> {
+    inner: T,
+    handshake: Arc<Handshake<T::Stream, S>>,
+}
+
+type Handshake<I, O> = dyn Fn(I) -> BoxFuture<io::Result<O>> + Send + Sync;
+
+impl<T: Listener, S: Stream> Secured<T, S> {
+    /// Has each connection of `inner` go through a handshake.
+    pub fn new(inner: T, handshake: impl Fn(T::Stream) -> BoxFuture<io::Result<S>> + Send + Sync + 'static) -> Self {
+        Self { inner, handshake: Arc::new(handshake) }
+    }
+}
+
+impl<T: Listener, S: Stream> Listener for Secured<T, S> {
+    type Stream = S;
+    type Handshake = BoxFuture<io::Result<S>>;
+
+    fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<io::Result<(Self::Handshake, SocketAddr)>> {
+        let (accepted, peer) = ready!(self.inner.poll_accept(context))?;
+        let handshake = Arc::clone(&self.handshake);
+        Poll::Ready(Ok((Box::pin(async move { handshake(accepted.await?).await }), peer)))
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.inner.local_addr()
+    }
+
+    fn is_secure(&self) -> bool {
+        true
+    }
+}
