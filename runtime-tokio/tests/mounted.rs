@@ -48,6 +48,35 @@ async fn in_hyper() {
     drive(io, address).await;
 }
 
+/// What another route does with its byte streams is no business of ours.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_route_upgrades_its_own_requests() {
+    let io = echo();
+    let other = async |mut request: axum::extract::Request| {
+        let upgrade = hyper::upgrade::on(&mut request);
+        tokio::spawn(async move {
+            let mut stream = TokioIo::new(upgrade.await.unwrap());
+            tokio::io::AsyncWriteExt::write_all(&mut stream, b"theirs").await.unwrap();
+        });
+        let response = Response::builder().status(101).header("connection", "upgrade").header("upgrade", "other");
+        response.body(axum::body::Body::empty()).unwrap()
+    };
+    let app: Router = Router::new().route("/other", get(other)).layer(io.layer());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async { axum::serve(listener, app).await });
+    let answer = tokio::task::spawn_blocking(move || {
+        let mut stream = connect(address);
+        stream.write_all(b"GET /other HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: other\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    });
+    let answer = answer.await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 101 ") && answer.ends_with("\r\n\r\ntheirs"), "{answer}");
+    io.shutdown(PATIENCE).await;
+}
+
 /// `axum::serve` does not say who connects; a layer in front may.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_peer_in_the_extensions_is_the_address() {

@@ -15,6 +15,7 @@ mod client;
 mod executor;
 mod pipe;
 mod tools;
+mod world;
 
 use std::{
     panic::resume_unwind,
@@ -29,7 +30,8 @@ pub use self::{
     client::{Client, Poller, Reply, Wire},
     executor::Executor,
     pipe::{ClientEnd, ServerEnd, pipe},
-    tools::{Counted, Drops, Latch, Log, note, yield_now},
+    tools::{Counted, Drops, Latch, Log, faults, note, yield_now},
+    world::World,
 };
 
 /// How long a condition may take to come true. Only tests that fail wait for it.

@@ -10,6 +10,8 @@ use std::{
     task::{Poll, Waker},
 };
 
+use sockeye_driver::{HandlerError, HandlerFault, Server, Socket};
+
 /// What happened, in order.
 #[derive(Clone, Debug, Default)]
 pub struct Log(Arc<Mutex<Vec<String>>>);
@@ -35,6 +37,24 @@ impl Log {
     pub fn has(&self, line: &str) -> bool {
         self.0.lock().unwrap().iter().any(|other| other == line)
     }
+}
+
+/// What went wrong in handlers, and what `/` says to `ping` while all that goes on.
+pub fn faults(io: &Server) -> Log {
+    let log = Log::default();
+    let faults = log.clone();
+    io.on_error(move |error: &HandlerError| {
+        let kind = match error.fault() {
+            HandlerFault::Extract(_) => "extract",
+            HandlerFault::Returned(_) => "returned",
+            HandlerFault::Panicked(_) => "panicked",
+            _ => "another",
+        };
+        assert!(!error.socket().id().to_string().is_empty());
+        faults.add(format!("{kind} in {:?}: {}", error.event(), error.fault()));
+    });
+    io.on("ping", async |socket: Socket| socket.emit("pong", &()));
+    log
 }
 
 /// A handler that only notes that it was called.

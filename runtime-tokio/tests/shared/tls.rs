@@ -88,10 +88,10 @@ fn request(address: SocketAddr, config: &Arc<ClientConfig>, method: &str, target
         "{method} {target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
     );
     stream.write_all(head.as_bytes()).unwrap();
-    let mut answer = Vec::new();
-    // The answer has a length: whether TLS is ended in order behind it does not matter here.
-    let _ = stream.read_to_end(&mut answer);
-    String::from_utf8(answer).unwrap()
+    let mut answer = String::new();
+    // An error if TLS does not say goodbye behind the answer (RFC 8446, 6.1).
+    stream.read_to_string(&mut answer).unwrap();
+    answer
 }
 
 fn websocket(address: SocketAddr, config: &Arc<ClientConfig>) -> WebSocket<StreamOwned<ClientConnection, TcpStream>> {
