@@ -36,10 +36,11 @@ use crate::{
 /// - **Inputs**, which are stored and processed in order by `poll_output`: [`handle_request`](Self::handle_request),
 ///   [`handle_body`](Self::handle_body), [`handle_abort`](Self::handle_abort), [`handle_bytes`](Self::handle_bytes) or
 ///   [`handle_message`](Self::handle_message), [`handle_eof`](Self::handle_eof),
-///   [`handle_withheld`](Self::handle_withheld), [`handle_timeout`](Self::handle_timeout); and [`handle_hub_event`](Self::handle_hub_event), which acts at once.
+///   [`handle_withheld`](Self::handle_withheld), [`handle_timeout`](Self::handle_timeout); and
+///   [`handle_hub_event`](Self::handle_hub_event), which acts at once.
 /// - **Verbs**, which act at once: [`accept`](Self::accept), [`reject`](Self::reject), [`emit`](Self::emit),
 ///   [`emit_with_ack`](Self::emit_with_ack), [`reply`](Self::reply), [`disconnect`](Self::disconnect),
-///   [`shutdown`](Self::shutdown).
+///   [`shutdown`](Self::shutdown), [`abort`](Self::abort).
 /// - **Outputs**: [`poll_output`](Self::poll_output), [`poll_timeout`](Self::poll_timeout),
 ///   [`transmit`](Self::transmit).
 #[derive(Debug)]
