@@ -5,7 +5,7 @@ use alloc::string::String;
 
 use serde::{Deserialize as _, de::IgnoredAny};
 
-use super::DecodeError;
+use super::{DecodeError, scan};
 use crate::Text;
 
 /// The nesting that is refused, as by serde_json, whose parser recurses: there must be fewer levels than this.
@@ -16,7 +16,11 @@ pub(super) const DEPTH: usize = 128;
 ///
 /// Strings with lone surrogates (`"\ud800"`) and numbers out of range (`1e999`) pass: JavaScript peers may send them.
 pub(super) fn validate(text: &str) -> Result<(), DecodeError> {
-    // serde_json skips values without recursion and so without its limit, but nobody could read them.
+    if scan::is_valid(text) {
+        return Ok(());
+    }
+    // What is wrong, and where, is for serde_json to say. It skips values without recursion and so without its limit, but
+    // nobody could read them.
     if is_too_deep(text.as_bytes()) {
         return Err(DecodeError::TooDeep { limit: DEPTH });
     }

@@ -60,6 +60,7 @@ mod packet;
 mod payload;
 mod placeholder;
 mod resolve;
+mod scan;
 mod ser;
 mod value;
 
