@@ -11,12 +11,7 @@ use serde::{
 };
 use serde_json::{Error, de::SliceRead};
 
-use super::{
-    ArgsError, Value,
-    args::bounded,
-    resolve::{Resolve, ResolveSeed},
-    value::ValueVisitor,
-};
+use super::{ArgsError, Value, args::bounded, json::is_space, resolve::Resolve, scan::plain_len, value::ValueVisitor};
 
 /// Where arguments are read from.
 #[derive(Clone, Copy)]
@@ -108,25 +103,51 @@ pub(super) fn count(source: &Source<'_>) -> usize {
         .saturating_sub(usize::from(source.named))
 }
 
-/// How far the reading has come, for errors.
+/// How far the reading has come.
 #[derive(Default)]
 struct Progress {
     index: Cell<usize>,
     /// How many arguments the type takes, set when one is missing.
     missing: Cell<Option<usize>>,
-    /// Whether positions count from the array's beginning.
-    in_array: Cell<bool>,
+    /// Where the argument that is being read begins in the text of the arguments: positions count from there.
+    begin: Cell<usize>,
+    /// Up to where that text is read.
+    end: Cell<usize>,
+    /// Whether an error without a position is at the end of what is read.
+    positioned: Cell<bool>,
 }
 
 impl Progress {
     fn explain(&self, source: &Source<'_>, error: &Error) -> ArgsError {
         let index = self.index.get();
-        match self.missing.get() {
-            Some(expected) => ArgsError::Missing { index, expected },
-            None if self.in_array.get() => invalid(index, error, source.start),
-            None => invalid(index, error, 0),
+        if let Some(expected) = self.missing.get() {
+            return ArgsError::Missing { index, expected };
         }
+        let (line, column) = match error.line() {
+            0 if self.positioned.get() => position(source.raw, self.end.get()),
+            0 => (0, error.column()),
+            line => {
+                let (lines, columns) = position(source.raw, self.begin.get());
+                let columns = if line == 1 { columns } else { 0 };
+                (lines.saturating_add(line).saturating_sub(1), error.column().saturating_add(columns))
+            }
+        };
+        refusal(index, error, line, column)
     }
+
+    fn lacks<E: serde::de::Error>(&self, index: usize, expected: usize) -> E {
+        self.index.set(index);
+        self.missing.set(Some(expected));
+        E::custom("an argument is missing")
+    }
+}
+
+/// The line, from 1, and the column of the last of `count` bytes, from 1, as serde_json counts them.
+fn position(text: &str, count: usize) -> (usize, usize) {
+    let before = text.as_bytes().get(..count).unwrap_or_default();
+    let column = before.iter().rev().position(|byte| *byte == b'\n').unwrap_or(before.len());
+    let lines = before.iter().filter(|byte| **byte == b'\n').count();
+    (lines.saturating_add(1), column)
 }
 
 /// `offset`: the bytes of the first line that stand in front of what positions refer to.
@@ -135,10 +156,14 @@ fn invalid(index: usize, error: &Error, offset: usize) -> ArgsError {
     if line == 1 {
         column = column.saturating_sub(offset);
     }
+    refusal(index, error, line, column)
+}
+
+fn refusal(index: usize, error: &Error, line: usize, column: usize) -> ArgsError {
     let text = error.to_string();
     // serde_json appends the position, which stands in fields of its own here.
     let reason = match text.rsplit_once(" at line ") {
-        Some((reason, _)) if line > 0 => reason,
+        Some((reason, _)) if error.line() > 0 => reason,
         _ => text.as_str(),
     };
     ArgsError::Invalid {
@@ -155,22 +180,13 @@ struct ArgList<'a, 'de> {
     progress: &'a Progress,
 }
 
-impl<'de> ArgList<'_, 'de> {
-    /// The first argument.
-    fn first(&self) -> Result<serde_json::Deserializer<SliceRead<'de>>, Error> {
+impl<'a, 'de> ArgList<'a, 'de> {
+    /// The first argument. What follows it is not looked at.
+    fn first(self) -> Result<Element<'a, 'de>, Error> {
         if self.source.raw.is_empty() {
             return Err(self.progress.lacks(0, 1));
         }
-        // What follows the first argument is not looked at.
-        Ok(reader(self.source.raw))
-    }
-}
-
-impl Progress {
-    fn lacks<E: serde::de::Error>(&self, index: usize, expected: usize) -> E {
-        self.index.set(index);
-        self.missing.set(Some(expected));
-        E::custom("an argument is missing")
+        Ok(Element(self))
     }
 }
 
@@ -178,12 +194,7 @@ impl Progress {
 macro_rules! first {
     ($($method:ident($($arg:ident: $type:ty),*);)*) => {$(
         fn $method<V: Visitor<'de>>(self, $($arg: $type,)* visitor: V) -> Result<V::Value, Error> {
-            let mut json = self.first()?;
-            if self.source.resolve {
-                Resolve::new(&mut json, self.source.attachments).$method($($arg,)* visitor)
-            } else {
-                json.$method($($arg,)* visitor)
-            }
+            self.first()?.$method($($arg,)* visitor)
         }
     )*};
 }
@@ -222,15 +233,11 @@ impl<'de> Deserializer<'de> for ArgList<'_, 'de> {
     }
 
     fn deserialize_tuple<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, Error> {
-        self.progress.in_array.set(true);
-        let mut taken = None;
-        let result = reader(self.source.array).deserialize_seq(Take { list: self, len, visitor, taken: &mut taken });
-        match (taken, result) {
-            // serde_json complains of arguments that nobody wants: not to read them is the point.
-            (Some(value), _) => Ok(value),
-            (None, Err(error)) => Err(error),
-            (None, Ok(())) => Err(self.progress.lacks(0, len)),
+        let result = visitor.visit_seq(InTurn { list: self, next: 0, len });
+        if result.is_err() {
+            self.progress.positioned.set(true);
         }
+        result
     }
 
     fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
@@ -245,71 +252,51 @@ impl<'de> Deserializer<'de> for ArgList<'_, 'de> {
         if self.source.raw.is_empty() {
             return visitor.visit_none();
         }
-        let mut json = self.first()?;
-        if self.source.resolve {
-            Resolve::new(&mut json, self.source.attachments).deserialize_option(visitor)
-        } else {
-            json.deserialize_option(visitor)
-        }
-    }
-}
-
-/// Visits the array, and leaves what it made in `taken`, whatever serde_json says of the rest.
-struct Take<'a, 'de, 't, V: Visitor<'de>> {
-    list: ArgList<'a, 'de>,
-    len: usize,
-    visitor: V,
-    taken: &'t mut Option<V::Value>,
-}
-
-impl<'de, V: Visitor<'de>> Visitor<'de> for Take<'_, 'de, '_, V> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("arguments")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        if self.list.source.named {
-            seq.next_element::<IgnoredAny>()?;
-        }
-        *self.taken = Some(self.visitor.visit_seq(InTurn { seq, list: self.list, next: 0, len: self.len })?);
-        Ok(())
+        self.first()?.deserialize_option(visitor)
     }
 }
 
 /// The arguments, and `None`s after the last.
-struct InTurn<'a, 'de, A> {
-    seq: A,
+struct InTurn<'a, 'de> {
     list: ArgList<'a, 'de>,
     next: usize,
     len: usize,
 }
 
-impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for InTurn<'_, 'de, A> {
-    type Error = A::Error;
+impl InTurn<'_, '_> {
+    /// Goes to the next argument, if there is one. The text is valid: nothing but a comma is between two.
+    fn advance(&self) -> bool {
+        let ArgList { source, progress } = self.list;
+        let rest = source.raw.get(progress.end.get()..).unwrap_or_default();
+        let rest = rest.trim_start_matches(is_space);
+        let rest = rest.strip_prefix(',').map_or(rest, |rest| rest.trim_start_matches(is_space));
+        let begin = source.raw.len().saturating_sub(rest.len());
+        progress.begin.set(begin);
+        progress.end.set(begin);
+        !rest.is_empty()
+    }
+}
 
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, A::Error> {
-        let index = self.next;
+impl<'de> SeqAccess<'de> for InTurn<'_, 'de> {
+    type Error = Error;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Error> {
+        let (index, progress) = (self.next, self.list.progress);
         if index >= self.len {
             return Ok(None);
         }
         self.next = index.saturating_add(1);
-        self.list.progress.index.set(index);
-        let mut seed = Some(seed);
-        let given = Once(&mut seed);
-        let found = if self.list.source.resolve {
-            let attachments = self.list.source.attachments;
-            self.seq.next_element_seed(ResolveSeed::new(given, attachments))
-        } else {
-            self.seq.next_element_seed(given)
-        }?;
-        match (found, seed) {
-            (None, Some(seed)) => seed
-                .deserialize(Missing { progress: self.list.progress, index, expected: self.len, error: PhantomData })
-                .map(Some),
-            (found, _) => Ok(found),
+        progress.index.set(index);
+        if !self.advance() {
+            let missing = Missing { progress, index, expected: self.len, error: PhantomData };
+            return seed.deserialize(missing).map(Some);
         }
+        let value = seed.deserialize(Element(self.list))?;
+        if progress.end.get() == progress.begin.get() {
+            // The seed did not care.
+            Element(self.list).deserialize_ignored_any(IgnoredAny)?;
+        }
+        Ok(Some(value))
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -317,17 +304,113 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for InTurn<'_, 'de, A> {
     }
 }
 
-/// A seed that is still there if there was no element for it.
-struct Once<'a, T>(&'a mut Option<T>);
+/// The argument at which the reading has come. serde_json reads it, but for strings without escapes: those are given as
+/// they are, since they are known to be valid and to be UTF-8.
+struct Element<'a, 'de>(ArgList<'a, 'de>);
 
-impl<'de, T: DeserializeSeed<'de>> DeserializeSeed<'de> for Once<'_, T> {
-    type Value = T::Value;
+impl<'de> Element<'_, 'de> {
+    /// The argument and all that follows it.
+    fn text(&self) -> &'de str {
+        let ArgList { source, progress } = self.0;
+        source.array.get(source.start.saturating_add(progress.begin.get())..).unwrap_or_default()
+    }
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T::Value, D::Error> {
-        match self.0.take() {
-            Some(seed) => seed.deserialize(deserializer),
-            None => Err(serde::de::Error::custom("an element is read twice")),
+    /// The argument, if it is a string without escapes.
+    fn plain_string(&self) -> Option<&'de str> {
+        let inner = self.text().strip_prefix('"')?;
+        let (text, rest) = inner.split_at_checked(plain_len(inner.as_bytes()))?;
+        rest.starts_with('"').then_some(text)
+    }
+
+    fn visit_plain<V: Visitor<'de>>(&self, text: &'de str, visitor: V) -> Result<V::Value, Error> {
+        let Progress { begin, end, positioned, .. } = self.0.progress;
+        end.set(begin.get().saturating_add(text.len()).saturating_add(2));
+        let result = visitor.visit_borrowed_str(text);
+        if result.is_err() {
+            positioned.set(true);
         }
+        result
+    }
+
+    /// Takes note of how far serde_json has read.
+    fn read_by(&self, json: serde_json::Deserializer<SliceRead<'de>>) {
+        let Progress { begin, end, .. } = self.0.progress;
+        end.set(begin.get().saturating_add(json.into_iter::<IgnoredAny>().byte_offset()));
+    }
+}
+
+/// Hands a call over to serde_json.
+macro_rules! by_serde_json {
+    ($($method:ident($($arg:ident: $type:ty),*);)*) => {$(
+        fn $method<V: Visitor<'de>>(self, $($arg: $type,)* visitor: V) -> Result<V::Value, Error> {
+            by_serde_json!(self, $method($($arg,)* visitor))
+        }
+    )*};
+    ($self:ident, $method:ident($($arg:expr),*)) => {{
+        let mut json = reader($self.text());
+        let source = $self.0.source;
+        let result = if source.resolve {
+            Resolve::new(&mut json, source.attachments).$method($($arg),*)
+        } else {
+            json.$method($($arg),*)
+        };
+        $self.read_by(json);
+        result
+    }};
+}
+
+/// Strings without escapes are given as they are.
+macro_rules! maybe_plain {
+    ($($method:ident)*) => {$(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+            match self.plain_string() {
+                Some(text) => self.visit_plain(text, visitor),
+                None => by_serde_json!(self, $method(visitor)),
+            }
+        }
+    )*};
+}
+
+impl<'de> Deserializer<'de> for Element<'_, 'de> {
+    type Error = Error;
+
+    maybe_plain! {
+        deserialize_any deserialize_char deserialize_str deserialize_string deserialize_identifier
+    }
+
+    by_serde_json! {
+        deserialize_bool();
+        deserialize_i8();
+        deserialize_i16();
+        deserialize_i32();
+        deserialize_i64();
+        deserialize_i128();
+        deserialize_u8();
+        deserialize_u16();
+        deserialize_u32();
+        deserialize_u64();
+        deserialize_u128();
+        deserialize_f32();
+        deserialize_f64();
+        deserialize_bytes();
+        deserialize_byte_buf();
+        deserialize_unit();
+        deserialize_unit_struct(name: &'static str);
+        deserialize_newtype_struct(name: &'static str);
+        deserialize_seq();
+        deserialize_tuple(len: usize);
+        deserialize_tuple_struct(name: &'static str, len: usize);
+        deserialize_map();
+        deserialize_struct(name: &'static str, fields: &'static [&'static str]);
+        deserialize_enum(name: &'static str, variants: &'static [&'static str]);
+        deserialize_ignored_any();
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        if self.text().starts_with('"') {
+            return visitor.visit_some(self);
+        }
+        by_serde_json!(self, deserialize_option(visitor))
     }
 }
 
@@ -361,5 +444,112 @@ impl<'de, E: serde::de::Error> Deserializer<'de> for Missing<'_, E> {
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
         tuple_struct map struct enum identifier
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::{borrow::Cow, format, string::String};
+    use core::fmt::Debug;
+
+    use proptest::prelude::*;
+    use serde::de::DeserializeOwned;
+
+    use super::*;
+    use crate::{Text, socket::Args};
+
+    #[derive(Debug, PartialEq, serde::Deserialize)]
+    #[serde(try_from = "String")]
+    struct Short(String);
+
+    impl TryFrom<String> for Short {
+        type Error = &'static str;
+
+        fn try_from(text: String) -> Result<Self, &'static str> {
+            if text.len() < 3 { Ok(Self(text)) } else { Err("too long") }
+        }
+    }
+
+    #[derive(Debug, PartialEq, serde::Deserialize)]
+    enum Known {
+        #[serde(rename = "ab")]
+        Ab,
+    }
+
+    /// What serde_json makes of the arguments as an array, with the positions of the arguments.
+    fn expected<T: DeserializeOwned>(raw: &str) -> Result<T, (usize, usize, String)> {
+        let array = format!("[{raw}]");
+        serde_json::from_slice::<T>(array.as_bytes()).map_err(|error| {
+            let column = error.column() - usize::from(error.line() == 1);
+            let text = error.to_string();
+            let reason = text.rsplit_once(" at line ").map_or(text.as_str(), |(reason, _)| reason);
+            (error.line(), column, reason.into())
+        })
+    }
+
+    fn compare<T: DeserializeOwned + PartialEq + Debug>(raw: &str) -> Result<(), TestCaseError> {
+        for head in ["[", "[ \"name\" , ", "[\"na\\nme\",\n"] {
+            let array = Text::from(format!("{head}{raw}]"));
+            let args = if head == "[" { Args::of_ack(array) } else { Args::of_event(array, head.len()) };
+            let found = args.deserialize_borrowed::<T>().map_err(|error| match error {
+                ArgsError::Invalid { line, column, reason, .. } => {
+                    (line as usize, column as usize, String::from(reason))
+                }
+                missing => panic!("{missing}"),
+            });
+            let mut expected = expected::<T>(raw);
+            if let (Err((.., reason)), Err((line, column, _))) = (&found, &mut expected)
+                && reason == "too long"
+            {
+                // serde_json has such errors of a type's own behind the bracket or comma that follows the argument.
+                (*line, *column) = found.as_ref().map_or_else(|(line, column, _)| (*line, *column), |_| (0, 0));
+            }
+            prop_assert_eq!(found, expected, "{}", raw);
+        }
+        Ok(())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn two_arguments_are_read_as_by_serde_json(
+            elements in prop::collection::vec(
+                prop_oneof![
+                    3 => "\"[a-c é]{0,3}\"",
+                    1 => "\"[a-c]{60,140}\"",
+                    1 => "\"a(\\\\n|\\\\\"|\\\\u00e9|\\\\ud83d\\\\ude00|\\\\ud800)[b-d]{0,3}\"",
+                    2 => "-?[0-9]|300|1e999|1\\.5",
+                    1 => prop::sample::select(&["null", "true", "[]", "[\"a\",\n\"b\" ]", "{\"a\" : \"b\"}", "{\n}"][..])
+                        .prop_map(String::from),
+                ],
+                2,
+            ),
+            space in "[ \n\t]{0,2}",
+        ) {
+            let raw = format!("{}{space},{space}{}{space}", elements[0], elements[1]);
+            compare::<(String, String)>(&raw)?;
+            compare::<(u8, String)>(&raw)?;
+            compare::<(String, Option<u8>)>(&raw)?;
+            compare::<(Option<String>, Option<Option<String>>)>(&raw)?;
+            compare::<(char, Known)>(&raw)?;
+            compare::<(Short, Short)>(&raw)?;
+            compare::<(Option<Short>, Known)>(&raw)?;
+            compare::<(Cow<'static, str>, serde_json::Value)>(&raw)?;
+            compare::<(serde_json::Value, Vec<String>)>(&raw)?;
+            compare::<(IgnoredAny, alloc::collections::BTreeMap<String, String>)>(&raw)?;
+            compare::<(bool, ())>(&raw)?;
+            compare::<[Value; 2]>(&raw)?;
+        }
+    }
+
+    /// Strings without escapes are borrowed from the message.
+    #[test]
+    fn plain_strings_are_borrowed() {
+        let args = Args::of_event(Text::from("[\"name\" , \"first\" , 1, \"second\" ]"), 10);
+        let (first, one, second): (&str, u8, Option<&str>) = args.deserialize_borrowed().unwrap();
+        assert_eq!((first, one, second), ("first", 1, Some("second")));
+        assert_eq!(args.deserialize_borrowed::<&str>(), Ok("first"));
+        assert_eq!(args.deserialize_borrowed::<Option<&str>>(), Ok(Some("first")));
     }
 }
