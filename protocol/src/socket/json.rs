@@ -66,13 +66,6 @@ pub(super) fn is_too_deep(json: &[u8]) -> bool {
     false
 }
 
-/// Whether a string's text stands in JSON as it is: nothing to escape (RFC 8259 section 7). Vectorised.
-#[cfg(feature = "std")]
-pub(super) fn is_plain(text: &str) -> bool {
-    let escapes = |byte: &u8| (*byte < 0x20) | (*byte == b'"') | (*byte == b'\\');
-    text.as_bytes().chunks(64).all(|piece| !piece.iter().fold(false, |any, byte| any | escapes(byte)))
-}
-
 /// JSON's white space (RFC 8259 section 2).
 pub(super) const fn is_space(character: char) -> bool {
     matches!(character, ' ' | '\t' | '\n' | '\r')
@@ -86,7 +79,11 @@ pub(super) fn event_name(array: &Text) -> Option<(Text, usize)> {
         b'"' => {
             let token = string_token(first)?;
             let inner = token.get(1..token.len().saturating_sub(1))?;
-            if inner.contains('\\') { (token, Text::from(unescape(token)?)) } else { (token, array.slice_ref(inner)) }
+            if scan::plain_len(inner.as_bytes()) < inner.len() {
+                (token, Text::from(unescape(token)?))
+            } else {
+                (token, array.slice_ref(inner))
+            }
         }
         b'-' | b'0'..=b'9' => {
             let token = number_token(first);
@@ -163,14 +160,12 @@ fn unescape(token: &str) -> Option<String> {
 fn string_token(text: &str) -> Option<&str> {
     let mut at = 1_usize;
     loop {
-        let rest = text.get(at..)?;
-        let found = rest.find(['"', '\\'])?;
-        let end = at.checked_add(found)?;
-        if text.as_bytes().get(end) == Some(&b'"') {
-            return text.get(..end.checked_add(1)?);
+        let end = at.checked_add(scan::plain_len(text.as_bytes().get(at..)?))?;
+        match text.as_bytes().get(end)? {
+            b'"' => return text.get(..end.checked_add(1)?),
+            // A backslash and the character that it escapes, which is ASCII.
+            _ => at = end.checked_add(2)?,
         }
-        // A backslash and the character that it escapes, which is ASCII.
-        at = end.checked_add(2)?;
     }
 }
 

@@ -96,7 +96,11 @@ impl Payload {
         if serialized.found > 0 {
             return Err(EncodeError::BinaryData);
         }
-        Ok(Self { json: shallow(serialized.json)?, start: 0, attachments: Attachments::default() })
+        Ok(Self {
+            json: shallow(serialized.json, serialized.may_be_deep)?,
+            start: 0,
+            attachments: Attachments::default(),
+        })
     }
 
     /// An event with arguments that have arrived, forwarded without parsing.
@@ -181,7 +185,8 @@ impl Payload {
         args: &T,
         max_attachments: usize,
     ) -> Result<Self, EncodeError> {
-        let Serialized { mut json, shape, found, attachments } = ser::in_array(event, args, max_attachments)?;
+        let Serialized { mut json, may_be_deep, shape, found, attachments } =
+            ser::in_array(event, args, max_attachments)?;
         if found > max_attachments {
             let limit = max_attachments;
             return Err(EncodeError::TooManyAttachments { limit, found });
@@ -207,7 +212,7 @@ impl Payload {
                 json.push(']');
             }
         }
-        Ok(Self { json: shallow(json)?, start, attachments: Attachments::from(attachments) })
+        Ok(Self { json: shallow(json, may_be_deep)?, start, attachments: Attachments::from(attachments) })
     }
 }
 
@@ -232,8 +237,8 @@ fn check_name(event: &str) -> Result<(), EncodeError> {
 }
 
 /// What receivers of this kind would refuse is not sent.
-fn shallow(json: String) -> Result<Text, EncodeError> {
-    if json::is_too_deep(json.as_bytes()) {
+fn shallow(json: String, may_be_deep: bool) -> Result<Text, EncodeError> {
+    if may_be_deep && json::is_too_deep(json.as_bytes()) {
         return Err(EncodeError::TooDeep { limit: json::DEPTH });
     }
     Ok(json.into())

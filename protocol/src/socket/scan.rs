@@ -11,6 +11,12 @@ pub(super) fn is_valid(text: &str) -> bool {
 /// How many bytes in front stand in a JSON string as they are: neither a quote, nor a backslash, nor a control character
 /// (RFC 8259 section 7).
 pub(super) fn plain_len(bytes: &[u8]) -> usize {
+    // Escapes often come close to one another: a word first.
+    if let Some(word) = bytes.first_chunk::<8>()
+        && let Some(before) = plain_in_word(*word)
+    {
+        return before;
+    }
     let mut rest = bytes;
     while let Some((piece, after)) = rest.split_first_chunk::<64>()
         && is_plain_piece(piece)
@@ -18,17 +24,22 @@ pub(super) fn plain_len(bytes: &[u8]) -> usize {
         rest = after;
     }
     while let Some((word, after)) = rest.split_first_chunk::<8>() {
-        let special = special(u64::from_le_bytes(*word));
-        if special != 0 {
-            // The lowest mark is right, those above may be set by it.
-            let before = special.trailing_zeros() / 8;
-            rest = rest.get(before as usize..).unwrap_or_default();
-            return bytes.len().saturating_sub(rest.len());
+        if let Some(before) = plain_in_word(*word) {
+            return bytes.len().saturating_sub(rest.len()).saturating_add(before);
         }
         rest = after;
     }
     let before = rest.iter().position(|byte| is_special(*byte)).unwrap_or(rest.len());
     bytes.len().saturating_sub(rest.len()).saturating_add(before)
+}
+
+/// How many bytes are in front of the first special one, if there is one.
+const fn plain_in_word(word: [u8; 8]) -> Option<usize> {
+    match special(u64::from_le_bytes(word)) {
+        0 => None,
+        // The lowest mark is right, those above may be set by it.
+        marks => Some((marks.trailing_zeros() / 8) as usize),
+    }
 }
 
 /// Without branches, for the compiler to make vectors of.

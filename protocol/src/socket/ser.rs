@@ -4,6 +4,8 @@ use alloc::{string::String, vec::Vec};
 #[cfg(feature = "std")]
 use core::cell::RefCell;
 use core::{cell::Cell, fmt};
+#[cfg(feature = "std")]
+use std::io;
 
 use bytes::Bytes;
 use serde::ser::{
@@ -13,10 +15,14 @@ use serde::ser::{
 use serde_json::Error;
 
 use super::placeholder::{NUM, PLACEHOLDER};
+#[cfg(feature = "std")]
+use super::scan::plain_len;
 
 /// What serialising has given.
 pub(super) struct Serialized {
     pub(super) json: String,
+    /// Whether there may be [`DEPTH`](super::json::DEPTH) levels in it.
+    pub(super) may_be_deep: bool,
     /// Whether the value was a tuple, or nothing.
     pub(super) shape: Shape,
     /// How many attachments there are.
@@ -66,30 +72,35 @@ struct Sink {
     attachments: Cell<Vec<Bytes>>,
     /// What has been written so far.
     #[cfg(feature = "std")]
-    out: RefCell<Vec<u8>>,
+    out: RefCell<String>,
+    /// How many arrays and objects have begun, or more.
+    #[cfg(feature = "std")]
+    openings: Cell<usize>,
 }
 
-/// Strings from this length on are worth a look whether they can be copied whole.
+/// Strings from this length on are worth to be written apart from serde_json.
 #[cfg(feature = "std")]
-const LONG: usize = 32;
+const LONG: usize = 8;
 
 impl Sink {
-    const fn new(limit: usize) -> Self {
+    fn new(limit: usize) -> Self {
         Self {
             limit,
             shape: Cell::new(Shape::Other),
             found: Cell::new(0),
             attachments: Cell::new(Vec::new()),
+            // Most packets are shorter.
             #[cfg(feature = "std")]
-            out: RefCell::new(Vec::new()),
+            out: RefCell::new(String::with_capacity(128)),
+            #[cfg(feature = "std")]
+            openings: Cell::new(0),
         }
     }
 
     #[cfg(feature = "std")]
     fn write<T: Serialize>(&self, value: &T) -> Result<String, Error> {
-        value.serialize(&mut serde_json::Serializer::new(Out(&self.out)))?;
-        // serde_json writes nothing but UTF-8, and a `RawValue` is that, too.
-        String::from_utf8(self.out.take()).map_err(serde::ser::Error::custom)
+        value.serialize(&mut serde_json::Serializer::with_formatter(Out(&self.out), Counting(self)))?;
+        Ok(self.out.take())
     }
 
     #[cfg(not(feature = "std"))]
@@ -97,21 +108,36 @@ impl Sink {
         serde_json::to_string(value)
     }
 
-    /// Writes a string with nothing to escape in one piece, where serde_json looks at each byte: an empty string is
-    /// written, and filled.
+    /// Writes a string in pieces that need no escape, where serde_json looks at each byte: an empty string is written,
+    /// and filled.
     #[cfg(feature = "std")]
     fn fill<T, E>(&self, value: &str, write: impl FnOnce(&str) -> Result<T, E>) -> Result<T, E> {
         let before = self.out.borrow().len();
         let written = write("")?;
         let mut out = self.out.borrow_mut();
-        // Within a `RawValue` text is written as it is, without quotes.
-        let is_quoted = out.len() > before && out.pop().is_some();
         out.reserve(value.len().saturating_add(ROOM));
-        out.extend_from_slice(value.as_bytes());
-        if is_quoted {
-            out.push(b'"');
+        if out.len() > before && out.pop().is_some() {
+            escape(value, &mut out);
+            out.push('"');
+        } else {
+            // Within a `RawValue` text is written as it is, without quotes.
+            out.push_str(value);
+            self.count(value.len());
         }
         Ok(written)
+    }
+
+    #[cfg(feature = "std")]
+    fn count(&self, openings: usize) {
+        self.openings.set(self.openings.get().saturating_add(openings));
+    }
+
+    /// Whether there can be as many levels as brackets were written, or more.
+    fn may_be_deep(&self) -> bool {
+        #[cfg(feature = "std")]
+        return self.openings.get() >= super::json::DEPTH;
+        #[cfg(not(feature = "std"))]
+        true
     }
 
     /// The number of the new attachment. Above the limit they are counted only.
@@ -129,6 +155,7 @@ impl Sink {
     fn finish(self, json: String) -> Serialized {
         Serialized {
             json,
+            may_be_deep: self.may_be_deep(),
             shape: self.shape.get(),
             found: self.found.get(),
             attachments: self.attachments.into_inner(),
@@ -142,21 +169,72 @@ const ROOM: usize = 16;
 
 /// Appends to what the sink holds.
 #[cfg(feature = "std")]
-struct Out<'a>(&'a RefCell<Vec<u8>>);
+struct Out<'a>(&'a RefCell<String>);
 
 #[cfg(feature = "std")]
-impl std::io::Write for Out<'_> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+impl io::Write for Out<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.write_all(bytes).map(|()| bytes.len())
     }
 
-    fn write_all(&mut self, bytes: &[u8]) -> std::io::Result<()> {
-        self.0.borrow_mut().extend_from_slice(bytes);
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        // serde_json writes whole characters, few at once.
+        let text = str::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        self.0.borrow_mut().push_str(text);
         Ok(())
     }
 
-    fn flush(&mut self) -> std::io::Result<()> {
+    fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// Writes as serde_json does by itself, and counts what opens.
+#[cfg(feature = "std")]
+struct Counting<'a>(&'a Sink);
+
+#[cfg(feature = "std")]
+impl serde_json::ser::Formatter for Counting<'_> {
+    fn begin_array<W: io::Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.count(1);
+        writer.write_all(b"[")
+    }
+
+    fn begin_object<W: io::Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.count(1);
+        writer.write_all(b"{")
+    }
+
+    fn write_raw_fragment<W: io::Write + ?Sized>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+        self.0.count(fragment.len());
+        writer.write_all(fragment.as_bytes())
+    }
+}
+
+/// Appends a string's text as it stands in JSON, with the escapes that serde_json writes.
+#[cfg(feature = "std")]
+fn escape(text: &str, out: &mut String) {
+    let mut rest = text;
+    while let Some((plain, after)) = rest.split_at_checked(plain_len(rest.as_bytes())) {
+        out.push_str(plain);
+        let Some(special) = after.bytes().next() else {
+            return;
+        };
+        match special {
+            b'"' => out.push_str("\\\""),
+            b'\\' => out.push_str("\\\\"),
+            b'\n' => out.push_str("\\n"),
+            b'\r' => out.push_str("\\r"),
+            b'\t' => out.push_str("\\t"),
+            0x08 => out.push_str("\\b"),
+            0x0c => out.push_str("\\f"),
+            control => {
+                out.push_str("\\u00");
+                let digits = [control / 16, control % 16];
+                out.extend(digits.into_iter().filter_map(|digit| char::from_digit(digit.into(), 16)));
+            }
+        }
+        rest = after.get(1..).unwrap_or_default();
     }
 }
 
@@ -228,7 +306,7 @@ impl<'a, S: Serializer> Serializer for Binary<'a, S> {
 
     fn serialize_str(self, value: &str) -> Result<S::Ok, S::Error> {
         #[cfg(feature = "std")]
-        if value.len() >= LONG && super::json::is_plain(value) {
+        if value.len() >= LONG {
             return self.sink.fill(value, |empty| self.inner.serialize_str(empty));
         }
         self.inner.serialize_str(value)
@@ -392,5 +470,54 @@ impl<C: SerializeMap> SerializeMap for Compound<'_, C> {
 
     fn end(self) -> Result<C::Ok, C::Error> {
         self.inner.end()
+    }
+}
+
+#[cfg(all(test, feature = "std"))]
+mod tests {
+    use alloc::string::ToString as _;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn written(value: &(impl Serialize + ?Sized)) -> String {
+        alone(value).unwrap().json
+    }
+
+    proptest! {
+        #[test]
+        fn strings_are_written_as_by_serde_json(
+            text in prop::collection::vec(
+                prop_oneof!["[a-zé😀]{0,70}", "[\u{0}-\u{1f}\"\\\\/\u{7f}\u{2028}]{0,3}", any::<String>()],
+                0..6,
+            ),
+        ) {
+            let text = text.concat();
+            let expected = serde_json::to_string(&text).unwrap();
+            let mut escaped = String::from("\"");
+            escape(&text, &mut escaped);
+            escaped.push('"');
+            prop_assert_eq!(&escaped, &expected);
+            prop_assert_eq!(&written(&text), &expected);
+            prop_assert_eq!(written(&[Some(&text)]), ["[", &expected, "]"].concat());
+            // Raw text stays as it is.
+            let raw = serde_json::value::RawValue::from_string(expected.clone()).unwrap();
+            prop_assert_eq!(written(&raw), expected);
+        }
+    }
+
+    #[test]
+    fn all_that_opens_is_counted() {
+        let raw = |levels: usize| {
+            let json = ["[".repeat(levels), "]".repeat(levels)].concat();
+            serde_json::value::RawValue::from_string(json).unwrap()
+        };
+        assert!(!alone("[".repeat(1_000).as_str()).unwrap().may_be_deep);
+        assert!(alone(&raw(100)).unwrap().may_be_deep);
+        assert!(!alone(&(1, [[2]], Some(serde_json::json!({"a": {}})))).unwrap().may_be_deep);
+        assert!(alone(&alloc::vec![[0_u8; 1]; 127]).unwrap().may_be_deep);
+        assert!(!alone(&alloc::vec![[0_u8; 1]; 126]).unwrap().may_be_deep);
+        assert_eq!(written(&raw(3)), raw(3).to_string());
     }
 }
