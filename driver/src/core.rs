@@ -218,7 +218,8 @@ pub(crate) struct Task(Arc<Tasks>);
 impl Drop for Task {
     fn drop(&mut self) {
         if self.0.count.fetch_sub(1, Ordering::AcqRel) == 1 {
-            lock(&self.0.waiting).drain(..).for_each(Waker::wake);
+            let waiting = std::mem::take(&mut *lock(&self.0.waiting));
+            waiting.into_iter().for_each(Waker::wake);
         }
     }
 }

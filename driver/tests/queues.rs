@@ -493,3 +493,48 @@ fn reading_stops_while_too_much_waits_to_be_sent_and_goes_on_after() {
         assert_eq!(client.end.unread(), 0);
     });
 }
+
+#[test]
+fn broadcasts_without_a_pause_wait_within_the_limits_of_each_queue() {
+    for (policy, received) in [
+        (QueuePolicy::DropNewest, 0..100),
+        (QueuePolicy::DropOldest, 900..1_000),
+        (QueuePolicy::Error, 0..0),
+        (QueuePolicy::Disconnect, 0..0),
+    ] {
+        rig(move |rig| {
+            let world = World::new(limited(100, usize::MAX, policy));
+            let (mut client, socket) = world.joined(&rig, 100_000);
+            for n in 0..1_000 {
+                world.io.emit("n", &n).unwrap();
+            }
+            let stats = world.io.stats();
+            assert!(stats.queued_packets <= 100 && stats.waiting < 200, "{policy:?}: {stats:?}");
+            rig.run();
+            assert_eq!(socket.is_connected(), !received.is_empty(), "{policy:?}");
+            for n in received {
+                client.expect(&format!("2[\"n\",{n}]"));
+            }
+        });
+    }
+}
+
+#[test]
+fn a_selection_of_no_rooms_is_nobody() {
+    rig(|rig| {
+        let world = World::new(Config::default());
+        let (mut client, socket) = world.joined(&rig, 100_000);
+        let none: [&str; 0] = [];
+        let nobody = world.io.to(none);
+        assert_eq!(nobody.emit("x", &()), Ok(0));
+        assert!(matches!(nobody.emit("connect", &()), Err(EmitError::Encode(_))));
+        assert_eq!((nobody.sockets_join("a"), nobody.sockets_leave("a"), nobody.disconnect_sockets(true)), (0, 0, 0));
+        assert_eq!(nobody.clone().to("a").emit("x", &()), Ok(0));
+        socket.join("a").unwrap();
+        assert_eq!(nobody.to("a").emit("of a", &()), Ok(1));
+        assert_eq!(world.io.except(none).emit("to all", &()), Ok(1));
+        client.expect("2[\"of a\"]");
+        client.expect("2[\"to all\"]");
+        client.expect_nothing();
+    });
+}

@@ -217,7 +217,7 @@ impl Server {
     /// # Errors
     ///
     /// [`EmitError`] if the socket is gone, its queue is full and its policy says so, or the payload is of another kind.
-    pub fn reply(&mut self, now: Instant, token: AckToken, answer: &Payload) -> Result<(), EmitError> {
+    pub fn reply(&mut self, now: Instant, token: &AckToken, answer: &Payload) -> Result<(), EmitError> {
         WrongPayload::check(PayloadKind::Ack, answer)?;
         self.socket_verb(now, token.socket(), |connection| connection.reply(now, token, answer))
     }

@@ -35,8 +35,13 @@ pub struct Stats {
     pub queued_bytes: usize,
     /// Packets waiting to be sent.
     pub queued_packets: usize,
-    /// Outputs waiting to be polled, and inputs waiting to be processed.
+    /// Outputs waiting to be polled, and inputs waiting to be processed; in an async driver also tasks that wait for room
+    /// in a send queue.
     pub waiting: usize,
+    /// Events, or messages of Engine.IO, that wait for the application (counted by async drivers).
+    pub parked: usize,
+    /// Handlers in flight (counted by async drivers).
+    pub handlers: usize,
 }
 
 impl AddAssign for Stats {
@@ -57,6 +62,8 @@ impl AddAssign for Stats {
             (&mut self.queued_bytes, other.queued_bytes),
             (&mut self.queued_packets, other.queued_packets),
             (&mut self.waiting, other.waiting),
+            (&mut self.parked, other.parked),
+            (&mut self.handlers, other.handlers),
         ];
         for (sum, part) in pairs {
             *sum = sum.saturating_add(part);
