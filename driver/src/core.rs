@@ -15,6 +15,7 @@ use sockeye_protocol::{Config, Instant, RequestId, Seed};
 use crate::{
     Runtime,
     layer::{Layer, Machine as _},
+    pace::Pace,
     runtime::{Clock, Either, either, lock},
     signal::Reasons,
     timers::{TimerTask, Timers},
@@ -29,6 +30,7 @@ pub(crate) struct Core {
     runtime: OnceLock<Arc<dyn Runtime>>,
     requests: AtomicU64,
     pub(crate) gate: Gate,
+    pub(crate) pace: Arc<Pace>,
     /// Tasks of sessions.
     pub(crate) owners: Arc<Tasks>,
     /// Tasks of listeners and of HTTP connections.
@@ -47,6 +49,7 @@ impl Core {
             runtime: OnceLock::new(),
             requests: AtomicU64::new(0),
             gate: Gate::default(),
+            pace: Arc::default(),
             owners: Arc::default(),
             tasks: Arc::default(),
         }

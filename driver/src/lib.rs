@@ -178,6 +178,7 @@ mod layer;
 mod link;
 mod listener;
 mod owner;
+mod pace;
 mod runtime;
 mod secured;
 mod signal;

@@ -538,3 +538,25 @@ fn a_selection_of_no_rooms_is_nobody() {
         client.expect_nothing();
     });
 }
+
+#[test]
+fn who_has_something_to_say_is_not_behind_thousands_who_have_something_to_hear() {
+    rig(|rig| {
+        let world = World::new(Config::default());
+        world.io.on("quick", |socket: Socket| ready(socket.emit("done", &())));
+        let mut clients: Vec<Client> = (0..2_000).map(|_| rig.joined(&world.io)).collect();
+        rig.run();
+        let mut last = clients.pop().unwrap();
+        assert_eq!(world.io.emit("news", &()), Ok(2_000));
+        last.event("quick", "");
+        rig.run_some(500);
+        let told = clients.iter().filter(|client| client.end.arrived() > 0).count();
+        assert_eq!(last.try_message().as_deref(), Some("42[\"news\"]"));
+        assert_eq!(last.try_message().as_deref(), Some("42[\"done\"]"));
+        assert!((1..1_000).contains(&told), "{told} others were first");
+        for client in &mut clients {
+            client.expect("2[\"news\"]");
+            client.expect_nothing();
+        }
+    });
+}

@@ -74,7 +74,7 @@ impl SocketIo {
         for link in piles {
             drop(link.lock(self.core.now()));
         }
-        wakers.drain(..).for_each(Waker::wake);
+        self.core.pace.wake(&mut wakers, self.core.runtime());
         WAKERS.with(|place| *place.borrow_mut() = wakers);
         done
     }
