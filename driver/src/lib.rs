@@ -197,7 +197,7 @@ pub use crate::{
     engine::{EngineServer, EngineSocket},
     handler::{
         Args, BoxError, ConnectContext, DisconnectContext, EventContext, EventName, Extract, ExtractError, Handler,
-        HandlerError, HandlerFault, IntoOutcome, ListenerId, RawArgs, State, Values,
+        HandlerError, HandlerFault, IntoOutcome, ListenerId, RawArgs, Side, State, Values,
     },
     http::{Body, Peer, Upgrader},
     listener::{Listener, Listening, Serve},

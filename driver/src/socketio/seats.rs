@@ -384,7 +384,7 @@ impl Seats {
     }
 
     /// Calls one listener.
-    fn call<C: Subject>(
+    fn call<C: Subject<Side = Socket>>(
         &mut self,
         owner: &Owner<'_>,
         cx: Cx<'_, '_, '_>,
