@@ -176,6 +176,7 @@ mod handler;
 mod http;
 mod layer;
 mod link;
+mod listen;
 mod listener;
 mod owner;
 mod pace;
