@@ -197,6 +197,7 @@
 
 extern crate alloc;
 
+pub mod client;
 pub mod config;
 pub mod encoded;
 pub mod engine;
