@@ -70,7 +70,7 @@ pub struct Config {
     /// The sub-protocols that are offered when a WebSocket is opened, the preferred one first. Default empty.
     pub protocols: Vec<String>,
     /// The time in which a polling request must be answered. It must be longer than the server's ping interval. Default
-    /// `None`: as long as the session lives.
+    /// `None`, and the same is zero: as long as the session lives.
     pub request_timeout: Option<Duration>,
     /// What a server may cost.
     pub limits: Limits,

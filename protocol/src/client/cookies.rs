@@ -213,3 +213,103 @@ const fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
     let before_month = (month * 153 + 2) / 5;
     year * 365 + year / 4 - year / 100 + year / 400 + before_month + day - 1 - 719_468
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Instant {
+        Instant::from_millis(seconds * 1_000)
+    }
+
+    fn set(jar: &mut Cookies, now: u64, headers: &[(&str, &str)]) {
+        let headers: Vec<(&str, &[u8])> = headers.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
+        jar.store(at(now), &Limits::default(), &Response { status: 200, headers: &headers });
+    }
+
+    #[test]
+    fn dates_in_every_form_of_http() {
+        for (date, expected) in [
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(784_111_777)),
+            ("Sunday, 06-Nov-94 08:49:37 GMT", Some(784_111_777)),
+            ("Sun Nov  6 08:49:37 1994", Some(784_111_777)),
+            ("Thu, 01 Jan 1970 00:00:00 GMT", Some(0)),
+            ("Thu, 29-Feb-2024 23:59:59 GMT", Some(1_709_251_199)),
+            ("Fri, 01 Mar 2024 00:00:00 GMT", Some(1_709_251_200)),
+            ("Fri, 31 Dec 9999 23:59:59 GMT", Some(253_402_300_799)),
+            ("Wed, 01 Jan 1601 00:00:00 GMT", Some(-11_644_473_600)),
+            ("Sun, 32 Nov 1994 08:49:37 GMT", None),
+            ("Sun, 06 Nov 1994 24:49:37 GMT", None),
+            ("Sun, 06 Nov 1994 08:49 GMT", None),
+            ("Sun, 06 Nov 1600 08:49:37 GMT", None),
+            ("06 1994 08:49:37", None),
+            ("", None),
+            ("99999999999999999999:1:1", None),
+        ] {
+            assert_eq!(parse_date(date.as_bytes()), expected, "{date}");
+        }
+    }
+
+    #[test]
+    fn set_replaced_and_removed() {
+        let date = ("Date", "Sun, 06 Nov 1994 08:49:37 GMT");
+        for (line, sent) in [
+            ("a=1", Some("a=1")),
+            ("a = 1 ;Path=/", Some("a=1")),
+            ("a=", Some("a=")),
+            ("a=b=c", Some("a=b=c")),
+            ("a=\"x y\"", Some("a=x y")),
+            ("a", None),
+            ("=1", None),
+            ("a=\u{1}", None),
+            ("a=1; Max-Age=1", Some("a=1")),
+            ("a=1; max-age=0", None),
+            ("a=1; max-age=-1", None),
+            ("a=1; max-age=x", None),
+            ("a=1; max-age=99999999999999999999999", Some("a=1")),
+            ("a=1; expires=Sun, 06 Nov 1994 08:49:38 GMT", Some("a=1")),
+            ("a=1; EXPIRES=Sun, 06 Nov 1994 08:49:37 GMT", None),
+            ("a=1; expires=nonsense", None),
+            ("a=1; expires=nonsense; max-age=5", Some("a=1")),
+        ] {
+            let mut jar = Cookies::EMPTY;
+            set(&mut jar, 5, &[date, ("set-cookie", line)]);
+            assert_eq!(jar.header(at(5)).as_deref(), sent, "{line}");
+        }
+        let mut jar = Cookies::EMPTY;
+        set(&mut jar, 0, &[("set-cookie", "a=1"), ("set-cookie", "b=2"), ("set-cookie", "a=3")]);
+        assert_eq!(jar.header(at(0)).as_deref(), Some("a=3; b=2"));
+        set(&mut jar, 0, &[("set-cookie", "a=; expires=Thu, 01 Jan 1970 00:00:00 GMT")]);
+        assert_eq!(jar.header(at(0)).as_deref(), Some("b=2"));
+        // Without a date to read it against, a date to come is as good as none.
+        set(&mut jar, 0, &[("set-cookie", "c=4; expires=Fri, 01 Mar 2024 00:00:00 GMT")]);
+        assert_eq!(jar.header(at(0)).as_deref(), Some("b=2; c=4"));
+    }
+
+    #[test]
+    fn cookies_expire() {
+        let mut jar = Cookies::EMPTY;
+        set(&mut jar, 10, &[("set-cookie", "a=1; max-age=5"), ("set-cookie", "b=2")]);
+        let date = ("date", "Sun, 06 Nov 1994 08:49:37 GMT");
+        set(&mut jar, 10, &[date, ("set-cookie", "c=3; expires=Sun, 06 Nov 1994 08:49:47 GMT")]);
+        for (now, sent) in [(10, "a=1; b=2; c=3"), (14, "a=1; b=2; c=3"), (15, "b=2; c=3"), (20, "b=2")] {
+            assert_eq!(jar.header(at(now)).as_deref(), Some(sent));
+        }
+    }
+
+    #[test]
+    fn a_jar_is_bounded() {
+        let mut jar = Cookies::EMPTY;
+        for index in 0..60 {
+            set(&mut jar, 0, &[("set-cookie", &alloc::format!("c{index}=x"))]);
+        }
+        assert_eq!(jar.len(), 50);
+        assert!(jar.header(at(0)).unwrap().starts_with("c10=x"));
+        for (length, kept) in [(4_095, 1), (4_096, 0)] {
+            let mut jar = Cookies::EMPTY;
+            set(&mut jar, 0, &[("set-cookie", &["a=", &"x".repeat(length)].concat())]);
+            assert_eq!(jar.len(), kept);
+            assert_eq!(jar.is_empty(), kept == 0);
+        }
+    }
+}

@@ -207,3 +207,50 @@ pub enum RedirectError {
         limit: usize,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls() {
+        for (url, secure, host, port, namespace, query) in [
+            ("http://localhost", false, "localhost", 80, "/", None),
+            ("http://localhost:", false, "localhost", 80, "/", None),
+            ("WS://LOCALHOST:3000/", false, "localhost", 3000, "/", None),
+            ("https://h/a/b?c=d#e", true, "h", 443, "/a/b", Some("c=d")),
+            ("wss://[::1]:81?", true, "::1", 81, "/", None),
+            ("http://127.0.0.1/é%20?é", false, "127.0.0.1", 80, "/é%20", Some("%C3%A9")),
+        ] {
+            let endpoint = Endpoint::parse(url).unwrap();
+            let read = (endpoint.secure(), endpoint.host(), endpoint.port(), endpoint.namespace(), endpoint.query());
+            assert_eq!(read, (secure, host, port, namespace, query), "{url}");
+        }
+    }
+
+    #[test]
+    fn no_urls() {
+        for (url, error) in [
+            ("", UrlError::Syntax),
+            ("host", UrlError::Syntax),
+            ("/path", UrlError::Syntax),
+            ("//host", UrlError::Syntax),
+            ("http://a b", UrlError::Syntax),
+            ("http://h/\r\nX: y", UrlError::Syntax),
+            ("localhost:3000", UrlError::Scheme("localhost".into())),
+            ("ftp://h", UrlError::Scheme("ftp".into())),
+            ("http:h", UrlError::Host),
+            ("http://", UrlError::Host),
+            ("http://:80", UrlError::Host),
+            ("http://é.example", UrlError::Host),
+            ("http://%41", UrlError::Host),
+            ("http://[v1.x]", UrlError::Host),
+            ("http://u@h", UrlError::UserInfo),
+            ("http://u:p@h", UrlError::UserInfo),
+            ("http://h:0", UrlError::Port("0".into())),
+            ("http://h:65536", UrlError::Port("65536".into())),
+        ] {
+            assert_eq!(Endpoint::parse(url), Err(error), "{url}");
+        }
+    }
+}

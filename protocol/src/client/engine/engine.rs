@@ -616,6 +616,7 @@ impl Engine {
     pub(super) fn on_packet(&mut self, packet: Packet) -> Option<Event> {
         match (self.phase, packet) {
             (Phase::Closed, _) => {}
+            (Phase::Opening, Packet::Close) => self.fail(HandshakeError::Closed.into()),
             (_, Packet::Close) => self.end(CloseReason::TransportClose, None),
             (Phase::Opening, Packet::Open(text)) => match Handshake::parse(&text) {
                 Ok(handshake) => self.open(handshake),

@@ -124,6 +124,9 @@ pub enum HandshakeError {
     /// Another packet came first.
     #[error("an open packet expected")]
     Expected,
+    /// The server closed the session or its WebSocket first.
+    #[error("closed before the open packet")]
+    Closed,
     /// It is not the JSON of a handshake; in the words of the parser.
     #[error("{0}")]
     Json(Text),

@@ -91,7 +91,8 @@ impl Engine {
     }
 
     fn request_deadline(&self) -> Instant {
-        self.config.request_timeout.map_or(NEVER, |timeout| after(self.clock, timeout))
+        let timeout = self.config.request_timeout.filter(|timeout| !timeout.is_zero());
+        timeout.map_or(NEVER, |timeout| after(self.clock, timeout))
     }
 
     pub(super) fn on_response(&mut self, id: RequestId, head: &Head, body: Bytes) {

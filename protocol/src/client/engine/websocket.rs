@@ -4,7 +4,7 @@ use alloc::{boxed::Box, string::String};
 
 use super::{
     engine::{Engine, Event, Output, Phase},
-    error::{Cause, Error, Refusal, UpgradeError},
+    error::{Cause, Error, HandshakeError, Refusal, UpgradeError},
     input::Head,
     upgrade::{self, Upgrade},
 };
@@ -171,6 +171,8 @@ impl Engine {
     fn lose(&mut self, stage: Stage, error: Option<Error>) {
         match (stage, error) {
             (Stage::Main, Some(error)) => self.fail(error),
+            // JavaScript's client would wait for its timeout here.
+            (Stage::Main, None) if self.phase == Phase::Opening => self.fail(HandshakeError::Closed.into()),
             (Stage::Main, None) => self.end(CloseReason::TransportClose, None),
             (Stage::Candidate, _) => {
                 self.forget_upgrade();
