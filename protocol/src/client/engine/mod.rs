@@ -38,6 +38,7 @@
 #[allow(clippy::module_inception, reason = "the machine and its parts")]
 mod engine;
 mod error;
+mod event;
 mod input;
 mod open;
 mod polling;
@@ -47,8 +48,9 @@ mod tests;
 mod upgrade;
 mod websocket;
 
-pub use engine::{Engine, EngineStats, Event, Output};
+pub use engine::Engine;
 pub use error::{Cause, Error, HandshakeError, Refusal, UpgradeError};
+pub use event::{EngineStats, Event, Output};
 pub use open::Handshake;
 
 pub use crate::engine::{CloseReason, QueueUnit, SendError};

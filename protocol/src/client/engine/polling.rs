@@ -6,7 +6,8 @@ use alloc::boxed::Box;
 use bytes::Bytes;
 
 use super::{
-    engine::{Engine, Event, Output, Phase},
+    Event, Output,
+    engine::{Engine, Phase},
     error::{Cause, Error, Refusal},
     input::Head,
     open::is_old_protocol,

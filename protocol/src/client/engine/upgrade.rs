@@ -15,7 +15,7 @@
 
 use alloc::string::String;
 
-use super::engine::{Engine, Event};
+use super::{Event, engine::Engine};
 use crate::{
     TransportId,
     client::Transport,

@@ -3,7 +3,8 @@
 use alloc::{boxed::Box, string::String};
 
 use super::{
-    engine::{Engine, Event, Output, Phase},
+    Event, Output,
+    engine::{Engine, Phase},
     error::{Cause, Error, HandshakeError, Refusal, UpgradeError},
     input::Head,
     upgrade::{self, Upgrade},

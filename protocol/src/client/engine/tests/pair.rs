@@ -80,7 +80,7 @@ impl Pair {
         match output {
             Output::Request { id, request } => {
                 self.requests.push((request.method, request.target.clone()));
-                self.to_server(id, &request);
+                self.request(id, &request);
             }
             Output::Cancel { id } => {
                 self.cancelled.insert(id);
@@ -95,7 +95,7 @@ impl Pair {
             Output::Open { transport, request } => {
                 let id = RequestId(1 << 40 | self.opening.len() as u64);
                 self.opening.insert(id, transport);
-                self.to_server(id, &request);
+                self.request(id, &request);
             }
             Output::Shutdown { transport } => {
                 while self.carry() {}
@@ -123,7 +123,7 @@ impl Pair {
         }
     }
 
-    fn to_server(&mut self, id: RequestId, request: &Request) {
+    fn request(&mut self, id: RequestId, request: &Request) {
         let headers: Vec<(&str, &[u8])> =
             request.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
         let head = ServerRequest {

@@ -213,7 +213,7 @@ fn the_server_breaks_a_rule() {
     }
     // W1: a masked frame.
     let (mut script, transport) = Script::websocket(websocket_only());
-    script.engine.handle_bytes(at(0), transport, &mut BytesMut::from(&b"\x81\x81\0\0\0\06"[..]));
+    script.engine.handle_bytes(at(0), transport, &mut BytesMut::from(&b"\x81\x81\x00\x00\x00\x006"[..]));
     let error = Error::WebSocket(Box::new(Cause::WebSocket(ws::Error::Masked)));
     script.closes(CloseReason::TransportError, Some(error));
     assert_eq!(script.next(), Output::Shutdown { transport });
