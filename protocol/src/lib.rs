@@ -197,6 +197,7 @@
 
 extern crate alloc;
 
+mod ack;
 pub mod client;
 pub mod config;
 pub mod encoded;

@@ -244,6 +244,25 @@ fn shallow(json: String, may_be_deep: bool) -> Result<Text, EncodeError> {
     Ok(json.into())
 }
 
+/// A payload that is for packets of another kind: no peer could read what it would give. Says so whether or not there is
+/// somebody to send it to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the payload of {expected} is needed, this is that of {found}")]
+#[non_exhaustive]
+pub struct WrongPayload {
+    /// What is to be sent.
+    pub expected: PayloadKind,
+    /// What the payload is for.
+    pub found: PayloadKind,
+}
+
+impl WrongPayload {
+    pub(crate) fn check(expected: PayloadKind, payload: &Payload) -> Result<(), Self> {
+        let found = payload.kind();
+        if found == expected { Ok(()) } else { Err(Self { expected, found }) }
+    }
+}
+
 /// A slice whose elements are one argument each.
 ///
 /// ```
