@@ -103,6 +103,11 @@ impl Payload {
         })
     }
 
+    /// One value that is written already: valid JSON.
+    pub(crate) const fn from_json(json: Text) -> Self {
+        Self { json, start: 0, attachments: Attachments(None) }
+    }
+
     /// An event with arguments that have arrived, forwarded without parsing.
     ///
     /// # Errors

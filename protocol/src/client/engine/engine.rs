@@ -659,7 +659,6 @@ impl Engine {
 }
 
 /// For Socket.IO, which counts inputs, has reasons of its own to close, and sends packets of several parts.
-#[allow(dead_code, reason = "the layer above is not built yet")]
 impl Engine {
     /// The time of the input that is being worked on.
     pub(crate) fn clock(&self) -> Instant {
@@ -681,11 +680,6 @@ impl Engine {
         self.inbox.stored()
     }
 
-    /// The number of inputs that were looked at so far.
-    pub(crate) fn begun(&self) -> u64 {
-        self.inbox.begun()
-    }
-
     /// Ends the session for a reason of the layer above, without waiting for anything; the server is told.
     pub(crate) fn close_for(&mut self, now: Instant, reason: CloseReason) {
         self.clock = self.clock.max(now);
@@ -699,6 +693,15 @@ impl Engine {
         let main = main.filter(|_| self.phase == Phase::Open);
         websocket::send_packet(main, &mut self.buffer, head, payload);
         Ok(())
+    }
+
+    /// The same for a packet that no limit may refuse: one of the protocol itself, or one that was accepted before and
+    /// has waited elsewhere. Nothing happens once the session is closing.
+    pub(crate) fn push_packet(&mut self, head: &PacketHead<'_>, payload: Option<&Payload>) {
+        if self.phase == Phase::Open {
+            let main = self.sockets.iter_mut().find(|socket| socket.stage == Stage::Main);
+            websocket::send_packet(main, &mut self.buffer, head, payload);
+        }
     }
 }
 
