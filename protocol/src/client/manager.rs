@@ -398,8 +398,16 @@ impl Manager {
             }
             let turn = self.line.pop_front()?;
             self.tick = turn.tick;
-            if let Some(link) = self.link.as_mut().filter(|link| Some(link.number) == turn.link) {
-                link.until = turn.until;
+            match &mut self.link {
+                Some(link) if Some(link.number) == turn.link => link.until = link.until.max(turn.until),
+                // It was made after the tick was handed over.
+                Some(link) => {
+                    if let Some(now) = turn.tick {
+                        link.engine.handle_timeout(now);
+                        link.until = link.engine.stored();
+                    }
+                }
+                None => {}
             }
         }
     }
@@ -419,9 +427,9 @@ impl Manager {
         links.find(|link| link.engine.owns_transport(transport))?.engine.transmit(transport)
     }
 
-    /// The WebSockets that have something to write.
+    /// The WebSockets that have something to write, those of connections that say goodbye first.
     pub fn unsent(&self) -> impl Iterator<Item = TransportId> {
-        self.link.iter().chain(&self.retiring).flat_map(|link| link.engine.unsent())
+        self.retiring.iter().chain(&self.link).flat_map(|link| link.engine.unsent())
     }
 
     /// Hands an input to the connection that it is for. Those of one that is gone are dropped.
