@@ -42,6 +42,8 @@ struct Run {
     reconnects: u64,
     /// The server answers nobody while this is set.
     mute: bool,
+    /// The application opens and closes the connection itself.
+    restless: bool,
     /// Everything is written to standard error: with `SOCKEYE_TRACE`.
     trace: bool,
 }
@@ -103,6 +105,7 @@ impl Run {
             attempts: 0,
             reconnects: 0,
             mute: false,
+            restless: false,
             trace: std::env::var_os("SOCKEYE_TRACE").is_some(),
         }
     }
@@ -216,6 +219,17 @@ impl Run {
                     self.sides[index].down[session].1 = false;
                 }
             }
+            // Whatever happens, the client says nothing that the protocol forbids.
+            ServerEvent::Close { error: Some(error), .. } => {
+                let broken = matches!(
+                    error,
+                    server::Error::NotJoined(_)
+                        | server::Error::JoinedTwice(_)
+                        | server::Error::Packet(_)
+                        | server::Error::ConnectErrorFromClient
+                );
+                assert!(!broken, "{error}");
+            }
             _ => {}
         }
     }
@@ -257,13 +271,16 @@ impl Run {
                 self.last_attempt = 0;
             }
             Event::ReconnectAttempt { attempt, waited } => {
-                assert_eq!((attempt, self.opens), (self.last_attempt + 1, 0));
+                // Whoever closes begins to count anew.
+                let first = self.restless && attempt == 1;
+                assert!(self.opens == 0 && (first || attempt == self.last_attempt + 1), "{attempt}");
                 self.last_attempt = attempt;
                 self.attempts += 1;
                 let base = self.pair.client.config().reconnection_delay.as_secs_f64() * 2_f64.powi(attempt as i32 - 1);
                 let max = self.pair.client.config().reconnection_delay_max.as_secs_f64();
                 let (low, high) = ((base * 0.5 - 0.001).min(max), (base * 1.5).min(max));
-                assert!((low..=high).contains(&waited.as_secs_f64()), "{waited:?} not in {low}..{high}");
+                let asked_for = self.restless && waited.is_zero();
+                assert!(asked_for || (low..=high).contains(&waited.as_secs_f64()), "{waited:?} not in {low}..{high}");
             }
             Event::Reconnect { attempt } => {
                 assert_eq!(attempt, self.last_attempt);
@@ -435,6 +452,54 @@ fn whatever_the_network_does_order_holds() {
     });
 }
 
+/// The same while the application changes its mind: it leaves and joins namespaces, removes and adds them, closes and
+/// opens the connection, at any time. Nothing confuses one session with another.
+#[test]
+fn an_application_may_change_its_mind_at_any_time() {
+    each_seed(|seed| {
+        let heal = Instant::ZERO + secs(60);
+        let mut faults = Faults::random(seed, heal);
+        if seed % 2 == 0 {
+            // A network that is well, but slow: only the application is restless.
+            faults = Faults { latency: (millis(1), millis(300)), ..Faults::none(seed) };
+        }
+        let mut run = Run::new(seed, faults);
+        run.restless = true;
+        while run.pair.now < heal {
+            let until = (run.pair.now + millis(run.dice.below(400))).min(heal);
+            run.advance(until, 500);
+            let index = run.dice.below(2) as usize;
+            let (now, socket) = (run.pair.now, run.sockets[index]);
+            for _ in 0..=run.dice.below(2) {
+                match run.dice.below(8) {
+                    0 | 1 => run.pair.client.disconnect(now, socket),
+                    2..=4 => run.pair.client.connect(now, socket),
+                    5 => {
+                        // Its events that wait are dropped; it begins anew.
+                        run.pair.client.remove(now, socket);
+                        run.pair.drive();
+                        run.listen();
+                        let again = run.pair.client.add_socket(NAMESPACES[index], SocketOptions::default());
+                        run.sockets[index] = again;
+                        run.pair.client.connect(now, again);
+                        break;
+                    }
+                    6 => run.pair.client.close(now),
+                    _ => run.pair.client.open(now),
+                }
+            }
+        }
+        let now = run.pair.now;
+        let sockets = run.sockets;
+        sockets.into_iter().for_each(|socket| run.pair.client.connect(now, socket));
+        let end = run.pair.now + secs(120);
+        run.advance(end, 10_000);
+        run.check_order();
+        run.check_recovery();
+        run.finish();
+    });
+}
+
 /// The connection breaks at each byte of its handshake, in either direction, loudly or silently.
 #[test]
 fn a_handshake_may_break_at_every_byte() {
@@ -442,7 +507,7 @@ fn a_handshake_may_break_at_every_byte() {
         for fate in [Fate::CutUp(bytes), Fate::CutDown(bytes), Fate::DeadUp(bytes), Fate::DeadDown(bytes)] {
             let mut faults = Faults::none(bytes as u64);
             // The first connections of the attempt, whichever they are for.
-            let before = bytes % 3;
+            let before = bytes % 7;
             faults.script = [vec![Fate::Fine; before], vec![fate]].concat();
             let mut run = Run::new(bytes as u64, faults);
             run.client_talks();
