@@ -62,6 +62,31 @@ impl Manager {
     /// # Errors
     ///
     /// As [`emit`](Self::emit); [`EmitError::TooManyAcks`]; [`EmitError::Dropped`] for a volatile event.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use sockeye_protocol::{
+    ///     Instant, Seed,
+    ///     client::{AckOutcome, Config, Delivery, Endpoint, Event, Flags, Manager, Output, SocketOptions},
+    ///     socket::Payload,
+    /// };
+    ///
+    /// let endpoint = Endpoint::parse("http://localhost:3000").expect("a URL");
+    /// let mut client = Manager::new(Config::default(), endpoint, &Seed::for_tests(1));
+    /// let socket = client.add_socket("chat", SocketOptions::default());
+    ///
+    /// let (now, timeout) = (Instant::ZERO, Duration::from_secs(5));
+    /// let question = Payload::event("question", &(), 10).expect("serialisable");
+    /// let (id, delivery) = client.emit_with_ack(now, socket, &question, Some(timeout), Flags::default())?;
+    /// assert_eq!((delivery, client.buffered(socket).0), (Delivery::Waiting, 1));
+    ///
+    /// // Nobody has connected the socket meanwhile.
+    /// client.handle_timeout(now + timeout);
+    /// let ack = Event::Ack { socket, id, outcome: AckOutcome::Timeout };
+    /// assert_eq!(client.poll_output(), Some(Output::Event(ack)));
+    /// assert_eq!(client.buffered(socket).0, 0);
+    /// # Ok::<(), sockeye_protocol::client::EmitError>(())
+    /// ```
     pub fn emit_with_ack(
         &mut self,
         now: Instant,

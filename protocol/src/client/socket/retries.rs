@@ -11,6 +11,8 @@ use crate::{Instant, socket::Payload};
 pub(in crate::client) struct Retries {
     events: VecDeque<Retried>,
     bytes: usize,
+    /// Those whose acknowledgement the application waits for.
+    wanted: usize,
     head: Head,
 }
 
@@ -44,12 +46,13 @@ impl Retries {
     }
 
     /// How many acknowledgements the application waits for.
-    pub(in crate::client) fn wanted(&self) -> usize {
-        self.events.iter().filter(|event| event.wanted).count()
+    pub(in crate::client) const fn wanted(&self) -> usize {
+        self.wanted
     }
 
     pub(in crate::client) fn push(&mut self, event: Retried) {
         self.bytes = self.bytes.saturating_add(event.payload.size());
+        self.wanted = self.wanted.saturating_add(usize::from(event.wanted));
         self.events.push_back(event);
     }
 
@@ -106,6 +109,7 @@ impl Retries {
     fn pop(&mut self) -> Option<Retried> {
         let event = self.events.pop_front()?;
         self.bytes = self.bytes.saturating_sub(event.payload.size());
+        self.wanted = self.wanted.saturating_sub(usize::from(event.wanted));
         self.head = Head::default();
         Some(event)
     }
@@ -139,7 +143,7 @@ mod tests {
         assert!(queue.on_ack(1).is_none());
         assert_eq!(queue.on_ack(0).unwrap().id, 0);
         assert!(queue.on_ack(0).is_none());
-        assert_eq!((queue.deadline(), queue.next().unwrap().id), (None, 1));
+        assert_eq!((queue.deadline(), queue.next().unwrap().id, queue.wanted()), (None, 1, 0));
     }
 
     #[test]
