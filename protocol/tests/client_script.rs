@@ -311,7 +311,7 @@ fn an_acknowledgement_of_the_last_connection_is_nobodys() {
 fn volatile_events_leave_at_once_or_never() {
     let (mut script, socket) = Script::connected(r#"0{"sid":"a"}"#);
     let payload = Payload::event("v", &(), 10).unwrap();
-    let mut emit = |script: &mut Script| {
+    let emit = |script: &mut Script| {
         script.client.emit(script.now, socket, &payload, Flags::VOLATILE).unwrap();
     };
     emit(&mut script);
