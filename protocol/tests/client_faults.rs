@@ -405,15 +405,15 @@ fn config(_dice: &mut Dice) -> Config {
     Config::default()
 }
 
-fn seeds() -> std::ops::Range<u64> {
-    let count = std::env::var("SOCKEYE_SEEDS").ok().and_then(|count| count.parse().ok()).unwrap_or(600);
+fn seeds(count: u64) -> std::ops::Range<u64> {
+    let count = std::env::var("SOCKEYE_SEEDS").ok().and_then(|count| count.parse().ok()).unwrap_or(count);
     let from = std::env::var("SOCKEYE_SEED").ok().and_then(|from| from.parse().ok()).unwrap_or(0);
     from..from + count
 }
 
-/// Runs each seed, and says which one failed.
-fn each_seed(test: impl Fn(u64)) {
-    for seed in seeds() {
+/// Runs so many seeds (or `SOCKEYE_SEEDS` from `SOCKEYE_SEED` on), and says which one failed.
+fn each_seed(count: u64, test: impl Fn(u64)) {
+    for seed in seeds(count) {
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| test(seed)));
         if let Err(panic) = result {
             eprintln!("seed {seed}");
@@ -425,7 +425,7 @@ fn each_seed(test: impl Fn(u64)) {
 /// Two minutes of a bad network, server restarts among them; then all is well again.
 #[test]
 fn whatever_the_network_does_order_holds() {
-    each_seed(|seed| {
+    each_seed(500, |seed| {
         let heal = Instant::ZERO + secs(120);
         let mut run = Run::new(seed, Faults::random(seed, heal));
         while run.pair.now < heal {
@@ -456,7 +456,7 @@ fn whatever_the_network_does_order_holds() {
 /// opens the connection, at any time. Nothing confuses one session with another.
 #[test]
 fn an_application_may_change_its_mind_at_any_time() {
-    each_seed(|seed| {
+    each_seed(200, |seed| {
         let heal = Instant::ZERO + secs(60);
         let mut faults = Faults::random(seed, heal);
         if seed % 2 == 0 {

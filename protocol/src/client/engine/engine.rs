@@ -28,7 +28,6 @@ use crate::{
     },
     fifo::Fifo,
     rng::Rng,
-    socket::{Head as PacketHead, Payload},
     ws::TransmitQueue,
 };
 
@@ -444,7 +443,7 @@ impl Engine {
     }
 
     /// Whether a message of this size may be queued. Any size fits an empty queue.
-    fn check_room(&self, size: usize) -> Result<(), SendError> {
+    pub(super) fn check_room(&self, size: usize) -> Result<(), SendError> {
         if !matches!(self.phase, Phase::Opening | Phase::Open) {
             return Err(SendError::Closed);
         }
@@ -684,24 +683,6 @@ impl Engine {
     pub(crate) fn close_for(&mut self, now: Instant, reason: CloseReason) {
         self.clock = self.clock.max(now);
         self.end(reason, None);
-    }
-
-    /// Sends a Socket.IO packet: `4`, `head` and the payload's JSON as text, then its attachments, with nothing in between.
-    pub(crate) fn send_packet(&mut self, head: &PacketHead<'_>, payload: Option<&Payload>) -> Result<(), SendError> {
-        self.check_room(websocket::packet_len(head, payload))?;
-        let main = self.sockets.iter_mut().find(|socket| socket.stage == Stage::Main);
-        let main = main.filter(|_| self.phase == Phase::Open);
-        websocket::send_packet(main, &mut self.buffer, head, payload);
-        Ok(())
-    }
-
-    /// The same for a packet that no limit may refuse: one of the protocol itself, or one that was accepted before and
-    /// has waited elsewhere. Nothing happens once the session is closing.
-    pub(crate) fn push_packet(&mut self, head: &PacketHead<'_>, payload: Option<&Payload>) {
-        if self.phase == Phase::Open {
-            let main = self.sockets.iter_mut().find(|socket| socket.stage == Stage::Main);
-            websocket::send_packet(main, &mut self.buffer, head, payload);
-        }
     }
 }
 
