@@ -211,7 +211,7 @@ impl Run {
                     && !self.mute
                     && (index == RELIABLE || self.dice.chance(800))
                 {
-                    let _ = self.pair.server.reply(self.pair.now, token, &Payload::ack(&(), 10).unwrap());
+                    let _ = self.pair.server.reply(self.pair.now, &token, &Payload::ack(&(), 10).unwrap());
                 }
             }
             ServerEvent::Disconnect { socket, .. } => {

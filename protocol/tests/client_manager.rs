@@ -114,9 +114,9 @@ fn it_connects_and_talks_both_ways() {
     assert_eq!(pair.client.stats().acks, 1);
     let answer = Payload::ack(&("yes", 5), 10).unwrap();
     let Some(ServerEvent::Packet { ack: Some(token), .. }) = pair.server_events.pop_front() else { panic!() };
-    pair.server.reply(pair.now, token, &answer).unwrap();
+    pair.server.reply(pair.now, &token, &answer).unwrap();
     let Some(Event::Packet { ack: Some(token), .. }) = pair.take_events().pop() else { panic!() };
-    pair.client.reply(pair.now, token, &answer).unwrap();
+    pair.client.reply(pair.now, &token, &answer).unwrap();
     pair.advance(secs(1));
     assert_eq!(short(&pair.take_events()), [format!("ack {id} \"yes\",5")]);
     assert!(matches!(pair.server_events.pop_front(), Some(ServerEvent::Ack { .. })));
@@ -436,7 +436,7 @@ fn retries_send_until_it_is_acknowledged() {
     pair.advance(secs(4));
     let (numbers, mut tokens) = arrived(&mut pair);
     assert_eq!(numbers, [1], "sent again");
-    pair.server.reply(pair.now, tokens.remove(0), &Payload::ack(&(), 10).unwrap()).unwrap();
+    pair.server.reply(pair.now, &tokens.remove(0), &Payload::ack(&(), 10).unwrap()).unwrap();
     pair.advance(secs(1));
     assert_eq!(arrived(&mut pair).0, [2]);
     // Nobody answers the second: three tries.
@@ -466,7 +466,7 @@ fn retries_survive_the_connection() {
     else {
         panic!()
     };
-    pair.server.reply(pair.now, token, &Payload::ack(&"done", 10).unwrap()).unwrap();
+    pair.server.reply(pair.now, &token, &Payload::ack(&"done", 10).unwrap()).unwrap();
     pair.advance(secs(1));
     assert_eq!(short(&pair.take_events()).last(), Some(&format!("ack {id} \"done\"")));
 }

@@ -302,7 +302,7 @@ fn an_acknowledgement_of_the_last_connection_is_nobodys() {
     script.take();
     script.events.clear();
     let answer = Payload::ack(&(), 10).unwrap();
-    assert!(script.client.reply(script.now, token, &answer).is_err());
+    assert!(script.client.reply(script.now, &token, &answer).is_err());
     script.say("30[]");
     assert_eq!((script.events.len(), script.take().len()), (0, 0));
 }

@@ -121,13 +121,14 @@ impl Manager {
         Ok((AckId(id), delivery))
     }
 
-    /// Acknowledges an event ([`Payload::ack`]).
+    /// Acknowledges an event ([`Payload::ack`]). Once that has succeeded, the token is used up: a peer ignores a second
+    /// acknowledgement (behaviours, item 52).
     ///
     /// # Errors
     ///
     /// [`EmitError::Gone`]; [`EmitError::NotConnected`] if the connection that the event came on is gone: no other can
     /// take it; [`EmitError::Full`], or [`EmitError::WrongPayload`].
-    pub fn reply(&mut self, now: Instant, token: AckToken, answer: &Payload) -> Result<(), EmitError> {
+    pub fn reply(&mut self, now: Instant, token: &AckToken, answer: &Payload) -> Result<(), EmitError> {
         WrongPayload::check(PayloadKind::Ack, answer)?;
         self.verb(now);
         let index = self.index(token.socket).ok_or(EmitError::Gone)?;
