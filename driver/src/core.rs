@@ -15,6 +15,7 @@ use sockeye_protocol::{Config, Instant, RequestId, Seed};
 use crate::{
     Runtime,
     layer::{Layer, Machine as _},
+    pace::Pace,
     runtime::{Clock, Either, either, lock},
     signal::Reasons,
     timers::{TimerTask, Timers},
@@ -29,6 +30,7 @@ pub(crate) struct Core {
     runtime: OnceLock<Arc<dyn Runtime>>,
     requests: AtomicU64,
     pub(crate) gate: Gate,
+    pub(crate) pace: Arc<Pace>,
     /// Tasks of sessions.
     pub(crate) owners: Arc<Tasks>,
     /// Tasks of listeners and of HTTP connections.
@@ -47,6 +49,7 @@ impl Core {
             runtime: OnceLock::new(),
             requests: AtomicU64::new(0),
             gate: Gate::default(),
+            pace: Arc::default(),
             owners: Arc::default(),
             tasks: Arc::default(),
         }
@@ -76,6 +79,11 @@ impl Core {
 
     pub(crate) fn next_request(&self) -> RequestId {
         RequestId(self.requests.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Tasks that run for this server.
+    pub(crate) fn task_count(&self) -> usize {
+        self.owners.count().saturating_add(self.tasks.count())
     }
 
     /// The runtime, once something was served on one.
@@ -196,11 +204,15 @@ impl Tasks {
         Task(Arc::clone(self))
     }
 
+    fn count(&self) -> usize {
+        self.count.load(Ordering::Acquire)
+    }
+
     /// Completes when no task is left.
     pub(crate) async fn idle(&self) {
         std::future::poll_fn(|cx| {
             let mut waiting = lock(&self.waiting);
-            if self.count.load(Ordering::Acquire) == 0 {
+            if self.count() == 0 {
                 return Poll::Ready(());
             }
             if !waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
@@ -218,7 +230,8 @@ pub(crate) struct Task(Arc<Tasks>);
 impl Drop for Task {
     fn drop(&mut self) {
         if self.0.count.fetch_sub(1, Ordering::AcqRel) == 1 {
-            lock(&self.0.waiting).drain(..).for_each(Waker::wake);
+            let waiting = std::mem::take(&mut *lock(&self.0.waiting));
+            waiting.into_iter().for_each(Waker::wake);
         }
     }
 }

@@ -1,11 +1,14 @@
 //! What Socket.IO and Engine.IO have in common for the driver: a machine per connection, something that they share, and
 //! an application.
 
-use std::{sync::Arc, task::Context};
+use std::{
+    sync::Arc,
+    task::{Context, Waker},
+};
 
 use bytes::BytesMut;
 use sockeye_protocol::{
-    ConnKey, Instant, RequestId, TransportId,
+    ConnKey, Instant, Limits, RequestId, TransportId,
     http::{Body, Request, Response},
     server::Stats,
     ws::TransmitQueue,
@@ -33,13 +36,16 @@ pub(crate) trait Machine: Send + 'static {
     fn poll_output(&mut self) -> Option<Output<Self::Said>>;
     fn poll_timeout(&self) -> Option<Instant>;
     fn transmit(&mut self, transport: TransportId) -> Option<&mut TransmitQueue>;
-    fn queued_bytes(&self) -> usize;
+    fn wants_read(&self) -> bool;
     fn is_drained(&self) -> bool;
     fn shutdown(&mut self, now: Instant);
     fn abort(&mut self, now: Instant);
     fn stats(&self) -> Stats;
-    /// Nothing more comes from the machine, which is gone. What is to be dropped without the lock.
-    fn forsake(beside: &mut Self::Beside) -> Self::Beside;
+    /// Nothing more comes from the machine, which is gone. What is to be dropped, and who is to be woken, without the
+    /// lock.
+    fn forsake(beside: &mut Self::Beside) -> (Self::Beside, Option<Waker>);
+    /// How much of the application's waits in there.
+    fn held(beside: &Self::Beside) -> usize;
 }
 
 /// The methods of [`Machine`] that the core's machines have under the same names.
@@ -64,8 +70,8 @@ macro_rules! by_the_same_names {
             Self::transmit(self, transport)
         }
 
-        fn queued_bytes(&self) -> usize {
-            Self::queued_bytes(self)
+        fn wants_read(&self) -> bool {
+            Self::wants_read(self)
         }
 
         fn is_drained(&self) -> bool {
@@ -118,10 +124,22 @@ pub(crate) trait Seats<L: Layer>: Default + Send + Unpin {
     fn handle(&mut self, owner: &Ownership<'_, L>, cx: Option<&mut Context<'_>>, said: <L::Machine as Machine>::Said);
     /// Goes on with handlers in flight, and with events that waited. Whether anything happened.
     fn poll(&mut self, owner: &Ownership<'_, L>, cx: &mut Context<'_>, listeners_changed: bool) -> bool;
-    /// Whether so much waits for handlers that the peer should not be read from.
-    fn is_full(&self, owner: &Ownership<'_, L>) -> bool;
+    /// Whether so much waits for handlers that the peer should not be read from; `beside` is what the driver keeps beside
+    /// the machine.
+    fn is_full(&self, limits: &Limits, beside: &<L::Machine as Machine>::Beside) -> bool;
+    /// What waits for the application and what of it is running, for [`Stats`].
+    fn held(&self) -> Held;
     /// Whether no handler is in flight.
     fn is_idle(&self) -> bool;
+}
+
+/// What is held for the application.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Held {
+    /// Events that wait for a handler.
+    pub(crate) parked: usize,
+    /// Handlers in flight.
+    pub(crate) handlers: usize,
 }
 
 /// What an owner task owns, for its seats.

@@ -34,16 +34,16 @@
 //!   runtime: give such work to the runtime's blocking tasks. Other connections go on.
 //! - **Connecting.** Before a [connect handler](Namespace::on_connect) first waits, no event of its socket is
 //!   dispatched: listeners that it registers up to there miss nothing. Until it returns, an event that nobody listens
-//!   to *yet* is parked, and those behind it with it, until somebody does or the handler returns. A handler that never
-//!   returns is right, too.
+//!   to *yet* is parked, and those behind it with it, until somebody does, the handler returns, or [`Limits::parked`]
+//!   events are. A handler that never returns is right, too. Catch-all listeners hear of such events at once.
 //! - **Limits.** [`Limits::handlers`] of one socket may wait for something at a time; more events are parked, while
 //!   acknowledgements and pongs still come in. When [`Limits::parked`] events are, the client is not read from until
-//!   half of them have gone.
+//!   half of them have gone. (What was read before that is parked, too: one request's body or one read at most.)
 //! - **Faults.** A handler that returns an error or panics, and one whose parameters cannot be extracted, is reported
 //!   to [`Namespace::on_error`], or where nobody listens to `tracing` and standard error. The connection lives on.
 //!   (Panics need `panic = "unwind"`, which is Cargo's default.)
 //! - **After a disconnect** handlers in flight run on to their end, and what they send is [`EmitError::NotConnected`].
-//!   Parked events are dropped. The [disconnect handlers](Namespace::on_disconnect) start when the socket is gone, and
+//!   Parked events are handled, all at once, before that: they came first. The [disconnect handlers](Namespace::on_disconnect) start when the socket is gone, and
 //!   may still read its data and its handshake.
 //! - **Locks.** None is held while code of yours runs: handlers may call anything here, from any thread.
 //!
@@ -176,8 +176,10 @@ mod handler;
 mod http;
 mod layer;
 mod link;
+mod listen;
 mod listener;
 mod owner;
+mod pace;
 mod runtime;
 mod secured;
 mod signal;
@@ -196,7 +198,7 @@ pub use crate::{
     engine::{EngineServer, EngineSocket},
     handler::{
         Args, BoxError, ConnectContext, DisconnectContext, EventContext, EventName, Extract, ExtractError, Handler,
-        HandlerError, HandlerFault, IntoOutcome, ListenerId, RawArgs, State, Values,
+        HandlerError, HandlerFault, IntoOutcome, ListenerId, RawArgs, Side, State, Values,
     },
     http::{Body, Peer, Upgrader},
     listener::{Listener, Listening, Serve},

@@ -15,10 +15,13 @@ use sockeye_protocol::{ConnKey, Instant, RequestId, TransportId, http::Response,
 
 use crate::{
     Stream,
-    layer::{Machine, Output},
+    layer::{Held, Machine, Output},
     runtime::lock,
     signal::{Reasons, Signal},
 };
+
+/// Letters that wait for an owner who does not come, at most.
+const PILE: usize = 64;
 
 /// One connection, as everybody but its owner sees it: the machine behind a lock, and mail.
 ///
@@ -47,6 +50,8 @@ pub(crate) struct Rest<M: Machine> {
     pub(crate) room: Vec<Waker>,
     /// So much waits for handlers that nothing more is taken from the peer.
     pub(crate) full: bool,
+    /// What the owner holds for the application, as of its last round.
+    pub(crate) held: Held,
     /// Something was sent since the owner looked, or who waits in `room` has another reason to try again.
     pub(crate) progress: bool,
 }
@@ -102,6 +107,7 @@ impl<M: Machine> Link<M> {
                     waiting: Vec::new(),
                     room: Vec::new(),
                     full: false,
+                    held: Held::default(),
                     progress: false,
                 },
             }),
@@ -161,20 +167,26 @@ impl<M: Machine> Link<M> {
         Locked(state)
     }
 
-    /// Puts a letter into the mail. The waker is to be called once no lock is held.
-    pub(crate) fn post(&self, letter: M::Letter) -> Option<Waker> {
-        {
+    /// Puts a letter into the mail. The waker is to be called once no lock is held. Says whether the mail should be
+    /// delivered then, too ([`lock`](Self::lock)): only the machine's queue has a bound, and a policy for what is beyond.
+    pub(crate) fn post(&self, letter: M::Letter) -> (Option<Waker>, bool) {
+        let piles_up = {
             let mut mail = lock(&self.mail);
             mail.letters.push(letter);
             self.has_letters.store(true, Ordering::Release);
-        }
-        self.signal.raise_quietly(Reasons::MAIL)
+            mail.letters.len() >= PILE
+        };
+        (self.signal.raise_quietly(Reasons::MAIL), piles_up)
     }
 
-    /// Hands over the byte stream of a WebSocket.
+    /// Hands over the byte stream of a WebSocket; it is dropped if the connection is gone.
     pub(crate) fn attach(&self, attached: Attached) {
-        lock(&self.mail).streams.push(attached);
-        self.signal.raise(Reasons::MAIL);
+        let state = lock(&self.state);
+        if state.machine.is_some() {
+            lock(&self.mail).streams.push(attached);
+            drop(state);
+            self.signal.raise(Reasons::MAIL);
+        }
     }
 
     pub(crate) fn take_attached(&self) -> Vec<Attached> {
@@ -183,9 +195,31 @@ impl<M: Machine> Link<M> {
 
     /// What the connection holds.
     pub(crate) fn stats(&self) -> Stats {
-        let mut stats = self.look(M::stats).unwrap_or_default();
-        stats.waiting = stats.waiting.saturating_add(lock(&self.mail).letters.len());
+        let state = lock(&self.state);
+        let mut stats = state.machine.as_ref().map(M::stats).unwrap_or_default();
+        let State { rest, .. } = &*state;
+        stats.parked = rest.held.parked.saturating_add(M::held(&rest.beside));
+        stats.handlers = rest.held.handlers;
+        let mail = lock(&self.mail);
+        for waiting in [mail.letters.len(), mail.streams.len(), rest.waiting.len(), rest.room.len()] {
+            stats.waiting = stats.waiting.saturating_add(waiting);
+        }
         stats
+    }
+
+    /// Gives up the machine, what is beside it, and the mail.
+    pub(crate) fn close(&self) {
+        let mut state = lock(&self.state);
+        let State { machine, rest } = &mut *state;
+        let (machine, beside) = (machine.take(), M::forsake(&mut rest.beside));
+        let (room, waiting) = (mem::take(&mut rest.room), mem::take(&mut rest.waiting));
+        let streams = mem::take(&mut lock(&self.mail).streams);
+        drop(state);
+        // Callbacks are among this: without the lock.
+        drop((machine, waiting, streams));
+        let (beside, reader) = beside;
+        drop(beside);
+        room.into_iter().chain(reader).for_each(Waker::wake);
     }
 }
 
@@ -234,13 +268,6 @@ impl<M: Machine> Locked<'_, M> {
 
     pub(crate) fn forget_request(&mut self, id: RequestId) {
         self.0.rest.waiting.retain(|(other, _)| *other != id);
-    }
-
-    /// Gives up the machine and what is beside it, to be dropped without the lock: callbacks are among it.
-    pub(crate) fn close(&mut self) -> (Option<M>, M::Beside) {
-        self.0.rest.waiting = Vec::new();
-        self.0.rest.room.drain(..).for_each(Waker::wake);
-        (self.0.machine.take(), M::forsake(&mut self.0.rest.beside))
     }
 
     fn answer(&mut self, id: RequestId, answer: Answer) {

@@ -2,10 +2,10 @@
 
 use std::{
     fmt,
-    future::Future,
+    future::{Future, poll_fn},
     io,
     net::SocketAddr,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
@@ -292,15 +292,19 @@ impl<L: Layer, T> Drop for Accepting<L, T> {
 /// One connection, from its TLS handshake on.
 async fn accept<L: Layer, S: Stream>(layer: Arc<L>, handshake: impl Future<Output = io::Result<S>> + Send, peer: Peer) {
     let core = layer.core();
-    let stream = if peer.secure {
-        let Some(runtime) = core.runtime() else { return };
-        let deadline = runtime.sleep(core.config.limits.header_timeout);
-        match either(Box::pin(handshake), deadline).await {
-            Either::Left(stream) => stream,
-            Either::Right(()) => return,
+    let stream = {
+        let mut handshake = pin!(handshake);
+        // Most streams are ready at once, and need no alarm.
+        match poll_fn(|cx| Poll::Ready(handshake.as_mut().poll(cx))).await {
+            Poll::Ready(stream) => stream,
+            Poll::Pending => {
+                let Some(runtime) = core.runtime() else { return };
+                match either(handshake, runtime.sleep(core.config.limits.header_timeout)).await {
+                    Either::Left(stream) => stream,
+                    Either::Right(()) => return,
+                }
+            }
         }
-    } else {
-        handshake.await
     };
     match stream {
         Ok(stream) => serve_connection(&layer, stream, peer).await,

@@ -131,6 +131,11 @@ impl<L: Layer> Owner<L> {
 
     fn take_attached(&mut self) {
         for attached in self.link.take_attached() {
+            let now = self.layer.core().now();
+            if self.link.lock(now).machine().is_none_or(|machine| machine.transmit(attached.transport).is_none()) {
+                // The machine has given this WebSocket up since its 101, and would never end it.
+                continue;
+            }
             let stream = Transport {
                 id: attached.transport,
                 stream: attached.stream,
@@ -142,7 +147,6 @@ impl<L: Layer> Owner<L> {
             self.streams.reserve_exact(1);
             self.streams.push(stream);
             if !attached.read.is_empty() {
-                let now = self.layer.core().now();
                 let mut read = BytesMut::from(&attached.read[..]);
                 if let Some(machine) = self.link.lock(now).machine() {
                     machine.handle_bytes(now, attached.transport, &mut read);
@@ -177,8 +181,11 @@ impl<L: Layer> Owner<L> {
 
     /// Writes what there is to write, ends what is to end, and looks at what has become of the machine.
     fn write(&mut self, cx: &mut Context<'_>, now: Instant) -> After {
-        let full = self.seats.is_full(&Ownership { layer: &self.layer, link: &self.link, now });
+        let limits = &self.layer.core().config.limits;
         let mut locked = self.link.lock(now);
+        let rest = locked.rest();
+        let full = self.seats.is_full(limits, &rest.beside);
+        rest.held = self.seats.held();
         let Some(machine) = locked.machine() else { return After { ended: false, drained: true } };
         let mut progress = false;
         self.blocked = false;
@@ -203,9 +210,7 @@ impl<L: Layer> Owner<L> {
                 Poll::Pending => self.blocked = true,
             }
         }
-        // Reading goes on when half of the room is free again, so that it does not stop and go with each packet.
-        let high_water = self.layer.core().config.limits.high_water;
-        let withheld = full || machine.queued_bytes() > if self.withheld { high_water / 2 } else { high_water };
+        let withheld = full || !machine.wants_read();
         if self.withheld != withheld {
             self.withheld = withheld;
             // Suspends the deadline of the pong that may wait where nobody reads.
@@ -303,8 +308,7 @@ impl<L: Layer> Owner<L> {
         if !self.drained {
             self.drained = true;
             self.streams = Vec::new();
-            let closed = self.link.lock(Instant::ZERO).close();
-            drop(closed);
+            self.link.close();
             self.layer.remove(self.link.key);
         }
     }

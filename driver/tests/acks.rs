@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use sockeye_driver::{Ack, AckError, AckSendError, BoxError, Config, EmitError, Socket, State};
+use sockeye_driver::{Ack, AckError, AckSendError, BoxError, Config, EmitError, Limits, Socket, State};
 use support::{Latch, Log, Rig, World, rig, yield_now};
 
 #[test]
@@ -267,5 +267,31 @@ fn an_answer_that_nobody_waits_for_any_more_changes_nothing() {
         client.event("next", "");
         rig.wait("the next event", async move { latch.wait().await });
         assert_eq!(world.io.stats().acks, 0);
+    });
+}
+
+#[test]
+fn an_acknowledgement_that_found_the_queue_full_may_still_be_sent() {
+    rig(|rig| {
+        let limits = Limits { send_queue_packets: 1, ..Limits::default() };
+        let world = World::new(Config { limits, ..Config::default() });
+        let acks = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&acks);
+        world.io.on("ask", move |ack: Ack| {
+            kept.lock().unwrap().push(ack);
+            ready(())
+        });
+        let (mut client, socket) = world.joined(&rig, 100_000);
+        client.send("20[\"ask\"]");
+        rig.run();
+        let ack = acks.lock().unwrap().pop().unwrap();
+        socket.emit("first", &()).unwrap();
+        assert!(matches!(ack.send(&1), Err(AckSendError::Emit(EmitError::Full(_)))));
+        rig.run();
+        assert_eq!(ack.send(&2), Ok(()));
+        assert_eq!(ack.send(&3), Err(AckSendError::AlreadySent));
+        client.expect("2[\"first\"]");
+        client.expect("30[2]");
+        client.expect_nothing();
     });
 }

@@ -333,3 +333,38 @@ fn a_listener_that_is_registered_after_the_disconnect_is_dropped() {
         assert_eq!(kept.strong_count(), 1);
     });
 }
+
+#[test]
+fn a_socket_that_is_refused_or_leaves_during_a_middleware_is_forgotten_with_its_listeners() {
+    for leaves in [false, true] {
+        rig(move |rig| {
+            let (io, _) = server();
+            let latch = Latch::default();
+            let (waiting, captured) = (latch.clone(), Arc::new(()));
+            let kept = Arc::downgrade(&captured);
+            io.of("/").middleware(move |socket: Socket| {
+                let (waiting, captured) = (waiting.clone(), Arc::clone(&captured));
+                async move {
+                    let own = socket.clone();
+                    socket.on("x", move || {
+                        let _kept = (own.clone(), Arc::clone(&captured));
+                        ready(())
+                    });
+                    waiting.wait().await;
+                    Err::<(), _>("not today")
+                }
+            });
+            let mut client = rig.open(&io);
+            client.send("0");
+            rig.run();
+            assert_eq!(kept.strong_count(), 2, "the middleware's and the listener's");
+            if leaves {
+                client.vanish();
+                rig.run();
+            }
+            latch.open();
+            rig.run();
+            assert_eq!(kept.strong_count(), 1);
+        });
+    }
+}

@@ -157,7 +157,13 @@ fn while_listeners_without_futures_run() {
         socket.emit("x", &()).unwrap();
         guard.store(false, Ordering::SeqCst);
         socket.emit("x", &()).unwrap();
-        for who in ["on_any of the namespace", "on_any of the socket", "on_error", "on_any_outgoing of the namespace"] {
+        for who in [
+            "on_any of the namespace",
+            "on_any of the socket",
+            "on_error",
+            "on_any_outgoing of the namespace",
+            "on_any_outgoing of the socket",
+        ] {
             world.assert_called(who);
         }
     });

@@ -372,23 +372,48 @@ fn a_peer_that_is_not_read_from_is_not_held_to_its_pong() {
 }
 
 #[test]
-fn a_socket_that_goes_while_its_events_wait_does_not_keep_the_connection_from_being_read() {
+fn a_connect_handler_that_never_returns_holds_up_no_more_events_than_the_bound() {
     rig(|rig| {
         let (io, log) = server(64, 2);
         io.on_connect(async || pending::<()>().await);
-        io.of("/other").on("x", note(&log, "x of the other namespace"));
+        io.on("known", note(&log, "known"));
         let mut client = rig.joined(&io);
-        client.join("/other");
-        // Nobody listens to these, and nobody ever will.
-        client.event("unknown", "");
+        // Nobody listens to this, and nobody ever will.
         client.event("unknown", "");
         rig.run();
-        client.send("2/other,[\"x\"]");
+        assert_eq!(io.stats().parked, 1);
+        client.event("known", "");
+        client.event("known", "");
         rig.run();
-        assert_ne!(client.end.unread(), 0, "the peer is not read from");
-        io.disconnect_sockets(false);
-        client.expect("1");
-        rig.until("the other namespace works", || log.has("x of the other namespace"));
+        assert_eq!(log.take(), ["known", "known"]);
+        flood(&mut client, &rig, 100);
+        client.event("known", "");
+        client.event("known", "");
+        rig.run();
+        assert_eq!((log.take(), client.end.unread()), (vec!["known".to_owned(); 2], 0));
+        assert!(io.stats().parked < 2);
+    });
+}
+
+#[test]
+fn catch_all_listeners_do_not_wait_for_a_connect_handler() {
+    rig(|rig| {
+        let (io, log) = server(64, 1_024);
+        let (registers, returns) = registers_late(&io, &log);
+        let any = log.clone();
+        io.on_any(move |event| any.add(format!("any {}", event.name())));
+        let mut client = rig.joined(&io);
+        for event in ["late", "unknown", "late"] {
+            client.event(event, "");
+        }
+        rig.run();
+        assert_eq!(log.take(), ["any late", "any unknown", "any late"]);
+        registers.open();
+        rig.run();
+        assert_eq!(log.take(), ["late"]);
+        returns.open();
+        rig.run();
+        assert_eq!(log.take(), ["late"], "each has been announced once");
     });
 }
 

@@ -493,3 +493,50 @@ fn reading_stops_while_too_much_waits_to_be_sent_and_goes_on_after() {
         assert_eq!(client.end.unread(), 0);
     });
 }
+
+#[test]
+fn broadcasts_without_a_pause_wait_within_the_limits_of_each_queue() {
+    for (policy, received) in [
+        (QueuePolicy::DropNewest, 0..100),
+        (QueuePolicy::DropOldest, 900..1_000),
+        (QueuePolicy::Error, 0..0),
+        (QueuePolicy::Disconnect, 0..0),
+    ] {
+        rig(move |rig| {
+            let world = World::new(limited(100, usize::MAX, policy));
+            let (mut client, socket) = world.joined(&rig, 100_000);
+            for n in 0..1_000 {
+                world.io.emit("n", &n).unwrap();
+            }
+            let stats = world.io.stats();
+            assert!(stats.queued_packets <= 100 && stats.waiting < 200, "{policy:?}: {stats:?}");
+            rig.run();
+            assert_eq!(socket.is_connected(), !received.is_empty(), "{policy:?}");
+            for n in received {
+                client.expect(&format!("2[\"n\",{n}]"));
+            }
+        });
+    }
+}
+
+#[test]
+fn who_has_something_to_say_is_not_behind_thousands_who_have_something_to_hear() {
+    rig(|rig| {
+        let world = World::new(Config::default());
+        world.io.on("quick", |socket: Socket| ready(socket.emit("done", &())));
+        let mut clients: Vec<Client> = (0..2_000).map(|_| rig.joined(&world.io)).collect();
+        rig.run();
+        let mut last = clients.pop().unwrap();
+        assert_eq!(world.io.emit("news", &()), Ok(2_000));
+        last.event("quick", "");
+        rig.run_some(500);
+        let told = clients.iter().filter(|client| client.end.arrived() > 0).count();
+        assert_eq!(last.try_message().as_deref(), Some("42[\"news\"]"));
+        assert_eq!(last.try_message().as_deref(), Some("42[\"done\"]"));
+        assert!((1..1_000).contains(&told), "{told} others were first");
+        for client in &mut clients {
+            client.expect("2[\"news\"]");
+            client.expect_nothing();
+        }
+    });
+}

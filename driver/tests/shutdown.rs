@@ -570,3 +570,21 @@ fn an_engine_server_shuts_down_like_the_other() {
         }
     });
 }
+
+#[test]
+fn a_connection_is_idle_after_a_body_that_came_behind_its_head() {
+    rig(|rig| {
+        let header_timeout = Duration::from_millis(20);
+        let limits = Limits { header_timeout, ..Limits::default() };
+        let io = Server::new(Config { limits, ..Config::default() });
+        let client = rig.poller(&io);
+        let mut wire = client.posts;
+        let open = format!("POST {} HTTP/1.1\r\nHost: test\r\nContent-Length: 2\r\n\r\n", client.target);
+        wire.end.write(open.as_bytes());
+        rig.run();
+        wire.end.write(b"40");
+        assert_eq!(wire.reply().body, "ok");
+        rig.wait("some time", rig.runtime.sleep(5 * header_timeout));
+        assert_eq!((wire.end.arrived(), wire.end.is_dropped()), (0, false));
+    });
+}

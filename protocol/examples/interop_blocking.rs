@@ -77,7 +77,7 @@ impl Interop {
             "echo" => server.emit(now, socket, &Payload::event_from_args("echo", args)?)?,
             "echo-ack" => {
                 if let Some(ack) = ack {
-                    server.reply(now, ack, &Payload::ack_from_args(args))?;
+                    server.reply(now, &ack, &Payload::ack_from_args(args))?;
                 }
             }
             "join" | "leave" => {
@@ -88,7 +88,7 @@ impl Interop {
                     server.leave(socket, &room);
                 }
                 if let Some(ack) = ack {
-                    server.reply(now, ack, &Payload::ack(&(), MAX_ATTACHMENTS)?)?;
+                    server.reply(now, &ack, &Payload::ack(&(), MAX_ATTACHMENTS)?)?;
                 }
             }
             "broadcast" => {

@@ -176,7 +176,8 @@ pub struct Limits {
     pub body_timeout: Duration,
     /// The time that an HTTP connection may stay idle between requests (enforced by the driver). Default 60 s.
     pub keep_alive: Duration,
-    /// The time for which a driver that has stopped reading from a peer excuses it from its pong: see
+    /// The time for which a driver that has stopped reading from a peer excuses it from its pong and from the rest of a
+    /// request's body: see
     /// [`Connection::handle_withheld`](crate::server::Connection::handle_withheld). Zero excuses nobody. Default 60 s.
     pub withheld_timeout: Duration,
     /// Namespaces that one connection may have joined at a time. Default 100.
@@ -192,11 +193,13 @@ pub struct Limits {
     pub rooms_per_socket: usize,
     /// Acknowledgements that one socket may owe. Default 1,000.
     pub outstanding_acks: usize,
-    /// Handlers of one socket that may be in flight (enforced by async drivers). Default 64.
+    /// Handlers of one socket that may be in flight (enforced by async drivers). At a disconnect, all events that wait
+    /// begin. Default 64.
     pub handlers: usize,
     /// Events of one socket that may wait for a handler, while [`handlers`](Self::handlers) of them are in flight or its
-    /// connect handler still runs; when that many wait, the driver stops reading from the peer (enforced by async
-    /// drivers). Default 1,024.
+    /// connect handler still runs (enforced by async drivers). When that many wait for handlers, the driver stops reading
+    /// from the peer; what it has read by then, a request's body or one read of a WebSocket, waits too. When that many wait
+    /// for the connect handler, they do so no longer. Default 1,024.
     pub parked: usize,
 }
 

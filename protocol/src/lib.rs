@@ -172,8 +172,8 @@
 //! | [`ws`] | WebSocket framing, both roles | a WebSocket server or client |
 //! | [`http`] | requests and responses as data | |
 //! | [`engine`] | [`engine::Session`]: Engine.IO over polling and WebSocket; [`engine::Server`]: many of them | who wants Engine.IO without Socket.IO |
-//! | [`client`] | [`client::Engine`]: the client's side of Engine.IO | who wants an Engine.IO client without Socket.IO |
 //! | [`socket`] | packets, arguments, acknowledgement payloads | tools that decode or make packets |
+//! | [`client`] | [`client::Engine`], one session; [`client::Manager`], a client with its namespaces, buffers and reconnection | whoever calls a server |
 //! | [`server`] | [`server::Connection`] and [`server::Hub`]; [`server::Server`] composes them | async drivers: a task per connection, the hub behind a lock |
 //!
 //! # Features
@@ -198,6 +198,7 @@
 
 extern crate alloc;
 
+mod ack;
 pub mod client;
 pub mod config;
 pub mod encoded;

@@ -417,13 +417,33 @@ fn withholding_moves_no_other_deadline() {
     };
     let reaction = "app: close alice (forced close): no namespace joined within 45s";
     deadline(&calm_but_connect_timeout(), withheld(connect), secs(45), reaction);
-    let body = |world: &mut World| {
-        let alice = world.polling("alice");
-        world.post_body(alice, &[], Body::Pending);
-    };
+}
+
+#[test]
+fn the_rest_of_a_body_is_not_missed_while_reading_is_withheld_but_for_its_own_timeout() {
     let reaction = "alice< 408 (connection: close)
         app: close alice (transport error): a request body took longer than body_timeout of 30s";
-    deadline(&calm(), withheld(body), secs(30), reaction);
+    // When reading stops, before or after the POST began at 1 s; when it goes on; and the end.
+    for (from, until, at) in [(0, 5, 35), (0, 1000, 60), (20, 25, 55), (20, 1000, 80)] {
+        let state = |world: &mut World| {
+            let alice = world.polling("alice");
+            let stop = |world: &mut World, at| {
+                world.advance_to(Instant::ZERO + secs(at));
+                if at == from {
+                    world.withhold(alice, true);
+                }
+            };
+            stop(world, 0);
+            stop(world, 1);
+            world.post_body(alice, &[], Body::Pending);
+            stop(world, 20.min(until));
+            if until < at {
+                world.advance_to(Instant::ZERO + secs(until));
+                world.withhold(alice, false);
+            }
+        };
+        deadline(&calm(), state, secs(at), reaction);
+    }
 }
 
 #[test]

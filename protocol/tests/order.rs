@@ -68,7 +68,7 @@ fn a_payload_of_another_kind_is_an_error_of_the_caller_and_nothing_is_sent() {
         let nobody = Target { rooms: &[Room::Named("nobody")], ..all };
         assert_eq!(world.server.broadcast(now, &nobody, payload), Err(error));
     }
-    let error = world.server.reply(now, token, &kinds[2].0).unwrap_err();
+    let error = world.server.reply(now, &token, &kinds[2].0).unwrap_err();
     assert_eq!(error.to_string(), "the payload of an acknowledgement is needed, this is that of an event");
     world.drive();
     assert_eq!((world.reaction().as_str(), world.server.stats().acks), ("", 0));
@@ -78,7 +78,7 @@ fn a_payload_of_another_kind_is_an_error_of_the_caller_and_nothing_is_sent() {
     assert_eq!(world.server.emit(now, socket, &kinds[2].0), Ok(()));
     world.say(alice, "421[\"ask\"]");
     let token = world.tokens.pop_front().unwrap();
-    assert_eq!(world.server.reply(now, token, &Payload::ack_from_args(&forwarded.to_args().unwrap())), Ok(()));
+    assert_eq!(world.server.reply(now, &token, &Payload::ack_from_args(&forwarded.to_args().unwrap())), Ok(()));
 }
 
 #[test]

@@ -232,11 +232,11 @@ impl App {
                 }
                 ("sum", Some(ack)) => {
                     let (a, b): (i64, i64) = args.deserialize().unwrap();
-                    self.server.reply(now, ack, &Payload::ack(&(a + b), 10).unwrap()).unwrap();
+                    self.server.reply(now, &ack, &Payload::ack(&(a + b), 10).unwrap()).unwrap();
                 }
                 ("bin", Some(ack)) => {
                     let (a, b): (Bytes, Bytes) = args.deserialize().unwrap();
-                    self.server.reply(now, ack, &Payload::ack(&(b, "and", a), 10).unwrap()).unwrap();
+                    self.server.reply(now, &ack, &Payload::ack(&(b, "and", a), 10).unwrap()).unwrap();
                 }
                 ("ask", _) => {
                     let question = encode("question", &("what", Bytes::from_static(b"?")));

@@ -12,7 +12,7 @@ use std::{
 
 use bytes::BytesMut;
 use sockeye_protocol::{
-    Config, ConnKey, Instant, RequestId, TransportId,
+    Config, ConnKey, Instant, Limits, RequestId, TransportId,
     engine::{self, CloseReason, Event, Message, Registry, Routed, Session},
     http::{Body, Request},
     server::Stats,
@@ -23,7 +23,7 @@ use super::EngineSocket;
 use crate::{
     core::{Core, Level},
     handler::{BoxError, Guarded, panic_text},
-    layer::{Layer, Machine, Output, Ownership, Route, Seats, by_the_same_names},
+    layer::{Held, Layer, Machine, Output, Ownership, Route, Seats, by_the_same_names},
     link::{Link, Links},
     runtime::{BoxFuture, lock},
 };
@@ -59,6 +59,7 @@ impl EngineIo {
             sessions.links.all()
         };
         stats.connections = links.len();
+        stats.tasks = self.core.task_count();
         for link in links {
             std::ops::AddAssign::add_assign(&mut stats, link.stats());
         }
@@ -211,11 +212,12 @@ impl Seats<EngineIo> for Seat {
         self.run(cx) || inbox_changed
     }
 
-    fn is_full(&self, owner: &Owner<'_>) -> bool {
-        let limits = &owner.layer.core.config.limits;
-        let mut locked = owner.link.lock(owner.now);
-        let inbox = &locked.rest().beside;
+    fn is_full(&self, limits: &Limits, inbox: &Inbox) -> bool {
         inbox.messages.len() >= limits.parked || inbox.bytes >= limits.high_water
+    }
+
+    fn held(&self) -> Held {
+        Held { parked: 0, handlers: usize::from(self.handler.is_some()) }
     }
 
     fn is_idle(&self) -> bool {
@@ -281,9 +283,12 @@ impl Machine for Session {
         stats
     }
 
-    fn forsake(inbox: &mut Inbox) -> Inbox {
-        inbox.close(CloseReason::ForcedClose).into_iter().for_each(Waker::wake);
+    fn forsake(inbox: &mut Inbox) -> (Inbox, Option<Waker>) {
         // What has arrived may still be taken.
-        Inbox::default()
+        (Inbox::default(), inbox.close(CloseReason::ForcedClose))
+    }
+
+    fn held(inbox: &Inbox) -> usize {
+        inbox.messages.len()
     }
 }

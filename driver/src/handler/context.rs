@@ -1,10 +1,49 @@
 //! What there is to extract from.
 
+use std::fmt;
+
 use crate::{Ack, DisconnectReason, Socket, Text, handler::RawArgs};
+
+/// One end of a namespace's connection, whose handlers it is about: [`Socket`] on a server.
+///
+/// Handlers, their parameters and what is reported of them are the same on both ends, but for this type.
+///
+/// ```
+/// use sockeye_driver::{EventContext, Side, Socket};
+///
+/// fn of_a_server<T: Side<Reason = sockeye_driver::DisconnectReason>>() {}
+/// of_a_server::<Socket>();
+/// ```
+pub trait Side: Clone + fmt::Debug + PartialEq + Send + Sync + 'static + sealed::Sealed {
+    /// Why it is gone.
+    type Reason: Copy + fmt::Debug + fmt::Display + Send + Sync + 'static;
+
+    /// Its id and its namespace, for reports.
+    #[doc(hidden)]
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
+}
+
+pub(crate) mod sealed {
+    /// Only this crate's types are ends of a connection.
+    #[expect(unnameable_types, reason = "which is what keeps others from implementing it")]
+    pub trait Sealed {}
+}
+
+impl sealed::Sealed for Socket {}
+
+impl Side for Socket {
+    type Reason = DisconnectReason;
+
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "socket {} of {}", self.id(), self.namespace())
+    }
+}
 
 /// Whom a handler is about, and which event: for reports of its faults.
 pub(crate) trait Subject {
-    fn socket(&self) -> &Socket;
+    type Side: Side;
+
+    fn socket(&self) -> &Self::Side;
 
     fn event(&self) -> Option<&Text> {
         None
@@ -13,8 +52,8 @@ pub(crate) trait Subject {
 
 /// An event that arrived.
 #[derive(Clone, Debug)]
-pub struct EventContext {
-    pub(crate) socket: Socket,
+pub struct EventContext<T = Socket> {
+    pub(crate) socket: T,
     pub(crate) name: Text,
     pub(crate) args: RawArgs,
     pub(crate) ack: Option<Ack>,
@@ -22,19 +61,21 @@ pub struct EventContext {
 
 /// A socket that asks to connect, or that has connected.
 #[derive(Clone, Debug)]
-pub struct ConnectContext {
-    pub(crate) socket: Socket,
+pub struct ConnectContext<T = Socket> {
+    pub(crate) socket: T,
 }
 
 /// A socket that is about to be gone, or that is.
 #[derive(Clone, Debug)]
-pub struct DisconnectContext {
-    pub(crate) socket: Socket,
-    pub(crate) reason: DisconnectReason,
+pub struct DisconnectContext<T: Side = Socket> {
+    pub(crate) socket: T,
+    pub(crate) reason: T::Reason,
 }
 
-impl Subject for EventContext {
-    fn socket(&self) -> &Socket {
+impl<T: Side> Subject for EventContext<T> {
+    type Side = T;
+
+    fn socket(&self) -> &T {
         &self.socket
     }
 
@@ -43,14 +84,18 @@ impl Subject for EventContext {
     }
 }
 
-impl Subject for ConnectContext {
-    fn socket(&self) -> &Socket {
+impl<T: Side> Subject for ConnectContext<T> {
+    type Side = T;
+
+    fn socket(&self) -> &T {
         &self.socket
     }
 }
 
-impl Subject for DisconnectContext {
-    fn socket(&self) -> &Socket {
+impl<T: Side> Subject for DisconnectContext<T> {
+    type Side = T;
+
+    fn socket(&self) -> &T {
         &self.socket
     }
 }

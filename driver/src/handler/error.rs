@@ -9,6 +9,7 @@ use std::{
     task::{Context, Poll},
 };
 
+use super::Side;
 use crate::{ArgsError, BoxFuture, Socket, Text};
 
 /// Any error, for those who only report it.
@@ -67,15 +68,15 @@ pub enum HandlerFault {
 
 /// A fault, and where it happened: for [`Namespace::on_error`](crate::Namespace::on_error), which has an example.
 #[derive(Debug)]
-pub struct HandlerError {
-    pub(crate) socket: Socket,
+pub struct HandlerError<T = Socket> {
+    pub(crate) socket: T,
     pub(crate) event: Option<Text>,
     pub(crate) fault: HandlerFault,
 }
 
-impl HandlerError {
+impl<T> HandlerError<T> {
     /// The socket whose event, connection or disconnection was handled.
-    pub fn socket(&self) -> &Socket {
+    pub fn socket(&self) -> &T {
         &self.socket
     }
 
@@ -90,17 +91,18 @@ impl HandlerError {
     }
 }
 
-impl fmt::Display for HandlerError {
+impl<T: Side> fmt::Display for HandlerError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (socket, namespace) = (self.socket.id(), self.socket.namespace());
         match &self.event {
-            Some(event) => write!(f, "handler of {event:?} (socket {socket} of {namespace}): {}", self.fault),
-            None => write!(f, "handler (socket {socket} of {namespace}): {}", self.fault),
+            Some(event) => write!(f, "handler of {event:?} (")?,
+            None => f.write_str("handler (")?,
         }
+        self.socket.describe(f)?;
+        write!(f, "): {}", self.fault)
     }
 }
 
-impl std::error::Error for HandlerError {}
+impl<T: Side> std::error::Error for HandlerError<T> {}
 
 /// A handler's future whose panics are faults.
 pub(crate) struct Guarded(pub(crate) BoxFuture<Result<(), BoxError>>);

@@ -2,7 +2,7 @@
 
 use serde::de::DeserializeOwned;
 
-use super::{ConnectContext, DisconnectContext, EventContext, ExtractError};
+use super::{ConnectContext, DisconnectContext, EventContext, ExtractError, Side};
 use crate::{Ack, DisconnectReason, Handshake, Socket, Text, Value};
 
 pub use sockeye_protocol::socket::Args as RawArgs;
@@ -109,7 +109,7 @@ pub struct EventName(pub Text);
 pub struct State<S>(pub S);
 
 macro_rules! extract_everywhere {
-    ($($context:ty),*) => {$(
+    ($($context:ident),*) => {$(
         impl<S> Extract<$context, S> for Socket {
             fn extract(context: &$context, _: &S) -> Result<Self, ExtractError> {
                 Ok(context.socket.clone())
@@ -122,8 +122,8 @@ macro_rules! extract_everywhere {
             }
         }
 
-        impl<S: Clone> Extract<$context, S> for State<S> {
-            fn extract(_: &$context, state: &S) -> Result<Self, ExtractError> {
+        impl<T: Side, S: Clone> Extract<$context<T>, S> for State<S> {
+            fn extract(_: &$context<T>, state: &S) -> Result<Self, ExtractError> {
                 Ok(Self(state.clone()))
             }
         }
@@ -131,38 +131,38 @@ macro_rules! extract_everywhere {
 }
 extract_everywhere!(EventContext, ConnectContext, DisconnectContext);
 
-impl<S, T: DeserializeOwned> Extract<EventContext, S> for Args<T> {
-    fn extract(context: &EventContext, _: &S) -> Result<Self, ExtractError> {
+impl<T: DeserializeOwned, Of, S> Extract<EventContext<Of>, S> for Args<T> {
+    fn extract(context: &EventContext<Of>, _: &S) -> Result<Self, ExtractError> {
         Ok(Self(context.args.deserialize()?))
     }
 }
 
-impl<S> Extract<EventContext, S> for Values {
-    fn extract(context: &EventContext, _: &S) -> Result<Self, ExtractError> {
+impl<Of, S> Extract<EventContext<Of>, S> for Values {
+    fn extract(context: &EventContext<Of>, _: &S) -> Result<Self, ExtractError> {
         Ok(Self(context.args.to_values()?))
     }
 }
 
-impl<S> Extract<EventContext, S> for RawArgs {
-    fn extract(context: &EventContext, _: &S) -> Result<Self, ExtractError> {
+impl<Of, S> Extract<EventContext<Of>, S> for RawArgs {
+    fn extract(context: &EventContext<Of>, _: &S) -> Result<Self, ExtractError> {
         Ok(context.args.clone())
     }
 }
 
-impl<S> Extract<EventContext, S> for EventName {
-    fn extract(context: &EventContext, _: &S) -> Result<Self, ExtractError> {
+impl<Of, S> Extract<EventContext<Of>, S> for EventName {
+    fn extract(context: &EventContext<Of>, _: &S) -> Result<Self, ExtractError> {
         Ok(Self(context.name.clone()))
     }
 }
 
-impl<S> Extract<EventContext, S> for Ack {
-    fn extract(context: &EventContext, _: &S) -> Result<Self, ExtractError> {
+impl<Of, S> Extract<EventContext<Of>, S> for Ack {
+    fn extract(context: &EventContext<Of>, _: &S) -> Result<Self, ExtractError> {
         Ok(context.ack.clone().unwrap_or_default())
     }
 }
 
-impl<S> Extract<EventContext, S> for Option<Ack> {
-    fn extract(context: &EventContext, _: &S) -> Result<Self, ExtractError> {
+impl<Of, S> Extract<EventContext<Of>, S> for Option<Ack> {
+    fn extract(context: &EventContext<Of>, _: &S) -> Result<Self, ExtractError> {
         Ok(context.ack.clone())
     }
 }

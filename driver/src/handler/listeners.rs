@@ -10,8 +10,8 @@ use std::{
     },
 };
 
-use super::{Call, ConnectContext, DisconnectContext, EventContext, HandlerError};
-use crate::Event;
+use super::{Call, ConnectContext, DisconnectContext, EventContext, HandlerError, Side};
+use crate::{Event, Socket};
 
 /// Names one registered listener, for [`Socket::off`](crate::Socket::off) and
 /// [`Namespace::off`](crate::Namespace::off).
@@ -58,47 +58,66 @@ impl<F: ?Sized> Listener<F> {
 /// Listeners in the order in which they were registered. Whoever calls them holds the list, and no lock.
 pub(crate) type List<F> = Arc<[Arc<Listener<F>>]>;
 
-pub(crate) type OnAny = dyn Fn(&Event) + Send + Sync;
-pub(crate) type OnError = dyn Fn(&HandlerError) + Send + Sync;
+pub(crate) type OnAny<T = Socket> = dyn Fn(&Event<T>) + Send + Sync;
+pub(crate) type OnError<T = Socket> = dyn Fn(&HandlerError<T>) + Send + Sync;
 
 /// A list that held a listener which was removed, to be dropped.
 type Removed = Box<dyn Any>;
 
 /// All that can be listened to.
-#[derive(Default)]
-pub(crate) struct Table {
-    pub(crate) events: BTreeMap<String, List<Call<EventContext>>>,
-    pub(crate) any: List<OnAny>,
-    pub(crate) outgoing: List<OnAny>,
-    pub(crate) middlewares: List<Call<ConnectContext>>,
-    pub(crate) connect: List<Call<ConnectContext>>,
-    pub(crate) disconnecting: List<Call<DisconnectContext>>,
-    pub(crate) disconnect: List<Call<DisconnectContext>>,
-    pub(crate) error: List<OnError>,
+pub(crate) struct Table<T: Side = Socket> {
+    pub(crate) events: BTreeMap<String, List<Call<EventContext<T>>>>,
+    pub(crate) any: List<OnAny<T>>,
+    pub(crate) outgoing: List<OnAny<T>>,
+    pub(crate) middlewares: List<Call<ConnectContext<T>>>,
+    pub(crate) connect: List<Call<ConnectContext<T>>>,
+    pub(crate) disconnecting: List<Call<DisconnectContext<T>>>,
+    pub(crate) disconnect: List<Call<DisconnectContext<T>>>,
+    pub(crate) error: List<OnError<T>>,
+}
+
+impl<T: Side> Default for Table<T> {
+    fn default() -> Self {
+        Self {
+            events: BTreeMap::new(),
+            any: List::default(),
+            outgoing: List::default(),
+            middlewares: List::default(),
+            connect: List::default(),
+            disconnecting: List::default(),
+            disconnect: List::default(),
+            error: List::default(),
+        }
+    }
 }
 
 /// A table that may change at any time.
-#[derive(Default)]
-pub(crate) struct Listeners(RwLock<Table>);
+pub(crate) struct Listeners<T: Side = Socket>(RwLock<Table<T>>);
 
-impl Listeners {
-    pub(crate) fn read<T>(&self, read: impl FnOnce(&Table) -> T) -> T {
+impl<T: Side> Default for Listeners<T> {
+    fn default() -> Self {
+        Self(RwLock::default())
+    }
+}
+
+impl<T: Side> Listeners<T> {
+    pub(crate) fn read<R>(&self, read: impl FnOnce(&Table<T>) -> R) -> R {
         read(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn change<T>(&self, change: impl FnOnce(&mut Table) -> T) -> T {
+    fn change<R>(&self, change: impl FnOnce(&mut Table<T>) -> R) -> R {
         change(&mut self.0.write().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Adds a listener to one of the lists.
-    pub(crate) fn add<F: ?Sized>(&self, list: impl FnOnce(&mut Table) -> &mut List<F>, call: Arc<F>) -> ListenerId {
+    pub(crate) fn add<F: ?Sized>(&self, list: impl FnOnce(&mut Table<T>) -> &mut List<F>, call: Arc<F>) -> ListenerId {
         let id = ListenerId::next();
         self.change(|table| push(list(table), Listener { id, spent: None, call }));
         id
     }
 
     /// Adds a listener to an event.
-    pub(crate) fn on(&self, event: &str, once: bool, call: Arc<Call<EventContext>>) -> ListenerId {
+    pub(crate) fn on(&self, event: &str, once: bool, call: Arc<Call<EventContext<T>>>) -> ListenerId {
         let id = ListenerId::next();
         let spent = once.then(|| AtomicBool::new(false));
         self.change(|table| {
@@ -112,7 +131,7 @@ impl Listeners {
         id
     }
 
-    pub(crate) fn of(&self, event: &str) -> Option<List<Call<EventContext>>> {
+    pub(crate) fn of(&self, event: &str) -> Option<List<Call<EventContext<T>>>> {
         self.read(|table| table.events.get(event).cloned())
     }
 
@@ -152,7 +171,7 @@ impl Listeners {
     }
 }
 
-impl fmt::Debug for Listeners {
+impl<T: Side> fmt::Debug for Listeners<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.read(|table| f.debug_set().entries(table.events.keys()).finish())
     }

@@ -13,7 +13,7 @@ pub(crate) use self::{
     listeners::{List, Listener, Listeners, OnAny, OnError},
 };
 pub use self::{
-    context::{ConnectContext, DisconnectContext, EventContext},
+    context::{ConnectContext, DisconnectContext, EventContext, Side},
     error::{BoxError, ExtractError, HandlerError, HandlerFault},
     extract::{Args, EventName, Extract, RawArgs, State, Values},
     listeners::ListenerId,

@@ -60,7 +60,7 @@ pub enum AckSendError {
     /// It cannot be encoded. Another one may still be sent.
     #[error(transparent)]
     Encode(#[from] EncodeError),
-    /// The socket is gone, or its queue is full.
+    /// The socket is gone; or its queue is full, and the acknowledgement may be sent once there is room.
     #[error(transparent)]
     Emit(#[from] EmitError),
 }
@@ -99,12 +99,17 @@ impl Ack {
     ///
     /// # Errors
     ///
-    /// [`AckSendError`]: it was sent before, cannot be encoded, or the socket is gone.
+    /// [`AckSendError`]: it was sent before, cannot be encoded, or the socket is gone; or the send queue is full, and then
+    /// it can be sent again.
     pub fn send<T: Serialize + ?Sized>(&self, answer: &T) -> Result<(), AckSendError> {
         let Some(asked) = &self.0 else { return Ok(()) };
         let payload = Payload::ack(answer, asked.socket.max_attachments())?;
         let token = lock(&asked.token).take().ok_or(AckSendError::AlreadySent)?;
-        Ok(asked.socket.command(|connection, now| connection.reply(now, token, &payload))?)
+        let sent = asked.socket.command(|connection, now| connection.reply(now, &token, &payload));
+        if let Err(EmitError::Full(_)) = sent {
+            *lock(&asked.token) = Some(token);
+        }
+        Ok(sent?)
     }
 }
 

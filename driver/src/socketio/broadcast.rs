@@ -135,7 +135,8 @@ impl BroadcastOperator {
         Self { server: Arc::clone(server), id, namespace: Arc::clone(namespace), rooms: Vec::new(), except: Vec::new() }
     }
 
-    /// Those in these rooms, too.
+    /// Those in these rooms, too. An empty list adds none, and so `io.to([])` is everybody, as in JavaScript: whoever
+    /// computes a list looks first whether there is something in it.
     ///
     /// ```
     /// # use sockeye_driver::prelude::*;
@@ -210,7 +211,8 @@ impl BroadcastOperator {
     }
 
     /// Makes all of them join these rooms. The number of sockets that are in all of them now: one that is in too many
-    /// rooms ([`Limits::rooms_per_socket`](crate::Limits::rooms_per_socket)) is not.
+    /// rooms ([`Limits::rooms_per_socket`](crate::Limits::rooms_per_socket)) is not. A [`Sid`] among the rooms is passed
+    /// over: nobody joins a socket's own room.
     ///
     /// ```
     /// # use sockeye_driver::prelude::*;
@@ -223,7 +225,8 @@ impl BroadcastOperator {
         self.with_target(|target| self.server.select(|hub, _| hub.sockets_join(target, &names)))
     }
 
-    /// Makes all of them leave these rooms. The number of sockets.
+    /// Makes all of them leave these rooms. The number of sockets. A [`Sid`] among the rooms is passed over: nobody leaves
+    /// their own.
     ///
     /// ```
     /// # use sockeye_driver::prelude::*;

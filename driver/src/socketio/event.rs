@@ -19,16 +19,16 @@ use crate::{Ack, ArgsError, RawArgs, Socket, Value};
 /// });
 /// ```
 #[derive(Clone, Debug)]
-pub struct Event {
-    pub(crate) socket: Option<Socket>,
+pub struct Event<T = Socket> {
+    pub(crate) socket: Option<T>,
     pub(crate) name: crate::Text,
     pub(crate) args: RawArgs,
     pub(crate) ack: Option<Ack>,
 }
 
-impl Event {
+impl<T> Event<T> {
     /// Who sent it, or whom it is sent to; `None` for a broadcast, which goes to many.
-    pub fn socket(&self) -> Option<&Socket> {
+    pub fn socket(&self) -> Option<&T> {
         self.socket.as_ref()
     }
 

@@ -57,18 +57,24 @@ impl SocketIo {
     /// Does something with the hub. Those whom it concerns are woken after its lock.
     pub(crate) fn hub<T>(&self, act: impl FnOnce(&mut Hub, Post<'_>) -> T) -> T {
         let mut wakers = WAKERS.with(|place| mem::take(&mut *place.borrow_mut()));
+        let mut piles = Vec::new();
         let done = {
             let mut shared = lock(&self.hub);
             let Shared { hub, links } = &mut *shared;
             act(hub, &mut |key, event| {
-                if let Some(link) = links.get(key)
-                    && let Some(waker) = link.post(event)
-                {
-                    wakers.push(waker);
+                let Some(link) = links.get(key) else { return };
+                let (waker, piles_up) = link.post(event);
+                wakers.extend(waker);
+                if piles_up {
+                    piles.push(Arc::clone(link));
                 }
             })
         };
-        wakers.drain(..).for_each(Waker::wake);
+        // Their owners do not get to it: too much is broadcast without a pause, or a handler computes for long.
+        for link in piles {
+            drop(link.lock(self.core.now()));
+        }
+        self.core.pace.wake(&mut wakers, self.core.runtime());
         WAKERS.with(|place| *place.borrow_mut() = wakers);
         done
     }
@@ -112,6 +118,7 @@ impl SocketIo {
 
     pub(super) fn stats(&self) -> Stats {
         let mut stats = lock(&self.hub).hub.stats();
+        stats.tasks = self.core.task_count();
         for link in self.links() {
             stats.add_assign(link.stats());
         }
@@ -213,7 +220,12 @@ impl Machine for Connection {
         Self::stats(self)
     }
 
-    fn forsake(beside: &mut Waiters) -> Waiters {
-        mem::take(beside)
+    fn forsake(beside: &mut Waiters) -> (Waiters, Option<Waker>) {
+        (mem::take(beside), None)
+    }
+
+    /// The machine counts the acknowledgements that are waited for.
+    fn held(_: &Waiters) -> usize {
+        0
     }
 }

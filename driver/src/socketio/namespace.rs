@@ -250,7 +250,10 @@ impl<S: Send + Sync + 'static> Namespace<S> {
     /// # use sockeye_driver::prelude::*;
     /// # let io = Server::new(Config::default());
     /// io.of("/chat").on_disconnecting(async |socket: Socket| {
-    ///     socket.to(socket.rooms()).emit("left", &socket.id()).map(drop)
+    ///     for room in socket.rooms() {
+    ///         socket.to(&room).emit("left", &(&room, socket.id()))?;
+    ///     }
+    ///     Ok::<_, EmitError>(())
     /// });
     /// ```
     pub fn on_disconnecting<H, M>(&self, handler: H) -> ListenerId

@@ -3,8 +3,8 @@
 //! - Handlers start in the order in which events arrive, each runs to its first await before the next starts, and no
 //!   task is spawned for them: those that wait are polled by the connection's owner.
 //! - While [`Limits::handlers`](crate::Limits::handlers) of a socket wait, and while its connect handler runs and nobody
-//!   listens to an event yet, events are parked; when [`Limits::parked`](crate::Limits::parked) are, the peer is not read
-//!   from.
+//!   listens to an event yet, events are parked. When [`Limits::parked`](crate::Limits::parked) are: the peer is not read
+//!   from until handlers return; but a connect handler is not waited for any longer.
 //! - After a disconnect handlers run on to their end.
 
 use std::{
@@ -17,18 +17,21 @@ use std::{
 
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use sockeye_protocol::{
-    SocketKey, Text,
+    Limits, SocketKey, Text,
     server::{AckToken, ConnectError, ConnectRequest, Connection, DisconnectReason, Event as CoreEvent},
     socket::Args,
 };
 
-use super::{Ack, Event, Socket, SocketIo, layer::Said};
+use super::{
+    Ack, Event, Socket, SocketIo,
+    layer::{Said, Waiters},
+};
 use crate::{
     handler::{
         BoxError, Call, ConnectContext, DisconnectContext, EventContext, Guarded, HandlerError, HandlerFault, Listener,
         Listeners, Subject, panic_text,
     },
-    layer::{Layer as _, Ownership, Seats as SeatsOf},
+    layer::{Held, Layer as _, Ownership, Seats as SeatsOf},
     runtime::BoxFuture,
 };
 
@@ -54,11 +57,20 @@ struct Seat {
     parked: VecDeque<Parked>,
 }
 
+impl Drop for Seat {
+    /// A listener of the socket's own may have captured the socket.
+    fn drop(&mut self) {
+        self.socket.forget_listeners();
+    }
+}
+
 /// An event that waits for its turn.
 struct Parked {
     name: Text,
     args: Args,
-    ack: Option<AckToken>,
+    ack: Option<Ack>,
+    /// The catch-all listeners have been called.
+    announced: bool,
 }
 
 /// A handler in flight.
@@ -101,7 +113,7 @@ impl SeatsOf<SocketIo> for Seats {
             Said::Hub(event) => owner.layer.forward(owner.link.key, event),
             Said::Event(CoreEvent::Connect(request)) => self.on_request(owner, cx, request),
             Said::Event(CoreEvent::Packet { socket, event, args, ack }) => {
-                self.on_packet(owner, cx, socket, Parked { name: event, args, ack });
+                self.on_packet(owner, cx, socket, event, args, ack);
             }
             Said::Event(CoreEvent::Ack { socket, id, outcome }) => {
                 let waiter = owner.link.lock(owner.now).rest().beside.remove(&(socket, id));
@@ -132,8 +144,7 @@ impl SeatsOf<SocketIo> for Seats {
                 self.on_disconnect(owner, cx, socket, reason, |listeners| {
                     listeners.read(|table| table.disconnect.clone())
                 });
-                if let Some(seat) = self.remove(socket) {
-                    seat.socket.forget_listeners();
+                if self.remove(socket).is_some() {
                     // Its events may have been all that kept the peer from being read.
                     self.unpark(owner, cx);
                     // Nobody need wait any more to send it something.
@@ -165,8 +176,15 @@ impl SeatsOf<SocketIo> for Seats {
         any
     }
 
-    fn is_full(&self, _: &Owner<'_>) -> bool {
+    fn is_full(&self, _: &Limits, _: &Waiters) -> bool {
         self.full
+    }
+
+    fn held(&self) -> Held {
+        Held {
+            parked: self.seats.iter().map(|seat| seat.parked.len()).sum(),
+            handlers: self.flights.as_ref().map_or(0, |flights| flights.len()),
+        }
     }
 
     fn is_idle(&self) -> bool {
@@ -235,14 +253,14 @@ impl Seats {
                 Err(error) => match error.downcast::<HandlerFault>() {
                     // Not the client's business.
                     Ok(fault) => {
-                        report(seat.socket, None, *fault);
+                        report(seat.socket.clone(), None, *fault);
                         None
                     }
                     Err(error) => ConnectError::new(&error.to_string()).ok(),
                 },
             },
             fault => {
-                report(seat.socket, None, fault);
+                report(seat.socket.clone(), None, fault);
                 None
             }
         };
@@ -254,18 +272,34 @@ impl Seats {
         forward_all(owner);
     }
 
-    fn on_packet(&mut self, owner: &Owner<'_>, cx: Cx<'_, '_, '_>, key: SocketKey, packet: Parked) {
+    fn on_packet(
+        &mut self,
+        owner: &Owner<'_>,
+        cx: Cx<'_, '_, '_>,
+        key: SocketKey,
+        name: Text,
+        args: Args,
+        ack: Option<AckToken>,
+    ) {
         let limits = &owner.layer.core().config.limits;
         let Some(seat) = self.seat(key) else { return };
-        if seat.parked.is_empty() && seat.may_start(&packet, limits.handlers) {
+        let ack = ack.map(|token| Ack::new(seat.socket.clone(), token));
+        let mut packet = Parked { name, args, ack, announced: false };
+        if seat.parked.is_empty() && seat.may_start(&packet, limits) {
             return self.dispatch(owner, cx, key, packet);
         }
+        if seat.connecting > 0 && seat.parked.back().is_none_or(|last| last.announced) {
+            // Catch-all listeners need not wait for a listener of that name, which may never come.
+            let socket = seat.socket.clone();
+            packet.announced = announce(&socket, &packet);
+        }
+        let Some(seat) = self.seat(key) else { return };
         seat.parked.push_back(packet);
         // The namespace may have got a listener since, of which nobody tells its sockets.
-        if seat.parked.front().is_some_and(|first| seat.may_start(first, limits.handlers)) {
+        if seat.parked.front().is_some_and(|first| seat.may_start(first, limits)) {
             self.unpark(owner, cx);
         }
-        self.full |= self.seat(key).is_some_and(|seat| seat.parked.len() >= limits.parked);
+        self.full |= self.seat(key).is_some_and(|seat| seat.is_full(limits.parked, limits.handlers));
     }
 
     /// Starts what has waited long enough, in order.
@@ -275,20 +309,19 @@ impl Seats {
             self.seats.iter().filter(|seat| !seat.parked.is_empty()).map(|seat| seat.socket.key()).collect();
         for key in keys {
             while let Some(seat) = self.seat(key) {
-                let Some(packet) = seat.parked.pop_front() else {
+                if !seat.parked.front().is_some_and(|first| seat.may_start(first, limits)) {
+                    break;
+                }
+                let Some(packet) = seat.parked.pop_front() else { break };
+                if seat.parked.is_empty() {
                     seat.parked = VecDeque::new();
-                    break;
-                };
-                if !seat.may_start(&packet, limits.handlers) {
-                    seat.parked.push_front(packet);
-                    break;
                 }
                 self.dispatch(owner, cx, key, packet);
             }
         }
         // Once full, until half of it is free.
         let bound = if self.full { limits.parked.div_ceil(2) } else { limits.parked };
-        self.full = self.seats.iter().any(|seat| seat.parked.len() >= bound);
+        self.full = self.seats.iter().any(|seat| seat.is_full(bound, limits.handlers));
     }
 
     /// Starts all that waits, whatever it waits for: the socket goes, and what arrived before is handled before that.
@@ -302,21 +335,11 @@ impl Seats {
     fn dispatch(&mut self, owner: &Owner<'_>, cx: Cx<'_, '_, '_>, key: SocketKey, packet: Parked) {
         let Some(seat) = self.seat(key) else { return };
         let socket = seat.socket.clone();
-        let Parked { name, args, ack } = packet;
-        let ack = ack.map(|token| Ack::new(socket.clone(), token));
-        let namespace = &socket.inner_namespace().listeners;
-        let (any, listeners) = namespace.read(|table| (table.any.clone(), table.events.get(&*name).cloned()));
-        let own = socket.listeners();
-        let own_any = own.map(|own| own.read(|table| table.any.clone())).unwrap_or_default();
-        if !any.is_empty() || !own_any.is_empty() {
-            let event =
-                Event { socket: Some(socket.clone()), name: name.clone(), args: args.clone(), ack: ack.clone() };
-            for listener in any.iter().chain(own_any.iter()) {
-                if let Err(panic) = catch_unwind(AssertUnwindSafe(|| (listener.call)(&event))) {
-                    report(socket.clone(), Some(name.clone()), HandlerFault::Panicked(panic_text(&*panic)));
-                }
-            }
+        if !packet.announced {
+            announce(&socket, &packet);
         }
+        let Parked { name, args, ack, .. } = packet;
+        let listeners = socket.inner_namespace().listeners.read(|table| table.events.get(&*name).cloned());
         // A catch-all listener may just have registered one.
         let own = socket.listeners();
         let own_listeners = own.and_then(|own| own.of(&name));
@@ -361,7 +384,7 @@ impl Seats {
     }
 
     /// Calls one listener.
-    fn call<C: Subject>(
+    fn call<C: Subject<Side = Socket>>(
         &mut self,
         owner: &Owner<'_>,
         cx: Cx<'_, '_, '_>,
@@ -419,14 +442,21 @@ impl Seats {
 
 impl Seat {
     /// Whether an event can be handled now, once those in front of it are.
-    fn may_start(&self, packet: &Parked, handlers: usize) -> bool {
-        if self.handling >= handlers {
+    fn may_start(&self, packet: &Parked, limits: &Limits) -> bool {
+        if self.handling >= limits.handlers {
             return false;
         }
         let listens = |listeners: &Listeners| listeners.read(|table| table.events.contains_key(&*packet.name));
         self.connecting == 0
+            // A connect handler that never returns, and that registers nobody for this, does not hold up the rest for ever.
+            || self.parked.len() >= limits.parked
             || listens(&self.socket.inner_namespace().listeners)
             || self.socket.listeners().is_some_and(listens)
+    }
+
+    /// Whether the peer should not be read from, for handlers have too much to do.
+    fn is_full(&self, parked: usize, handlers: usize) -> bool {
+        self.parked.len() >= parked && self.handling >= handlers
     }
 
     fn count(&mut self, kind: Kind, begins: bool) {
@@ -437,6 +467,23 @@ impl Seat {
         };
         *count = if begins { count.saturating_add(1) } else { count.saturating_sub(1) };
     }
+}
+
+/// Calls the catch-all listeners. Whether there were any.
+fn announce(socket: &Socket, packet: &Parked) -> bool {
+    let any = socket.inner_namespace().listeners.read(|table| table.any.clone());
+    let own_any = socket.listeners().map(|own| own.read(|table| table.any.clone())).unwrap_or_default();
+    if any.is_empty() && own_any.is_empty() {
+        return false;
+    }
+    let Parked { name, args, ack, .. } = packet;
+    let event = Event { socket: Some(socket.clone()), name: name.clone(), args: args.clone(), ack: ack.clone() };
+    for listener in any.iter().chain(own_any.iter()) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| (listener.call)(&event))) {
+            report(socket.clone(), Some(name.clone()), HandlerFault::Panicked(panic_text(&*panic)));
+        }
+    }
+    true
 }
 
 /// Tells the hub what a verb made the machine say, before the application goes on.

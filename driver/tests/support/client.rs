@@ -230,7 +230,7 @@ fn shown(bytes: &[u8]) -> String {
 pub struct Poller {
     pub gets: Wire,
     pub posts: Wire,
-    target: String,
+    pub target: String,
 }
 
 impl Poller {

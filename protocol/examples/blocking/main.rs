@@ -47,7 +47,7 @@ fn conformance(server: &mut Server, now: Instant, event: Event) {
             let _ = Payload::event_from_args("message-back", &args).map(|back| server.emit(now, socket, &back));
         }
         Event::Packet { event, args, ack: Some(ack), .. } if event == "message-with-ack" => {
-            let _ = server.reply(now, ack, &Payload::ack_from_args(&args));
+            let _ = server.reply(now, &ack, &Payload::ack_from_args(&args));
         }
         _ => {}
     }

@@ -35,6 +35,11 @@ pub struct Config {
     /// The time in which a transport must be open, its handshake included; all transports together if
     /// [`try_all_transports`](Self::try_all_transports) is set. `None` waits without end. Default 20 s.
     pub timeout: Option<Duration>,
+    /// The time in which the server must answer that a namespace is connected, or refuse it. When it is over, that is
+    /// told, and the answer waited for as long again; if no other namespace is connected, the connection is given up and
+    /// made anew. `None` waits without end, as JavaScript's client does. Default 60 s: longer than the 45 s after which
+    /// the server closes a connection without a namespace.
+    pub connect_timeout: Option<Duration>,
     /// Whether the driver is asked for the headers of each attempt to connect, in addition to
     /// [`extra_headers`](Self::extra_headers). Default `false`.
     pub ask_headers: bool,
@@ -85,6 +90,7 @@ impl Default for Config {
             reconnection_delay_max: Duration::from_millis(5_000),
             randomization_factor: 0.5,
             timeout: Some(Duration::from_millis(20_000)),
+            connect_timeout: Some(Duration::from_millis(60_000)),
             ask_headers: false,
             path: String::from("/socket.io/"),
             add_trailing_slash: true,
@@ -207,10 +213,14 @@ pub struct Limits {
     pub pending_acks: usize,
     /// Acknowledgements that one socket may owe the server. Default 1,000.
     pub outstanding_acks: usize,
-    /// Bytes of events that one socket keeps while it is not connected. Default 4 MiB.
-    pub offline_bytes: usize,
-    /// Events that one socket keeps while it is not connected. Default 65,536.
-    pub offline_packets: usize,
+    /// Namespaces that were left on a connection and may still be spoken of by the server, which are remembered so that
+    /// this is not taken for a new session. Default 100.
+    pub left_namespaces: usize,
+    /// Bytes of events that a namespace may receive before it is connected: what a middleware sends, or what a recovered
+    /// session missed. Default 16 MiB.
+    pub early_bytes: usize,
+    /// Events that a namespace may receive before it is connected. Default 65,536.
+    pub early_packets: usize,
     /// Handlers of one socket that may be in flight (enforced by async drivers). Default 64.
     pub handlers: usize,
     /// Events of one socket that may wait for a handler (enforced by async drivers). Default 1,024.
@@ -238,8 +248,9 @@ impl Default for Limits {
             header_count: 100,
             pending_acks: 65_536,
             outstanding_acks: 1_000,
-            offline_bytes: 4 * 1024 * 1024,
-            offline_packets: 65_536,
+            left_namespaces: 100,
+            early_bytes: 16 * 1024 * 1024,
+            early_packets: 65_536,
             handlers: 64,
             parked: 1_024,
         }

@@ -122,11 +122,14 @@ impl Session {
         self.post = Some(Box::new(Post { id, grant, pending: true }));
         match body {
             Body::Whole(bytes) => self.start_reading(bytes),
-            Body::TooLarge | Body::Pending => {
-                let deadline = after(self.clock, self.config.limits.body_timeout);
-                self.timers.set(Timer::Body, deadline);
-            }
+            Body::TooLarge | Body::Pending => self.expect_body(),
         }
+    }
+
+    /// Sets the deadline of the POST's body, later if this side reads nothing for longer.
+    pub(super) fn expect_body(&mut self) {
+        let deadline = after(self.clock, self.config.limits.body_timeout);
+        self.expect(Timer::Body, deadline);
     }
 
     pub(super) fn on_body(&mut self, id: RequestId, body: Body) {

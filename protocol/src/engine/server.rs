@@ -73,7 +73,7 @@ impl Server {
     /// Whether a driver should go on reading from the peer: `false` while more than [`crate::Limits::high_water`]
     /// bytes wait to be sent to it. One that stops calls [`handle_withheld`](Self::handle_withheld).
     pub fn wants_read(&self, key: ConnKey) -> bool {
-        self.sessions.get(key).is_none_or(|session| session.queued_bytes() <= self.registry.config().limits.high_water)
+        self.sessions.get(key).is_none_or(|session| session.wants_read())
     }
 
     /// See [`crate::server::Server::route`].

@@ -52,7 +52,7 @@ pub struct Session {
     pub(super) phase: Phase,
     pub(super) upgrade: upgrade::State,
     pub(super) heartbeat: Heartbeat,
-    /// While nothing is read from the peer: until when it is excused from its pong.
+    /// While nothing is read from the peer: until when it is excused from its pong and from the rest of a body.
     excused: Option<Instant>,
     pub(super) timers: Timers,
     /// The waiting GET.
@@ -256,6 +256,15 @@ impl Session {
         }
     }
 
+    /// Whether a driver should go on reading from the peer: `false` while more than
+    /// [`high_water`](crate::Limits::high_water) bytes wait to be sent to it. Once reading has stopped
+    /// ([`handle_withheld`](Self::handle_withheld)), it goes on when they are at most half as many, so that it does not
+    /// stop and go with each packet.
+    pub fn wants_read(&self) -> bool {
+        let high_water = self.config.limits.high_water;
+        self.queued_bytes() <= if self.excused.is_some() { high_water / 2 } else { high_water }
+    }
+
     /// Packets that wait to be sent on the session's transport.
     pub fn queued_packets(&self) -> usize {
         match self.main() {
@@ -335,10 +344,10 @@ impl Session {
     /// The driver has stopped reading from the peer (`true`), on all its transports, or goes on (`false`): because the
     /// application is behind, or because too much waits to be sent. To say the same again changes nothing.
     ///
-    /// What the peer has sent may lie unread then, its pong too. So it is not held to
-    /// [`ping_timeout`](Config::ping_timeout) until reading goes on, and then has all of it once more; but no longer than
-    /// [`withheld_timeout`](crate::Limits::withheld_timeout) without a break, since a dead peer would never be noticed.
-    /// Pings are still sent, and no other deadline moves.
+    /// What the peer has sent may lie unread then: its pong, the rest of a body. So it is not held to
+    /// [`ping_timeout`](Config::ping_timeout) and [`body_timeout`](crate::Limits::body_timeout) until reading goes on, and
+    /// then has all of them once more; but no longer than [`withheld_timeout`](crate::Limits::withheld_timeout) without a
+    /// break, since a dead peer would never be noticed. Pings are still sent, and no other deadline moves.
     pub fn handle_withheld(&mut self, now: Instant, withheld: bool) {
         self.inbox.push(now, Input::Withheld(withheld));
     }
@@ -562,7 +571,7 @@ impl Session {
                 // that is very late, since the whole process stood still, takes at most a tenth of it.
                 let late = self.clock.saturating_duration_since(due).min(limit.checked_div(10).unwrap_or_default());
                 let deadline = after(self.clock, limit.saturating_sub(late));
-                self.expect_pong(deadline);
+                self.expect(Timer::Heartbeat, deadline);
             }
             Beat::TimedOut => {
                 self.end(CloseReason::PingTimeout, Some(Error::PingTimeout { limit }));
@@ -570,10 +579,10 @@ impl Session {
         }
     }
 
-    /// Sets the deadline of the pong, later if the peer is excused for longer.
-    fn expect_pong(&mut self, deadline: Instant) {
+    /// Sets the deadline of something that the peer has to send, later if the peer is excused for longer.
+    pub(super) fn expect(&mut self, timer: Timer, deadline: Instant) {
         let deadline = self.excused.map_or(deadline, |until| until.max(deadline));
-        self.timers.set(Timer::Heartbeat, deadline);
+        self.timers.set(timer, deadline);
     }
 
     fn on_withheld(&mut self, withheld: bool) {
@@ -581,11 +590,18 @@ impl Session {
             return;
         }
         self.excused = withheld.then(|| after(self.clock, self.config.limits.withheld_timeout));
+        if self.phase == Phase::Open && self.timers.get(Timer::Body) != NEVER {
+            match withheld {
+                true => self.expect(Timer::Body, self.timers.get(Timer::Body)),
+                false => self.expect_body(),
+            }
+        }
         if self.phase == Phase::Open && matches!(self.heartbeat, Heartbeat::Waiting { .. }) {
-            self.expect_pong(match withheld {
+            let deadline = match withheld {
                 true => self.timers.get(Timer::Heartbeat),
                 false => after(self.clock, self.config.ping_timeout),
-            });
+            };
+            self.expect(Timer::Heartbeat, deadline);
         }
     }
 
@@ -608,7 +624,7 @@ impl Session {
                 self.timers.set(Timer::Heartbeat, ping_at);
             }
         } else if let Some(deadline) = self.heartbeat.packet(self.clock, self.config.ping_timeout) {
-            self.expect_pong(deadline);
+            self.expect(Timer::Heartbeat, deadline);
         }
         let direction = match packet {
             Packet::Message(message) => return Some(Event::Message(message)),

@@ -277,7 +277,7 @@ impl Simulation {
                 if let Some(token) = self.tokens.pop() {
                     let alive = self.sockets.contains_key(&token.socket());
                     let answer = Payload::ack(&("ok", 1), 2).expect("encodable");
-                    let replied = self.server.reply(now, token, &answer);
+                    let replied = self.server.reply(now, &token, &answer);
                     assert!(alive || replied == Err(EmitError::NotConnected));
                 }
             }

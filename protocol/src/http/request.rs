@@ -93,12 +93,18 @@ pub(crate) fn has_token<'a>(mut lines: impl Iterator<Item = &'a [u8]>, token: &s
 
 /// The value of a query parameter of a request target: see [`Request::query`].
 pub(crate) fn query<'a>(target: &'a str, name: &str) -> Option<Cow<'a, str>> {
-    let (_, query) = split_target(target);
-    query
-        .rsplit('&')
-        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-        .find(|(key, _)| decode(key) == name)
-        .map(|(_, value)| decode(value))
+    let (_, mut query) = split_target(target);
+    loop {
+        let (before, pair) = match query.bytes().rposition(|byte| byte == b'&') {
+            Some(at) => (query.get(..at), query.get(at.saturating_add(1)..).unwrap_or_default()),
+            None => (None, query),
+        };
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        if key == name || (key.contains(['%', '+']) && decode(key) == name) {
+            return Some(decode(value));
+        }
+        query = before?;
+    }
 }
 
 fn split_target(target: &str) -> (&str, &str) {

@@ -8,21 +8,22 @@ use core::time::Duration;
 use bytes::BytesMut;
 
 use super::{
-    error::{EmitError, Error, RequestGone, WrongPayload},
-    event::{AckId, AckToken, ConnectError, ConnectRequest, DisconnectReason, Event},
+    error::{EmitError, Error, RequestGone},
+    event::{AckToken, ConnectError, ConnectRequest, DisconnectReason, Event},
     handshake::Handshake,
     hub::{ConnectionEvent, HubEvent, ToConnection, ToHub},
     stats::Stats,
 };
 use crate::{
     Config, Instant, QueuePolicy, Text,
+    ack::AckId,
     encoded::Encoded,
     engine::{self, CloseReason, Message, SendError, Session, Step},
     fifo::Rare,
     http::{Body, Request, Response},
     key::{ConnKey, RequestId, Sid, SocketKey, TransportId},
     machines::Machine,
-    socket::{Data, Decoder, Head, PacketType, Payload, PayloadKind},
+    socket::{Data, Decoder, Head, PacketType, Payload, PayloadKind, WrongPayload},
     ws,
 };
 
@@ -180,9 +181,9 @@ impl Connection {
 
     /// Whether a driver should go on reading from the peer: `false` while more than
     /// [`crate::Limits::high_water`] bytes wait to be sent to it. One that stops calls
-    /// [`handle_withheld`](Self::handle_withheld).
+    /// [`handle_withheld`](Self::handle_withheld), and goes on when this says so: at half of that.
     pub fn wants_read(&self) -> bool {
-        self.session.queued_bytes() <= self.config.limits.high_water
+        self.session.wants_read()
     }
 
     /// Whether nothing is left to do: the connection can be dropped.
@@ -249,9 +250,10 @@ impl Connection {
     /// The driver has stopped reading from the peer (`true`), on all its transports, or goes on (`false`): because the
     /// application is behind, or [`wants_read`](Self::wants_read) said so. To say the same again changes nothing.
     ///
-    /// What the peer has sent may lie unread then, its pong too. So it is not held to [`Config::ping_timeout`] until
-    /// reading goes on, and then has all of it once more; but no longer than [`crate::Limits::withheld_timeout`] without
-    /// a break, since a dead peer would never be noticed. Pings are still sent, and no other deadline moves.
+    /// What the peer has sent may lie unread then: its pong, the rest of a body. So it is not held to
+    /// [`Config::ping_timeout`] and [`crate::Limits::body_timeout`] until reading goes on, and then has all of them once
+    /// more; but no longer than [`crate::Limits::withheld_timeout`] without a break, since a dead peer would never be
+    /// noticed. Pings are still sent, and no other deadline moves.
     pub fn handle_withheld(&mut self, now: Instant, withheld: bool) {
         self.session.handle_withheld(now, withheld);
     }
@@ -355,12 +357,13 @@ impl Connection {
         Ok(AckId(id))
     }
 
-    /// Acknowledges an event ([`Payload::ack`]).
+    /// Acknowledges an event ([`Payload::ack`]). Once that has succeeded, the token is used up: a peer ignores a second
+    /// acknowledgement (behaviours, item 52).
     ///
     /// # Errors
     ///
     /// [`EmitError::NotConnected`], [`EmitError::Full`] under [`QueuePolicy::Error`], or [`EmitError::WrongPayload`].
-    pub fn reply(&mut self, now: Instant, token: AckToken, answer: &Payload) -> Result<(), EmitError> {
+    pub fn reply(&mut self, now: Instant, token: &AckToken, answer: &Payload) -> Result<(), EmitError> {
         WrongPayload::check(PayloadKind::Ack, answer)?;
         self.send_packet(now, token.socket, PacketType::Ack, Some(token.id), answer)
     }

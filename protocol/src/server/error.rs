@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use crate::{
     Text, engine,
-    socket::{self, Payload, PayloadKind},
+    socket::{self, WrongPayload},
 };
 
 /// What a peer did, or failed to do, that ended its connection.
@@ -92,25 +92,6 @@ pub enum EmitError {
     /// An event was given the payload of an acknowledgement, or the other way round.
     #[error(transparent)]
     WrongPayload(#[from] WrongPayload),
-}
-
-/// A payload that is for packets of another kind: no peer could read what it would give. Says so whether or not there is
-/// somebody to send it to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the payload of {expected} is needed, this is that of {found}")]
-#[non_exhaustive]
-pub struct WrongPayload {
-    /// What is to be sent.
-    pub expected: PayloadKind,
-    /// What the payload is for.
-    pub found: PayloadKind,
-}
-
-impl WrongPayload {
-    pub(super) fn check(expected: PayloadKind, payload: &Payload) -> Result<(), Self> {
-        let found = payload.kind();
-        if found == expected { Ok(()) } else { Err(Self { expected, found }) }
-    }
 }
 
 /// Why a connection request could not be answered: the client is gone.

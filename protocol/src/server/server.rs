@@ -7,19 +7,20 @@ use bytes::BytesMut;
 
 use super::{
     connection::{self, Connection},
-    error::{EmitError, JoinError, RequestGone, WrongPayload},
-    event::{AckId, AckToken, ConnectError, ConnectRequest, Event, SelectionId},
+    error::{EmitError, JoinError, RequestGone},
+    event::{AckToken, ConnectError, ConnectRequest, Event, SelectionId},
     hub::{ConnectionEvent, Hub, HubEvent, HubOutput, Route as HubRoute},
     namespace::Target,
     stats::Stats,
 };
 use crate::{
     Config, Instant, QueuePolicy, Seed, Text,
+    ack::AckId,
     engine::gone,
     http::{Body, Request},
     key::{ConnKey, NspId, RequestId, Sid, SocketKey, TransportId},
     machines::{Machines, Output, Route, Transmits},
-    socket::{Payload, PayloadKind},
+    socket::{Payload, PayloadKind, WrongPayload},
     ws,
 };
 
@@ -217,7 +218,7 @@ impl Server {
     /// # Errors
     ///
     /// [`EmitError`] if the socket is gone, its queue is full and its policy says so, or the payload is of another kind.
-    pub fn reply(&mut self, now: Instant, token: AckToken, answer: &Payload) -> Result<(), EmitError> {
+    pub fn reply(&mut self, now: Instant, token: &AckToken, answer: &Payload) -> Result<(), EmitError> {
         WrongPayload::check(PayloadKind::Ack, answer)?;
         self.socket_verb(now, token.socket(), |connection| connection.reply(now, token, answer))
     }

@@ -35,8 +35,15 @@ pub struct Stats {
     pub queued_bytes: usize,
     /// Packets waiting to be sent.
     pub queued_packets: usize,
-    /// Outputs waiting to be polled, and inputs waiting to be processed.
+    /// Outputs waiting to be polled, and inputs waiting to be processed; in an async driver also tasks that wait for room
+    /// in a send queue.
     pub waiting: usize,
+    /// Events, or messages of Engine.IO, that wait for the application (counted by async drivers).
+    pub parked: usize,
+    /// Handlers in flight (counted by async drivers).
+    pub handlers: usize,
+    /// Tasks of connections and listeners (counted by async drivers).
+    pub tasks: usize,
 }
 
 impl AddAssign for Stats {
@@ -57,6 +64,9 @@ impl AddAssign for Stats {
             (&mut self.queued_bytes, other.queued_bytes),
             (&mut self.queued_packets, other.queued_packets),
             (&mut self.waiting, other.waiting),
+            (&mut self.parked, other.parked),
+            (&mut self.handlers, other.handlers),
+            (&mut self.tasks, other.tasks),
         ];
         for (sum, part) in pairs {
             *sum = sum.saturating_add(part);

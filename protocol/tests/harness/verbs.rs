@@ -43,7 +43,7 @@ impl World {
     pub fn reply<T: Serialize + ?Sized>(&mut self, token: AckToken, args: &T) -> Result<(), EmitError> {
         let payload = Payload::ack(args, 10).expect("encodable");
         self.note(format!("app> ack to {}: {}", self.name(token.socket()), shown(payload.json())));
-        let result = self.server.reply(self.now, token, &payload);
+        let result = self.server.reply(self.now, &token, &payload);
         self.verb_done();
         result
     }

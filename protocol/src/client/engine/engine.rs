@@ -28,7 +28,6 @@ use crate::{
     },
     fifo::Fifo,
     rng::Rng,
-    socket::{Head as PacketHead, Payload},
     ws::TransmitQueue,
 };
 
@@ -444,7 +443,7 @@ impl Engine {
     }
 
     /// Whether a message of this size may be queued. Any size fits an empty queue.
-    fn check_room(&self, size: usize) -> Result<(), SendError> {
+    pub(super) fn check_room(&self, size: usize) -> Result<(), SendError> {
         if !matches!(self.phase, Phase::Opening | Phase::Open) {
             return Err(SendError::Closed);
         }
@@ -644,7 +643,6 @@ impl Engine {
 }
 
 /// For Socket.IO, which counts inputs, has reasons of its own to close, and sends packets of several parts.
-#[allow(dead_code, reason = "the layer above is not built yet")]
 impl Engine {
     /// The time of the input that is being worked on.
     pub(crate) fn clock(&self) -> Instant {
@@ -666,24 +664,10 @@ impl Engine {
         self.inbox.stored()
     }
 
-    /// The number of inputs that were looked at so far.
-    pub(crate) fn begun(&self) -> u64 {
-        self.inbox.begun()
-    }
-
     /// Ends the session for a reason of the layer above, without waiting for anything; the server is told.
     pub(crate) fn close_for(&mut self, now: Instant, reason: CloseReason) {
         self.clock = self.clock.max(now);
         self.end(reason, None);
-    }
-
-    /// Sends a Socket.IO packet: `4`, `head` and the payload's JSON as text, then its attachments, with nothing in between.
-    pub(crate) fn send_packet(&mut self, head: &PacketHead<'_>, payload: Option<&Payload>) -> Result<(), SendError> {
-        self.check_room(websocket::packet_len(head, payload))?;
-        let main = self.sockets.iter_mut().find(|socket| socket.stage == Stage::Main);
-        let main = main.filter(|_| self.phase == Phase::Open);
-        websocket::send_packet(main, &mut self.buffer, head, payload);
-        Ok(())
     }
 }
 

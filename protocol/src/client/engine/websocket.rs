@@ -13,16 +13,38 @@ use crate::{
     Seed, TransportId,
     client::{Transport, http::Response},
     engine::{
-        CloseReason, Current, Packet,
+        CloseReason, Current, Packet, SendError,
         inbox::message_len,
         timers::after,
         websocket::{self, Stage, WebSocket},
     },
     http::has_token,
+    socket::{Head as PacketHead, Payload},
     ws::{self, Message},
 };
 
 impl Engine {
+    /// Sends a Socket.IO packet: `4`, `head` and the payload's JSON as text, then its attachments, with nothing in between.
+    pub(crate) fn send_packet(&mut self, head: &PacketHead<'_>, payload: Option<&Payload>) -> Result<(), SendError> {
+        self.check_room(websocket::packet_len(head, payload))?;
+        self.queue_packet(head, payload);
+        Ok(())
+    }
+
+    /// The same for a packet that no limit may refuse: one of the protocol itself, or one that was accepted before and
+    /// has waited elsewhere. Nothing happens once the session is closing.
+    pub(crate) fn push_packet(&mut self, head: &PacketHead<'_>, payload: Option<&Payload>) {
+        if self.phase == Phase::Open {
+            self.queue_packet(head, payload);
+        }
+    }
+
+    fn queue_packet(&mut self, head: &PacketHead<'_>, payload: Option<&Payload>) {
+        let main = self.sockets.iter_mut().find(|socket| socket.stage == Stage::Main);
+        let main = main.filter(|_| self.phase == Phase::Open);
+        websocket::send_packet(main, &mut self.buffer, head, payload);
+    }
+
     /// Asks for a WebSocket: the session's transport, or the candidate of an upgrade.
     pub(super) fn open_websocket(&mut self) {
         let transport = self.next_transport_id();
