@@ -1,6 +1,6 @@
 //! The machine: its state, its methods, and what becomes of inputs.
 
-use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
 
 use bytes::{Buf as _, Bytes, BytesMut};
 
@@ -10,7 +10,7 @@ use super::{
     input::{Head, Input},
     open::Handshake,
     polling::{Get, Post},
-    upgrade::{self, Upgrade},
+    upgrade::{self, Opening},
 };
 use crate::{
     Instant, RequestId, Seed, TransportId,
@@ -77,7 +77,7 @@ pub struct Engine {
     pub(super) get: Option<Box<Get>>,
     pub(super) post: Option<Post>,
     /// The WebSocket that is asked for.
-    pub(super) opening: Option<Box<Upgrade>>,
+    pub(super) opening: Option<Box<Opening>>,
     /// What waits for a POST, or for the session to be open.
     pub(super) buffer: SendBuffer,
     pub(super) sockets: Vec<WebSocket>,
@@ -639,21 +639,6 @@ impl Engine {
 
     pub(super) fn output(&mut self, output: Output) {
         self.out.push_back(Box::new(Step::Output(output)));
-    }
-
-    /// Whether requests go to another origin than the endpoint's.
-    pub(super) fn is_away(&self) -> bool {
-        self.away.is_some()
-    }
-
-    pub(super) fn cookie_jar(&mut self) -> &mut Cookies {
-        self.away.as_mut().unwrap_or(&mut self.cookies)
-    }
-
-    /// A fresh secret for a request: unguessable text of 8 characters.
-    pub(super) fn nonce(&mut self) -> String {
-        use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-        URL_SAFE_NO_PAD.encode(self.rng.bytes::<6>())
     }
 }
 

@@ -2,15 +2,13 @@
 
 use alloc::boxed::Box;
 
-#[allow(unused_imports, reason = "for the documentation")]
-use super::Engine;
 use super::{CloseReason, Error, Handshake, Message};
 use crate::{RequestId, TransportId, client::http::Request};
 
 /// What an engine wants its driver to do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Output {
-    /// Send this request, and report [`Engine::handle_response`] or [`Engine::handle_failure`].
+    /// Send this request, and report [`Engine::handle_response`](super::Engine::handle_response) or [`Engine::handle_failure`](super::Engine::handle_failure).
     Request {
         /// Names the request.
         id: RequestId,
@@ -22,15 +20,15 @@ pub enum Output {
         /// The request.
         id: RequestId,
     },
-    /// Send this request on a connection of its own, and report [`Engine::handle_upgrade`] or
-    /// [`Engine::handle_open_failure`]. After a 101 the rest of the byte stream is the WebSocket.
+    /// Send this request on a connection of its own, and report [`Engine::handle_upgrade`](super::Engine::handle_upgrade) or
+    /// [`Engine::handle_open_failure`](super::Engine::handle_open_failure). After a 101 the rest of the byte stream is the WebSocket.
     Open {
         /// Names the WebSocket.
         transport: TransportId,
         /// The request.
         request: Request,
     },
-    /// Write what [`Engine::transmit`] still holds, then close the byte stream and report [`Engine::handle_eof`].
+    /// Write what [`Engine::transmit`](super::Engine::transmit) still holds, then close the byte stream and report [`Engine::handle_eof`](super::Engine::handle_eof).
     Shutdown {
         /// The WebSocket.
         transport: TransportId,

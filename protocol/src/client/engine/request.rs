@@ -2,14 +2,17 @@
 
 use alloc::{borrow::Cow, string::String, vec::Vec};
 
-use base64::{Engine as _, prelude::BASE64_STANDARD};
+use base64::{
+    Engine as _,
+    prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
+};
 use bytes::Bytes;
 use iri_string::percent_encode::PercentEncodedForUri;
 
 use super::{engine::Engine, input::Head};
 use crate::{
     Text,
-    client::{Transport, http::Request},
+    client::{Cookies, Transport, http::Request},
     http::{decode, is_field_value, is_token},
 };
 
@@ -153,6 +156,20 @@ impl Engine {
             push(&mut target, "b64", "1");
         }
         target.into()
+    }
+
+    /// Whether requests go to another origin than the endpoint's.
+    fn is_away(&self) -> bool {
+        self.away.is_some()
+    }
+
+    fn cookie_jar(&mut self) -> &mut Cookies {
+        self.away.as_mut().unwrap_or(&mut self.cookies)
+    }
+
+    /// What no other request has: 8 characters of chance.
+    fn nonce(&mut self) -> String {
+        BASE64_URL_SAFE_NO_PAD.encode(self.rng.bytes::<6>())
     }
 
     /// The user's part of the query, encoded: of several parameters with one name the last counts, as where they become

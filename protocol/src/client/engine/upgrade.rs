@@ -41,7 +41,7 @@ pub(super) enum State {
 
 /// A WebSocket that is asked for.
 #[derive(Debug)]
-pub(super) struct Upgrade {
+pub(super) struct Opening {
     pub(super) transport: TransportId,
     /// `Sec-WebSocket-Key`.
     pub(super) key: String,

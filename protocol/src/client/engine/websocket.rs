@@ -7,7 +7,7 @@ use super::{
     engine::{Engine, Phase},
     error::{Cause, Error, HandshakeError, Refusal, UpgradeError},
     input::Head,
-    upgrade::{self, Upgrade},
+    upgrade::{self, Opening},
 };
 use crate::{
     Seed, TransportId,
@@ -49,7 +49,7 @@ impl Engine {
     pub(super) fn open_websocket(&mut self) {
         let transport = self.next_transport_id();
         let (key, request) = self.websocket_request();
-        self.opening = Some(Box::new(Upgrade { transport, key }));
+        self.opening = Some(Box::new(Opening { transport, key }));
         self.output(Output::Open { transport, request });
     }
 
