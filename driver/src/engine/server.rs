@@ -48,8 +48,8 @@ impl EngineServer {
     }
 
     /// Runs for each session, for as long as it takes: a session is closed when its socket is dropped. The first
-    /// handler is the only one; whether this is it. What it returns as an error, and its panics, are logged (`tracing`) and
-    /// written to standard error.
+    /// handler is the only one; whether this is it. What it returns as an error, and its panics, are logged (`tracing`)
+    /// and written to standard error.
     ///
     /// ```
     /// # use sockeye_driver::prelude::*;

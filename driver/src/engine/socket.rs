@@ -65,8 +65,8 @@ impl EngineSocket {
         self.link.look(Session::sid)
     }
 
-    /// The transport in use, by its name in the protocol (Engine.IO protocol v4, "Transports"): `polling` or `websocket`;
-    /// `None` once the session is gone.
+    /// The transport in use, by its name: `polling` or `websocket` (Engine.IO protocol v4, "Transports"). `None` once
+    /// the session is gone.
     ///
     /// ```
     /// # use sockeye_driver::prelude::*;
