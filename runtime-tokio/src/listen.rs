@@ -13,9 +13,37 @@ use crate::{rustls::ServerConfig, secure};
 ///
 /// Each call adds a port to the same server: its clients meet in the same rooms, whichever way they came in. For other
 /// listeners, or other options, there is [`Serve::serve`].
+///
+/// ```
+/// # use std::time::Duration;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use sockeye_tokio::prelude::*;
+///
+/// let io = Server::new(Config::default());
+/// let pages = io.listen(("127.0.0.1", 0)).await?;
+/// let apps = io.listen("127.0.0.1:0").await?;
+/// println!("listening on {} and {}", pages.local_addr(), apps.local_addr());
+/// apps.shutdown(Duration::from_secs(10)).await; // Both: they are one server.
+/// # Ok(())
+/// # }
+/// ```
 pub trait Listen: Serve {
     /// Listens on this address: `"127.0.0.1:3000"`, `("::1", 3000)`, a [`SocketAddr`](std::net::SocketAddr). Port 0 has
     /// the system choose one, which [`Listening::local_addr`] then tells.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use sockeye_tokio::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// let listening = io.listen("127.0.0.1:0").await?;
+    /// assert_ne!(listening.local_addr().port(), 0);
+    /// assert!(io.listen(listening.local_addr()).await.is_err()); // That port is taken.
+    /// # listening.shutdown(std::time::Duration::from_secs(1)).await;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -25,7 +53,8 @@ pub trait Listen: Serve {
     }
 
     /// Listens on this address for encrypted connections (`https`, `wss`). If the configuration names protocols (ALPN),
-    /// they must be `http/1.1` alone.
+    /// they must be `http/1.1` alone: that is what is spoken here, and where a WebSocket begins (RFC 6455,
+    /// 4.1).
     ///
     /// ```no_run
     /// # use std::{io, sync::Arc};
