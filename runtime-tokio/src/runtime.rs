@@ -24,6 +24,19 @@ pub struct TokioRuntime {
 impl TokioRuntime {
     /// The runtime of the caller. Where there is none (an axum router that is built before the runtime is), tasks go to
     /// the runtime of whoever spawns them, which is the one that serves the requests.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::sync::Arc;
+    /// use sockeye_tokio::{Listener as _, Serve as _, TcpListener, TokioRuntime, prelude::*};
+    ///
+    /// let (io, port) = (Server::new(Config::default()), TcpListener::bind("127.0.0.1:0").await?);
+    /// let listening = io.serve(Arc::new(TokioRuntime::new()), port)?; // What `listen` does.
+    /// # listening.shutdown(std::time::Duration::from_secs(1)).await;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         Handle::try_current().map(Self::from).unwrap_or_default()

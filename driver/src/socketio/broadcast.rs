@@ -58,6 +58,23 @@ impl RoomName {
 /// ```
 pub trait IntoRooms {
     /// Adds them.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// use sockeye_driver::{IntoRooms, RoomName};
+    ///
+    /// struct Table(u32);
+    ///
+    /// impl IntoRooms for Table {
+    ///     fn add_to(self, rooms: &mut Vec<RoomName>) {
+    ///         format!("table {}", self.0).add_to(rooms);
+    ///     }
+    /// }
+    ///
+    /// io.to(Table(7)).emit("your turn", &())?;
+    /// # Ok::<_, EmitError>(())
+    /// ```
     fn add_to(self, rooms: &mut Vec<RoomName>);
 }
 
@@ -164,6 +181,13 @@ impl BroadcastOperator {
 
     /// Only those that are connected to this process. (There are no others yet: it is for sources that will run in a
     /// cluster.)
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.to("red").local().emit("from your server", &std::process::id())?;
+    /// # Ok::<_, EmitError>(())
+    /// ```
     pub fn local(self) -> Self {
         self
     }
@@ -202,6 +226,13 @@ impl BroadcastOperator {
     }
 
     /// Sends the event `message`: see [`emit`](Self::emit).
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.to("red").send("as `socket.on(\"message\", ..)` gets it")?;
+    /// # Ok::<_, EmitError>(())
+    /// ```
     ///
     /// # Errors
     ///
