@@ -188,6 +188,7 @@ mod signal;
 mod socketio;
 mod tcp;
 mod timers;
+mod transport;
 
 pub use sockeye_protocol::{
     Config, Cors, Limits, Origins, QueuePolicy, Seed, Sid, Text, Transports,

@@ -3,6 +3,7 @@
 mod context;
 mod error;
 mod extract;
+mod flights;
 mod listeners;
 
 use std::{future::Future, panic::AssertUnwindSafe, sync::Arc};
@@ -10,6 +11,7 @@ use std::{future::Future, panic::AssertUnwindSafe, sync::Arc};
 pub(crate) use self::{
     context::Subject,
     error::{Guarded, panic_text},
+    flights::{Flight, Flights, Landed, announce},
     listeners::{List, Listener, Listeners, OnAny, OnError},
 };
 pub use self::{

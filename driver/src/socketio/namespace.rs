@@ -49,22 +49,6 @@ impl NamespaceInner {
     pub(super) fn new(name: Text) -> Self {
         Self { name, listeners: Listeners::default() }
     }
-
-    /// Tells who listens to errors; nobody: standard error and the log.
-    pub(super) fn report(&self, error: &HandlerError) {
-        let listeners = self.listeners.read(|table| table.error.clone());
-        if listeners.is_empty() {
-            tracing::error!(%error, "a handler failed");
-            #[expect(clippy::print_stderr, reason = "an error that nobody listens to must not go unseen")]
-            {
-                eprintln!("sockeye: {error}");
-            }
-        }
-        for listener in listeners.iter() {
-            // A panic here has nowhere to go.
-            let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| (listener.call)(error)));
-        }
-    }
 }
 
 impl Namespace {

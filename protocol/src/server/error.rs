@@ -92,6 +92,24 @@ pub enum EmitError {
     /// An event was given the payload of an acknowledgement, or the other way round.
     #[error(transparent)]
     WrongPayload(#[from] WrongPayload),
+    /// A volatile event could not leave at once, and its acknowledgement would never come.
+    #[error("a volatile event was dropped")]
+    Dropped,
+}
+
+/// For drivers of both sides, whose users have one error.
+impl From<crate::client::EmitError> for EmitError {
+    fn from(error: crate::client::EmitError) -> Self {
+        use crate::client::EmitError as Client;
+        match error {
+            Client::Gone | Client::NotConnected => Self::NotConnected,
+            Client::Dropped => Self::Dropped,
+            Client::BufferFull { unit, limit, value } => Self::Full(engine::SendError::Full { unit, limit, value }),
+            Client::Full(error) => Self::Full(error),
+            Client::TooManyAcks { limit } => Self::TooManyAcks { limit },
+            Client::WrongPayload(error) => Self::WrongPayload(error),
+        }
+    }
 }
 
 /// Why a connection request could not be answered: the client is gone.
