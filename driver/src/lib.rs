@@ -171,6 +171,8 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+pub mod client;
+mod connect;
 mod core;
 mod engine;
 pub mod guide;
@@ -227,5 +229,6 @@ pub mod prelude {
         Ack, AckError, Args, BoxError, Config, ConnectError, Cors, DisconnectReason, EmitError, EngineServer,
         EngineSocket, Event, EventName, HandlerError, Handshake, Limits, ListenerId, Listening, Message, Namespace,
         Object, Origins, QueuePolicy, RawArgs, Server, Sid, Socket, State, Stats, Text, Transports, Value, Values,
+        client::Client,
     };
 }

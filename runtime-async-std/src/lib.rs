@@ -34,6 +34,8 @@
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, reason = "a test may panic"))]
 
+mod connect;
+mod connector;
 mod futures_io;
 mod listen;
 mod readiness;
@@ -45,6 +47,8 @@ mod test_util;
 #[cfg(feature = "tls")]
 mod tls;
 
+pub use connect::Connect;
+pub use connector::TcpConnector;
 pub use futures_io::FuturesIo;
 /// The rustls whose configurations [`listen_tls`](Listen::listen_tls) and [`secure`] take: an application that names it
 /// here has the same version.
@@ -82,5 +86,5 @@ pub use tls::{TlsListener, secure};
 pub mod prelude {
     pub use sockeye_driver::prelude::*;
 
-    pub use crate::Listen;
+    pub use crate::{Connect, Listen};
 }

@@ -22,6 +22,8 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+mod connect;
+mod connector;
 mod listen;
 mod mount;
 mod runtime;
@@ -32,6 +34,8 @@ mod test_util;
 mod tls;
 mod upgrade;
 
+pub use connect::Connect;
+pub use connector::TcpConnector;
 pub use listen::Listen;
 pub use mount::{Mount, MountBody, MountFuture, MountLayer, MountService, NotFound};
 pub use runtime::TokioRuntime;
@@ -70,7 +74,7 @@ pub use tokio_rustls::rustls;
 pub mod prelude {
     pub use sockeye_driver::prelude::*;
 
-    pub use crate::{Listen, Mount};
+    pub use crate::{Connect, Listen, Mount};
 }
 
 /// The README's server is compiled.

@@ -8,17 +8,17 @@ mod listeners;
 
 use std::{future::Future, panic::AssertUnwindSafe, sync::Arc};
 
-pub(crate) use self::{
-    context::Subject,
-    error::{Guarded, panic_text},
-    flights::{Flight, Flights, Landed, announce},
-    listeners::{List, Listener, Listeners, OnAny, OnError},
-};
 pub use self::{
     context::{ConnectContext, DisconnectContext, EventContext, Side},
     error::{BoxError, ExtractError, HandlerError, HandlerFault},
     extract::{Args, EventName, Extract, RawArgs, State, Values},
     listeners::ListenerId,
+};
+pub(crate) use self::{
+    context::{Subject, sealed},
+    error::{Guarded, panic_text},
+    flights::{Flight, Flights, Landed, announce},
+    listeners::{List, Listener, Listeners, OnAny, OnError},
 };
 use crate::BoxFuture;
 

@@ -158,6 +158,22 @@ impl Payload {
         }
     }
 
+    /// The name of the event; `None` if this is for another packet.
+    ///
+    /// ```
+    /// use sockeye_protocol::socket::Payload;
+    ///
+    /// assert_eq!(Payload::event("a \"b\"", &1, 10)?.event_name().as_deref(), Some("a \"b\""));
+    /// assert_eq!(Payload::ack(&("a", 1), 10)?.event_name(), None);
+    /// # Ok::<(), sockeye_protocol::socket::EncodeError>(())
+    /// ```
+    pub fn event_name(&self) -> Option<Text> {
+        match self.kind() {
+            PayloadKind::Event => json::event_name(&self.json).map(|(name, _)| name),
+            PayloadKind::Ack | PayloadKind::Data => None,
+        }
+    }
+
     /// The JSON text, placeholders for attachments included.
     pub fn json(&self) -> &Bytes {
         self.json.as_shared()
