@@ -1,6 +1,8 @@
 //! Connections to servers.
 
-use std::{io, sync::Arc};
+use std::io;
+#[cfg(feature = "tls")]
+use std::sync::Arc;
 
 use async_io::Async;
 use async_std::net::ToSocketAddrs as _;

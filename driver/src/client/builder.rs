@@ -57,6 +57,7 @@ pub struct ClientBuilder {
     runtime: Arc<dyn Runtime>,
     connector: Arc<dyn Connector>,
     headers: Option<Arc<HeadersProvider>>,
+    auto_connect: bool,
     settings: Settings,
 }
 
@@ -77,6 +78,7 @@ impl ClientBuilder {
             runtime,
             connector,
             headers: None,
+            auto_connect: true,
             settings: Settings::default(),
         }
     }
@@ -115,14 +117,24 @@ impl ClientBuilder {
         self.build()?.connect().await
     }
 
+    /// Whether [`start`](Self::start) connects (`autoConnect`, `true` by default). If not, listeners can be registered
+    /// first, and then [`Client::open`] is called.
+    pub fn auto_connect(mut self, auto_connect: bool) -> Self {
+        self.auto_connect = auto_connect;
+        self
+    }
+
     /// The same without waiting: the client connects by itself, and what is emitted meanwhile waits.
     ///
     /// # Errors
     ///
     /// [`ClientError::Url`].
     pub fn start(self) -> Result<Client, ClientError> {
+        let auto_connect = self.auto_connect;
         let client = self.build()?.start();
-        client.open();
+        if auto_connect {
+            client.open();
+        }
         Ok(client)
     }
 

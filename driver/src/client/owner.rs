@@ -257,11 +257,12 @@ impl Owner {
                 }
             }
             CoreEvent::Connect { socket, .. } => {
-                self.resolve(socket, &Ok(()));
                 if let Some(client) = self.client(socket) {
                     let listeners = client.listeners().read(|table| table.connect.clone());
                     self.call_all(cx, &listeners, &ConnectContext { socket: client });
                 }
+                // Whoever waits registers listeners then, for the next time.
+                self.resolve(socket, &Ok(()));
             }
             CoreEvent::ConnectError { socket, error } => {
                 self.shared.look(|state| {
