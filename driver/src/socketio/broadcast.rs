@@ -208,8 +208,9 @@ impl BroadcastOperator {
             let event = Event { socket: None, name: Text::from(event), args, ack: None };
             outgoing.iter().for_each(|listener| (listener.call)(&event));
         }
+        let now = self.server.core().now();
         self.with_target(Ok(0), |target| {
-            self.server.hub(|hub, mut post| Ok(hub.broadcast(target, &payload, &mut post)?))
+            self.server.hub(|hub, mut post| Ok(hub.broadcast(now, target, &payload, &mut post)?))
         })
     }
 
