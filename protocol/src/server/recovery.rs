@@ -137,9 +137,9 @@ impl Store {
 
     /// The newest event is for this socket.
     pub(crate) fn mark(&mut self, socket: SocketKey) {
-        let head = self.log.head();
+        let (head, trimmed) = (self.log.head(), self.log.trimmed());
         if let Some(track) = self.track(socket) {
-            track.last = head;
+            track.mark(head, trimmed);
         }
     }
 
@@ -240,11 +240,11 @@ impl Store {
         // Restored once: it is lost again before anybody else can have it (behaviours, item 48).
         self.sessions.insert(pid, Session::Connected(socket));
         let Some(track) = self.tracks.get(socket.index as usize).and_then(Option::as_ref) else { return Accepted::New };
-        let missed: Vec<_> = self.log.after(from).filter(|entry| track.is_for(sid, entry)).collect();
-        let newest = missed.last().map(|entry| entry.number);
-        let packets = missed.into_iter().map(|entry| entry.packet.clone()).collect();
-        if let Some((track, newest)) = self.track(socket).zip(newest) {
-            track.last = track.last.max(newest);
+        let missed = self.log.after(from).filter(|entry| track.is_for(sid, entry));
+        let (numbers, packets): (Vec<_>, Vec<_>) = missed.map(|entry| (entry.number, entry.packet.clone())).unzip();
+        let trimmed = self.log.trimmed();
+        if let Some(track) = self.track(socket) {
+            numbers.into_iter().for_each(|number| track.mark(number, trimmed));
         }
         Accepted::Recovered(packets, self.offset())
     }
@@ -369,9 +369,11 @@ impl Store {
             Some(offset) => offset.number.max(lost.track.start),
             None => lost.track.start,
         };
-        // It has all that was for it while it was connected, however long ago that was.
-        let from = if known >= lost.track.last { known.max(lost.head) } else { known };
-        (from >= self.log.trimmed() && from >= lost.track.certain).then_some(from)
+        let trimmed = self.log.trimmed();
+        // Of what the log has lost nothing was for it, or it has that; while it was connected, or nobody can tell.
+        let has_the_rest = known >= trimmed || (lost.head >= trimmed && known >= lost.track.newest_of(trimmed));
+        let from = known.max(trimmed);
+        (has_the_rest && from >= lost.track.certain).then_some(from)
     }
 
     fn put(&mut self, socket: SocketKey, track: Track) {

@@ -322,7 +322,9 @@ impl Server {
                     continue;
                 }
                 Some(connection::Output::Hub(event)) => {
-                    self.tell_hub(key, event);
+                    // The hub answers whoever asked, and the answer happens when the question did.
+                    let now = connection.clock();
+                    self.tell_hub(now, key, event);
                     continue;
                 }
                 Some(connection::Output::Respond { id, response }) => Output::Respond { id, response },
@@ -364,7 +366,7 @@ impl Server {
         let connection = self.connections.touch(key)?;
         let result = verb(connection);
         while let Some(event) = self.connections.touch(key).and_then(Connection::poll_hub_event) {
-            self.tell_hub(key, event);
+            self.tell_hub(now, key, event);
         }
         Some(result)
     }
@@ -379,10 +381,8 @@ impl Server {
         self.verb(now, key, verb).unwrap_or(Err(EmitError::NotConnected))
     }
 
-    fn tell_hub(&mut self, key: ConnKey, event: ConnectionEvent) {
+    fn tell_hub(&mut self, now: Instant, key: ConnKey, event: ConnectionEvent) {
         let Self { hub, connections, .. } = self;
-        // The hub answers whoever asked, and the answer happens when the question did.
-        let now = connections.get(key).map_or(self.now, Connection::clock);
         hub.handle_event(now, key, event, &mut |key, event| forward(connections, now, key, event));
         if connections.get(key).is_some_and(Connection::is_drained) {
             connections.remove(key);
