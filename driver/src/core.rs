@@ -81,6 +81,11 @@ impl Core {
         RequestId(self.requests.fetch_add(1, Ordering::Relaxed))
     }
 
+    /// Tasks that run for this server.
+    pub(crate) fn task_count(&self) -> usize {
+        self.owners.count().saturating_add(self.tasks.count())
+    }
+
     /// The runtime, once something was served on one.
     pub(crate) fn runtime(&self) -> Option<&Arc<dyn Runtime>> {
         self.runtime.get()
@@ -199,11 +204,15 @@ impl Tasks {
         Task(Arc::clone(self))
     }
 
+    fn count(&self) -> usize {
+        self.count.load(Ordering::Acquire)
+    }
+
     /// Completes when no task is left.
     pub(crate) async fn idle(&self) {
         std::future::poll_fn(|cx| {
             let mut waiting = lock(&self.waiting);
-            if self.count.load(Ordering::Acquire) == 0 {
+            if self.count() == 0 {
                 return Poll::Ready(());
             }
             if !waiting.iter().any(|waker| waker.will_wake(cx.waker())) {

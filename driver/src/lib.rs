@@ -82,10 +82,12 @@
 //! [`Server::shutdown`] disconnects everybody, lets handlers return, and gives up at its deadline. Where requests come
 //! through somebody else's HTTP server, that one is shut down by its own means.
 //!
-//! ```no_run
+//! ```
 //! # use std::time::Duration;
 //! # use sockeye_driver::prelude::*;
-//! # async fn example(io: Server, ctrl_c: impl Future) {
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! # let (io, ctrl_c) = (Server::new(Config::default()), async {});
 //! ctrl_c.await;
 //! io.shutdown(Duration::from_secs(10)).await;
 //! # }
@@ -169,6 +171,8 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+pub mod client;
+mod connect;
 mod core;
 mod engine;
 pub mod guide;
@@ -176,6 +180,7 @@ mod handler;
 mod http;
 mod layer;
 mod link;
+mod listen;
 mod listener;
 mod owner;
 mod pace;
@@ -185,6 +190,7 @@ mod signal;
 mod socketio;
 mod tcp;
 mod timers;
+mod transport;
 
 pub use sockeye_protocol::{
     Config, Cors, Limits, Origins, QueuePolicy, Recovery, Seed, Sid, Text, Transports,
@@ -211,11 +217,18 @@ pub use crate::{
 };
 
 /// What a server program uses; the preludes of the runtimes' crates add what listens.
+///
+/// ```
+/// use sockeye_driver::prelude::*;
+///
+/// let io = Server::new(Config { cors: Some(Cors { origins: Origins::Any, ..Cors::default() }), ..Config::default() });
+/// io.on("time", async |ack: Ack| ack.send(&std::time::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs()));
+/// ```
 pub mod prelude {
     pub use crate::{
         Ack, AckError, Args, BoxError, Config, ConnectError, Cors, DisconnectReason, EmitError, EngineServer,
         EngineSocket, Event, EventName, HandlerError, Handshake, Limits, ListenerId, Listening, Message, Namespace,
         Object, Origins, QueuePolicy, RawArgs, Recovery, Server, Sid, Socket, State, Stats, Text, Transports, Value,
-        Values,
+        Values, client::Client,
     };
 }

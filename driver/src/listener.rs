@@ -23,18 +23,89 @@ use crate::{
 
 /// Where connections come from. A runtime crate implements it for its TCP listener, with and without TLS: the
 /// [crate documentation](crate#a-runtime) has an example.
+///
+/// ```
+/// use std::{io, net::SocketAddr, task::{Context, Poll, ready}};
+/// use sockeye_driver::Listener;
+///
+/// /// A port for programs of this machine alone: connections from elsewhere are closed.
+/// struct Local<T>(T);
+///
+/// impl<T: Listener> Listener for Local<T> {
+///     type Stream = T::Stream;
+///     type Handshake = T::Handshake;
+///
+///     fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<io::Result<(Self::Handshake, SocketAddr)>> {
+///         loop {
+///             let (handshake, peer) = ready!(self.0.poll_accept(context))?;
+///             if peer.ip().is_loopback() {
+///                 return Poll::Ready(Ok((handshake, peer)));
+///             }
+///         }
+///     }
+///
+///     fn local_addr(&self) -> io::Result<SocketAddr> {
+///         self.0.local_addr()
+///     }
+/// }
+/// ```
 pub trait Listener: Send + Unpin + 'static {
     /// A byte stream that is ready for HTTP.
+    ///
+    /// ```
+    /// # use sockeye_driver::{Listener, Stream};
+    /// /// Streams of all listeners as one type.
+    /// fn boxed<T: Listener>(stream: T::Stream) -> Box<dyn Stream> {
+    ///     Box::new(stream)
+    /// }
+    /// ```
     type Stream: Stream;
     /// What makes it out of an accepted connection: the TLS handshake. Its time is limited by
     /// [`Limits::header_timeout`](crate::Limits::header_timeout); dropping it closes the connection.
+    ///
+    /// ```
+    /// # use sockeye_driver::Listener;
+    /// async fn is_ready<T: Listener>(handshake: T::Handshake) -> bool {
+    ///     handshake.await.is_ok()
+    /// }
+    /// ```
     type Handshake: Future<Output = io::Result<Self::Stream>> + Send + 'static;
 
     /// Accepts the next connection, with its peer's address. An error is not the end: it concerns that connection, or
     /// the moment (no descriptor is left); the driver waits a little and asks again.
+    ///
+    /// ```
+    /// # use std::{future::poll_fn, io};
+    /// # use sockeye_driver::Listener;
+    /// /// The next connection, for those who serve connections themselves.
+    /// async fn accept<T: Listener>(listener: &mut T) -> io::Result<T::Stream> {
+    ///     let (handshake, peer) = poll_fn(|context| listener.poll_accept(context)).await?;
+    ///     println!("{peer} is here");
+    ///     handshake.await
+    /// }
+    /// ```
     fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<io::Result<(Self::Handshake, SocketAddr)>>;
 
     /// The address that it listens on.
+    ///
+    /// ```
+    /// # use std::{future::Ready, io, net::SocketAddr, task::{Context, Poll}};
+    /// # use hyper_util::rt::TokioIo;
+    /// # use sockeye_driver::Listener;
+    /// # use tokio::io::DuplexStream;
+    /// # struct Port;
+    /// # impl Listener for Port {
+    /// #     type Stream = TokioIo<DuplexStream>;
+    /// #     type Handshake = Ready<io::Result<Self::Stream>>;
+    /// #     fn poll_accept(&mut self, _: &mut Context<'_>) -> Poll<io::Result<(Self::Handshake, SocketAddr)>> {
+    /// #         Poll::Pending
+    /// #     }
+    /// #     fn local_addr(&self) -> io::Result<SocketAddr> { Ok(([127, 0, 0, 1], 3000).into()) }
+    /// # }
+    /// # let listener = Port;
+    /// assert_eq!(listener.local_addr()?.to_string(), "127.0.0.1:3000");
+    /// # Ok::<_, io::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -42,6 +113,25 @@ pub trait Listener: Send + Unpin + 'static {
     fn local_addr(&self) -> io::Result<SocketAddr>;
 
     /// Whether its connections are encrypted ([`Handshake::secure`](crate::Handshake::secure)).
+    ///
+    /// ```
+    /// # use std::{future::Ready, io, net::SocketAddr, task::{Context, Poll}};
+    /// # use hyper_util::rt::TokioIo;
+    /// # use sockeye_driver::{Listener, Secured};
+    /// # use tokio::io::DuplexStream;
+    /// # struct Port;
+    /// # impl Listener for Port {
+    /// #     type Stream = TokioIo<DuplexStream>;
+    /// #     type Handshake = Ready<io::Result<Self::Stream>>;
+    /// #     fn poll_accept(&mut self, _: &mut Context<'_>) -> Poll<io::Result<(Self::Handshake, SocketAddr)>> {
+    /// #         Poll::Pending
+    /// #     }
+    /// #     fn local_addr(&self) -> io::Result<SocketAddr> { Ok(([127, 0, 0, 1], 3000).into()) }
+    /// # }
+    /// # let tcp = Port;
+    /// assert!(!tcp.is_secure());
+    /// assert!(Secured::new(tcp, |stream| Box::pin(async { Ok(stream) })).is_secure());
+    /// ```
     fn is_secure(&self) -> bool {
         false
     }
@@ -49,10 +139,52 @@ pub trait Listener: Send + Unpin + 'static {
 
 /// A server of either kind, for those who bring connections: [`Server`](crate::Server),
 /// [`EngineServer`](crate::EngineServer).
+///
+/// ```
+/// use std::{io, sync::Arc};
+/// use sockeye_driver::{Listener, Listening, Runtime, Serve};
+///
+/// /// Has any server listen on two ports.
+/// fn serve_both(server: impl Serve, runtime: Arc<dyn Runtime>, ports: [impl Listener; 2]) -> io::Result<Listening> {
+///     let [inside, outside] = ports;
+///     server.serve(runtime.clone(), inside)?;
+///     server.serve(runtime, outside) // One is enough: it shuts the server down, with both.
+/// }
+/// ```
 pub trait Serve: Clone + Send + Sync + 'static {
     /// Serves what a listener accepts, in tasks of the runtime, until the server is shut down. The crates of the
     /// runtimes call it from `listen`; the [crate documentation](crate#a-runtime) has an example. A server may have
     /// several listeners, whose clients meet in the same rooms.
+    ///
+    /// ```
+    /// # use std::{future::Ready, io, net::SocketAddr, sync::Arc, task::{Context, Poll}, time::Duration};
+    /// # use hyper_util::rt::TokioIo;
+    /// # use sockeye_driver::{BoxFuture, Listener, Runtime, Serve as _, prelude::*};
+    /// # use tokio::io::DuplexStream;
+    /// # struct Tokio;
+    /// # impl Runtime for Tokio {
+    /// #     fn spawn(&self, task: BoxFuture) { tokio::spawn(task); }
+    /// #     fn sleep(&self, duration: Duration) -> BoxFuture { Box::pin(tokio::time::sleep(duration)) }
+    /// # }
+    /// # struct Port;
+    /// # impl Listener for Port {
+    /// #     type Stream = TokioIo<DuplexStream>;
+    /// #     type Handshake = Ready<io::Result<Self::Stream>>;
+    /// #     fn poll_accept(&mut self, _: &mut Context<'_>) -> Poll<io::Result<(Self::Handshake, SocketAddr)>> {
+    /// #         Poll::Pending
+    /// #     }
+    /// #     fn local_addr(&self) -> io::Result<SocketAddr> { Ok(([127, 0, 0, 1], 3000).into()) }
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let io = Server::new(Config::default());
+    /// # let port = Port;
+    /// let listening = io.serve(Arc::new(Tokio), port)?;
+    /// println!("listening on {}", listening.local_addr());
+    /// # listening.shutdown(Duration::from_secs(1)).await;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -90,6 +222,30 @@ pub trait Serve: Clone + Send + Sync + 'static {
 
     /// Answers a request of somebody else's HTTP server: for a middleware there, such as the tower layer of
     /// `sockeye-tokio`. `upgrader` is called for requests that have an `Upgrade` header; see [`Upgrader`].
+    ///
+    /// ```
+    /// # use std::{io, sync::Arc, time::Duration};
+    /// # use sockeye_driver::{Body, BoxFuture, Peer, Runtime, Serve as _, prelude::*};
+    /// # struct Tokio;
+    /// # impl Runtime for Tokio {
+    /// #     fn spawn(&self, task: BoxFuture) { tokio::spawn(task); }
+    /// #     fn sleep(&self, duration: Duration) -> BoxFuture { Box::pin(tokio::time::sleep(duration)) }
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), http::Error> {
+    /// # let io = Server::new(Config::default());
+    /// # let runtime: Arc<dyn Runtime> = Arc::new(Tokio);
+    /// let get = |target| http::Request::get(target).body(Body::default());
+    /// let upgrader = |_: &mut _| -> BoxFuture<_> { Box::pin(async { Err(io::ErrorKind::Unsupported.into()) }) };
+    /// let handle = |request| io.handle(&runtime, request, Peer::default(), upgrader);
+    ///
+    /// let response = handle(get("/socket.io/?EIO=4&transport=polling")?).unwrap().await;
+    /// assert_eq!(response.status(), 200);
+    /// let not_ours = handle(get("/elsewhere")?).err().unwrap();
+    /// assert_eq!(not_ours.uri(), "/elsewhere");
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -150,13 +306,35 @@ pub(crate) use serve;
 
 /// A server that listens. Dropping this does not stop it.
 ///
-/// ```no_run
-/// # use std::time::Duration;
-/// # use sockeye_driver::prelude::*;
-/// # async fn example(listening: Listening, end: impl Future) {
+/// ```
+/// # use std::{future::Ready, io, net::SocketAddr, sync::Arc, task::{Context, Poll}, time::Duration};
+/// # use hyper_util::rt::TokioIo;
+/// # use sockeye_driver::{BoxFuture, Listener, Runtime, Serve as _, prelude::*};
+/// # use tokio::io::DuplexStream;
+/// # struct Tokio;
+/// # impl Runtime for Tokio {
+/// #     fn spawn(&self, task: BoxFuture) { tokio::spawn(task); }
+/// #     fn sleep(&self, duration: Duration) -> BoxFuture { Box::pin(tokio::time::sleep(duration)) }
+/// # }
+/// # struct Port;
+/// # impl Listener for Port {
+/// #     type Stream = TokioIo<DuplexStream>;
+/// #     type Handshake = Ready<io::Result<Self::Stream>>;
+/// #     fn poll_accept(&mut self, _: &mut Context<'_>) -> Poll<io::Result<(Self::Handshake, SocketAddr)>> {
+/// #         Poll::Pending
+/// #     }
+/// #     fn local_addr(&self) -> io::Result<SocketAddr> { Ok(([127, 0, 0, 1], 3000).into()) }
+/// # }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// # let io = Server::new(Config::default());
+/// # let port = Port;
+/// # let end = async {};
+/// let listening = io.serve(Arc::new(Tokio), port)?;
 /// println!("listening on {}", listening.local_addr());
 /// end.await;
 /// listening.shutdown(Duration::from_secs(10)).await;
+/// # Ok(())
 /// # }
 /// ```
 #[derive(Clone)]
@@ -189,16 +367,108 @@ impl<L: Layer> Stop for Stoppable<L> {
 
 impl Listening {
     /// The address that it listens on, with the port that the operating system chose if port 0 was asked for.
+    ///
+    /// ```
+    /// # use std::{future::Ready, io, net::SocketAddr, sync::Arc, task::{Context, Poll}, time::Duration};
+    /// # use hyper_util::rt::TokioIo;
+    /// # use sockeye_driver::{BoxFuture, Listener, Runtime, Serve as _, prelude::*};
+    /// # use tokio::io::DuplexStream;
+    /// # struct Tokio;
+    /// # impl Runtime for Tokio {
+    /// #     fn spawn(&self, task: BoxFuture) { tokio::spawn(task); }
+    /// #     fn sleep(&self, duration: Duration) -> BoxFuture { Box::pin(tokio::time::sleep(duration)) }
+    /// # }
+    /// # struct Port;
+    /// # impl Listener for Port {
+    /// #     type Stream = TokioIo<DuplexStream>;
+    /// #     type Handshake = Ready<io::Result<Self::Stream>>;
+    /// #     fn poll_accept(&mut self, _: &mut Context<'_>) -> Poll<io::Result<(Self::Handshake, SocketAddr)>> {
+    /// #         Poll::Pending
+    /// #     }
+    /// #     fn local_addr(&self) -> io::Result<SocketAddr> { Ok(([127, 0, 0, 1], 3000).into()) }
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let io = Server::new(Config::default());
+    /// # let port = Port;
+    /// let listening = io.serve(Arc::new(Tokio), port)?;
+    /// assert_eq!(listening.local_addr(), ([127, 0, 0, 1], 3000).into());
+    /// # listening.shutdown(Duration::from_secs(1)).await;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn local_addr(&self) -> SocketAddr {
         self.address
     }
 
     /// Shuts the server down, with all its listeners: see [`Server::shutdown`](crate::Server::shutdown).
+    ///
+    /// ```
+    /// # use std::{future::Ready, io, net::SocketAddr, sync::Arc, task::{Context, Poll}, time::Duration};
+    /// # use hyper_util::rt::TokioIo;
+    /// # use sockeye_driver::{BoxFuture, Listener, Runtime, Serve as _, prelude::*};
+    /// # use tokio::io::DuplexStream;
+    /// # struct Tokio;
+    /// # impl Runtime for Tokio {
+    /// #     fn spawn(&self, task: BoxFuture) { tokio::spawn(task); }
+    /// #     fn sleep(&self, duration: Duration) -> BoxFuture { Box::pin(tokio::time::sleep(duration)) }
+    /// # }
+    /// # struct Port;
+    /// # impl Listener for Port {
+    /// #     type Stream = TokioIo<DuplexStream>;
+    /// #     type Handshake = Ready<io::Result<Self::Stream>>;
+    /// #     fn poll_accept(&mut self, _: &mut Context<'_>) -> Poll<io::Result<(Self::Handshake, SocketAddr)>> {
+    /// #         Poll::Pending
+    /// #     }
+    /// #     fn local_addr(&self) -> io::Result<SocketAddr> { Ok(([127, 0, 0, 1], 3000).into()) }
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let io = Server::new(Config::default());
+    /// # let port = Port;
+    /// # let other = Port;
+    /// let listening = [io.serve(Arc::new(Tokio), port)?, io.serve(Arc::new(Tokio), other)?];
+    /// listening[0].shutdown(Duration::from_secs(10)).await;
+    /// listening[1].closed().await; // It is the same server.
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn shutdown(&self, deadline: Duration) {
         Arc::clone(&self.stop).shutdown(deadline).await;
     }
 
-    /// Completes once the server was shut down, and nothing is left of its connections.
+    /// Completes once the server was shut down, and nothing is left of its connections. It waits for that as long as it
+    /// takes: what a `main` that only serves ends with.
+    ///
+    /// ```
+    /// # use std::{future::Ready, io, net::SocketAddr, sync::Arc, task::{Context, Poll}, time::Duration};
+    /// # use hyper_util::rt::TokioIo;
+    /// # use sockeye_driver::{BoxFuture, Listener, Runtime, Serve as _, prelude::*};
+    /// # use tokio::io::DuplexStream;
+    /// # struct Tokio;
+    /// # impl Runtime for Tokio {
+    /// #     fn spawn(&self, task: BoxFuture) { tokio::spawn(task); }
+    /// #     fn sleep(&self, duration: Duration) -> BoxFuture { Box::pin(tokio::time::sleep(duration)) }
+    /// # }
+    /// # struct Port;
+    /// # impl Listener for Port {
+    /// #     type Stream = TokioIo<DuplexStream>;
+    /// #     type Handshake = Ready<io::Result<Self::Stream>>;
+    /// #     fn poll_accept(&mut self, _: &mut Context<'_>) -> Poll<io::Result<(Self::Handshake, SocketAddr)>> {
+    /// #         Poll::Pending
+    /// #     }
+    /// #     fn local_addr(&self) -> io::Result<SocketAddr> { Ok(([127, 0, 0, 1], 3000).into()) }
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let io = Server::new(Config::default());
+    /// # let port = Port;
+    /// let listening = io.serve(Arc::new(Tokio), port)?;
+    /// tokio::spawn(async move { io.shutdown(Duration::from_secs(10)).await }); // Somebody else says when.
+    /// listening.closed().await;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn closed(&self) {
         Arc::clone(&self.stop).closed().await;
     }

@@ -1,9 +1,7 @@
 //! The task that owns one session: it alone reads, hands what it read to the machine, runs handlers, and writes.
 
 use std::{
-    cell::RefCell,
     future::Future,
-    io::{self, IoSlice},
     mem,
     pin::Pin,
     sync::Arc,
@@ -11,32 +9,21 @@ use std::{
 };
 
 use bytes::{Buf as _, BytesMut};
-use hyper::rt::ReadBuf;
 use sockeye_protocol::{Instant, TransportId};
 
 use crate::{
-    Stream,
     core::{Level, Task},
     layer::{Layer, Machine, Ownership, Seats},
     link::{Link, OwnersTask},
     signal::Reasons,
+    transport::{Transport, read, write},
 };
-
-/// Bytes of one read. Lent for the time of a poll, so that no connection holds a buffer.
-const SCRATCH: usize = 256 * 1024;
-
-/// Reads up to this size are copied into a buffer that is used again and again; larger ones get memory of their own,
-/// since their messages may keep it.
-const LENT: usize = 16 * 1024;
 
 /// Rounds of reading, handling and writing before other tasks get their turn.
 const ROUNDS: usize = 16;
 
 /// Outputs of the machine, and so packets, in one round.
 const OUTPUTS: usize = 256;
-
-/// Slices of one vectored write.
-const SLICES: usize = 32;
 
 /// No deadline is armed.
 const NEVER: Instant = Instant::from_micros(u64::MAX);
@@ -57,18 +44,6 @@ pub(crate) struct Owner<L: Layer> {
     /// link any more.
     gate: Option<usize>,
     _task: Task,
-}
-
-struct Transport {
-    id: TransportId,
-    stream: Box<dyn Stream>,
-    /// Everything is to be written, then the stream is to be closed.
-    shutdown: bool,
-    /// Bytes were written that the stream may hold back (TLS does).
-    flush: bool,
-    /// Everything is written; only the peer's end is waited for.
-    draining: bool,
-    ended: bool,
 }
 
 impl<L: Layer> Owner<L> {
@@ -136,16 +111,8 @@ impl<L: Layer> Owner<L> {
                 // The machine has given this WebSocket up since its 101, and would never end it.
                 continue;
             }
-            let stream = Transport {
-                id: attached.transport,
-                stream: attached.stream,
-                shutdown: false,
-                flush: false,
-                draining: false,
-                ended: false,
-            };
             self.streams.reserve_exact(1);
-            self.streams.push(stream);
+            self.streams.push(Transport::new(attached.transport, attached.stream));
             if !attached.read.is_empty() {
                 let mut read = BytesMut::from(&attached.read[..]);
                 if let Some(machine) = self.link.lock(now).machine() {
@@ -201,9 +168,9 @@ impl<L: Layer> Owner<L> {
                 None => Poll::Ready(Ok(())),
             };
             match written {
-                Poll::Ready(Ok(())) if transport.flush || transport.shutdown => {
+                Poll::Ready(Ok(())) if !transport.is_settled() => {
                     transport.finish(cx);
-                    self.blocked |= transport.flush || transport.shutdown;
+                    self.blocked |= !transport.is_settled();
                 }
                 Poll::Ready(Err(_)) => transport.ended = true,
                 Poll::Ready(Ok(())) => {}
@@ -361,90 +328,4 @@ impl<L: Layer> Drop for Owner<L> {
             self.layer.core().gate.leave(place);
         }
     }
-}
-
-impl Transport {
-    /// Lets out what the stream holds back; closes it, if that is wanted.
-    fn finish(&mut self, cx: &mut Context<'_>) {
-        if self.flush {
-            match Pin::new(&mut *self.stream).poll_flush(cx) {
-                Poll::Pending => return,
-                Poll::Ready(Ok(())) => self.flush = false,
-                Poll::Ready(Err(_)) => self.ended = true,
-            }
-        }
-        if self.shutdown && !self.ended && Pin::new(&mut *self.stream).poll_shutdown(cx).is_ready() {
-            // What the peer still sends is read and discarded until it closes, too: closing a socket with unread bytes
-            // resets it, and the peer may lose what was written last (RFC 6455, 7.1.1; RFC 1122, 4.2.2.13). The machine
-            // aborts it when that takes too long.
-            self.shutdown = false;
-            self.draining = true;
-        }
-    }
-}
-
-/// What is lent to the owners of a thread while they are polled.
-struct Lent {
-    scratch: Box<[u8]>,
-    buffer: BytesMut,
-}
-
-thread_local! {
-    static LENT_BUFFERS: RefCell<Option<Lent>> = const { RefCell::new(None) };
-}
-
-/// Reads once and hands over what came. Zero is the end of the stream.
-fn read(stream: &mut dyn Stream, cx: &mut Context<'_>, take: impl FnOnce(&mut BytesMut)) -> Poll<io::Result<usize>> {
-    // Taken out of its place: whatever is called in here may read, too.
-    let lent = LENT_BUFFERS.with(|place| place.borrow_mut().take());
-    let mut lent =
-        lent.unwrap_or_else(|| Lent { scratch: vec![0; SCRATCH].into_boxed_slice(), buffer: BytesMut::new() });
-    let mut buffer = ReadBuf::new(&mut lent.scratch);
-    let result = match Pin::new(stream).poll_read(cx, buffer.unfilled()) {
-        Poll::Pending => Poll::Pending,
-        Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-        Poll::Ready(Ok(())) => {
-            let bytes = buffer.filled();
-            let count = bytes.len();
-            if count > LENT {
-                take(&mut BytesMut::from(bytes));
-            } else if count > 0 {
-                lent.buffer.reserve(LENT);
-                lent.buffer.extend_from_slice(bytes);
-                take(&mut lent.buffer);
-                lent.buffer.clear();
-            }
-            Poll::Ready(Ok(count))
-        }
-    };
-    LENT_BUFFERS.with(|place| *place.borrow_mut() = Some(lent));
-    result
-}
-
-/// Writes as much of a queue as the stream takes.
-fn write(
-    transport: &mut Transport,
-    cx: &mut Context<'_>,
-    queue: &mut sockeye_protocol::ws::TransmitQueue,
-) -> Poll<io::Result<()>> {
-    while queue.has_remaining() {
-        let stream = Pin::new(&mut *transport.stream);
-        let written = if queue.chunk().len() == queue.remaining() || !stream.is_write_vectored() {
-            stream.poll_write(cx, queue.chunk())
-        } else {
-            let mut slices = [IoSlice::new(&[]); SLICES];
-            let count = queue.chunks_vectored(&mut slices);
-            stream.poll_write_vectored(cx, slices.get(..count).unwrap_or_default())
-        };
-        match written {
-            Poll::Pending => return Poll::Pending,
-            Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-            Poll::Ready(Ok(count)) => {
-                queue.advance(count);
-                transport.flush = true;
-            }
-            Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-        }
-    }
-    Poll::Ready(Ok(()))
 }

@@ -9,23 +9,93 @@ use std::{
 };
 
 /// A future on the heap that any thread may poll.
+///
+/// ```
+/// use sockeye_driver::BoxFuture;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let answer: BoxFuture<u32> = Box::pin(async { 6 * 7 });
+/// assert_eq!(answer.await, 42);
+/// # }
+/// ```
 pub type BoxFuture<T = ()> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// An async runtime: the two things that the driver cannot do itself. A runtime crate implements it in about ten lines:
 /// the [crate documentation](crate#a-runtime) has an example.
 ///
 /// Byte streams come in as [`Stream`]s, connections from a [`Listener`](crate::Listener).
+///
+/// ```
+/// use std::{sync::{Arc, atomic::{AtomicU64, Ordering}}, time::Duration};
+/// use sockeye_driver::{BoxFuture, Runtime};
+///
+/// /// Counts the tasks of another runtime.
+/// struct Counted(Arc<dyn Runtime>, AtomicU64);
+///
+/// impl Runtime for Counted {
+///     fn spawn(&self, task: BoxFuture) {
+///         self.1.fetch_add(1, Ordering::Relaxed);
+///         self.0.spawn(task);
+///     }
+///
+///     fn sleep(&self, duration: Duration) -> BoxFuture {
+///         self.0.sleep(duration)
+///     }
+/// }
+/// ```
 pub trait Runtime: Send + Sync + 'static {
     /// Runs a task to its end, however often the caller is polled meanwhile.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use sockeye_driver::{BoxFuture, Runtime};
+    /// # struct Tokio;
+    /// # impl Runtime for Tokio {
+    /// #     fn spawn(&self, task: BoxFuture) { tokio::spawn(task); }
+    /// #     fn sleep(&self, duration: Duration) -> BoxFuture { Box::pin(tokio::time::sleep(duration)) }
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let (done, finished) = futures_channel::oneshot::channel();
+    /// Tokio.spawn(Box::pin(async move { done.send("on its own").unwrap() }));
+    /// assert_eq!(finished.await.unwrap(), "on its own");
+    /// # }
+    /// ```
     fn spawn(&self, task: BoxFuture);
 
     /// Completes once this time has passed. The driver calls and polls it in tasks that [`spawn`](Self::spawn) runs,
     /// and in the one that awaits [`Server::shutdown`](crate::Server::shutdown).
+    ///
+    /// ```
+    /// # use std::time::{Duration, Instant};
+    /// # use sockeye_driver::{BoxFuture, Runtime};
+    /// # struct Tokio;
+    /// # impl Runtime for Tokio {
+    /// #     fn spawn(&self, task: BoxFuture) { tokio::spawn(task); }
+    /// #     fn sleep(&self, duration: Duration) -> BoxFuture { Box::pin(tokio::time::sleep(duration)) }
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let start = Instant::now();
+    /// Tokio.sleep(Duration::from_millis(5)).await;
+    /// assert!(start.elapsed() >= Duration::from_millis(5));
+    /// # }
+    /// ```
     fn sleep(&self, duration: Duration) -> BoxFuture;
 }
 
 /// A byte stream in both directions: TCP, TLS, or an in-memory pipe of a test. Implemented for whatever implements
 /// hyper's traits, which there are adapters for in every runtime.
+///
+/// ```
+/// use hyper_util::rt::TokioIo; // hyper's traits for those of tokio.
+/// use sockeye_driver::Stream;
+///
+/// let (client, server) = tokio::io::duplex(1024);
+/// let stream: Box<dyn Stream> = Box::new(TokioIo::new(server));
+/// # drop((client, stream));
+/// ```
 pub trait Stream: hyper::rt::Read + hyper::rt::Write + Send + Unpin + 'static {}
 
 impl<T: hyper::rt::Read + hyper::rt::Write + Send + Unpin + 'static> Stream for T {}

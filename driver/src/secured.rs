@@ -31,6 +31,34 @@ type Handshake<I, O> = dyn Fn(I) -> BoxFuture<io::Result<O>> + Send + Sync;
 
 impl<T: Listener, S: Stream> Secured<T, S> {
     /// Has each connection of `inner` go through a handshake.
+    ///
+    /// ```
+    /// # use std::{future::Ready, io, net::SocketAddr, task::{Context, Poll}};
+    /// # use hyper_util::rt::TokioIo;
+    /// # use sockeye_driver::{BoxFuture, Listener, Secured};
+    /// # use tokio::io::DuplexStream;
+    /// # struct Port;
+    /// # impl Listener for Port {
+    /// #     type Stream = TokioIo<DuplexStream>;
+    /// #     type Handshake = Ready<io::Result<Self::Stream>>;
+    /// #     fn poll_accept(&mut self, _: &mut Context<'_>) -> Poll<io::Result<(Self::Handshake, SocketAddr)>> {
+    /// #         Poll::Pending
+    /// #     }
+    /// #     fn local_addr(&self) -> io::Result<SocketAddr> { Ok(([127, 0, 0, 1], 3000).into()) }
+    /// # }
+    /// # let tcp = Port;
+    /// # struct Acceptor;
+    /// # impl Acceptor {
+    /// #     async fn accept<T>(&self, stream: T) -> io::Result<T> { Ok(stream) }
+    /// # }
+    /// let acceptor = std::sync::Arc::new(Acceptor); // That of a TLS library.
+    /// let listener = Secured::new(tcp, move |stream| {
+    ///     let acceptor = acceptor.clone();
+    ///     Box::pin(async move { acceptor.accept(stream).await })
+    /// });
+    /// assert_eq!(listener.local_addr()?.port(), 3000); // The port is that of `tcp`.
+    /// # Ok::<_, io::Error>(())
+    /// ```
     pub fn new(inner: T, handshake: impl Fn(T::Stream) -> BoxFuture<io::Result<S>> + Send + Sync + 'static) -> Self {
         Self { inner, handshake: Arc::new(handshake) }
     }

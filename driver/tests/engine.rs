@@ -95,6 +95,9 @@ fn messages_come_and_go_by_polling() {
         }
         assert_eq!(packets, ["4one", "bAQI=", "4two"]);
         client.post("1");
+        // Its HTTP connections live on.
+        client.gets.end.end();
+        client.posts.end.end();
         rig.until("the session is gone", || engine.stats() == Stats::default());
     });
 }
@@ -326,7 +329,10 @@ fn close_sends_what_was_sent_before() {
             }
             client.expect_closed();
             assert!(client.closed.is_some(), "{how}: without a close frame");
-            assert_eq!(world.engine.stats(), Stats::default());
+            let mut stats = world.engine.stats();
+            // The handler has not returned.
+            stats.tasks = stats.tasks.saturating_sub(1);
+            assert_eq!(stats, Stats::default());
         });
     }
 }

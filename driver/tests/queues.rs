@@ -520,26 +520,6 @@ fn broadcasts_without_a_pause_wait_within_the_limits_of_each_queue() {
 }
 
 #[test]
-fn a_selection_of_no_rooms_is_nobody() {
-    rig(|rig| {
-        let world = World::new(Config::default());
-        let (mut client, socket) = world.joined(&rig, 100_000);
-        let none: [&str; 0] = [];
-        let nobody = world.io.to(none);
-        assert_eq!(nobody.emit("x", &()), Ok(0));
-        assert!(matches!(nobody.emit("connect", &()), Err(EmitError::Encode(_))));
-        assert_eq!((nobody.sockets_join("a"), nobody.sockets_leave("a"), nobody.disconnect_sockets(true)), (0, 0, 0));
-        assert_eq!(nobody.clone().to("a").emit("x", &()), Ok(0));
-        socket.join("a").unwrap();
-        assert_eq!(nobody.to("a").emit("of a", &()), Ok(1));
-        assert_eq!(world.io.except(none).emit("to all", &()), Ok(1));
-        client.expect("2[\"of a\"]");
-        client.expect("2[\"to all\"]");
-        client.expect_nothing();
-    });
-}
-
-#[test]
 fn who_has_something_to_say_is_not_behind_thousands_who_have_something_to_hear() {
     rig(|rig| {
         let world = World::new(Config::default());

@@ -1,12 +1,16 @@
 //! The bodies of the fuzz targets: one function each, `fuzz/fuzz_targets/` calls them. They are compiled for tests too
 //! and run over the committed corpus there, so that a refactoring cannot rot them.
 
+mod client_engine;
 mod eio_payload;
 mod http_request;
 mod server_ops;
 mod socket;
 mod ws_stream;
 
+pub use client_engine::client_engine;
+#[cfg(test)]
+pub(crate) use client_engine::{Op, check};
 pub use eio_payload::eio_payload;
 pub use http_request::http_request;
 pub use server_ops::server_ops;
@@ -66,6 +70,7 @@ mod tests {
     }
 
     targets! {
+        client_engine: near_client_engine,
         eio_payload: near_eio_payload,
         http_request: near_http_request,
         serde_args: near_serde_args,

@@ -173,6 +173,7 @@
 //! | [`http`] | requests and responses as data | |
 //! | [`engine`] | [`engine::Session`]: Engine.IO over polling and WebSocket; [`engine::Server`]: many of them | who wants Engine.IO without Socket.IO |
 //! | [`socket`] | packets, arguments, acknowledgement payloads | tools that decode or make packets |
+//! | [`client`] | [`client::Engine`], one session; [`client::Manager`], a client with its namespaces, buffers and reconnection | whoever calls a server |
 //! | [`server`] | [`server::Connection`] and [`server::Hub`]; [`server::Server`] composes them | async drivers: a task per connection, the hub behind a lock |
 //!
 //! # Features
@@ -197,6 +198,8 @@
 
 extern crate alloc;
 
+mod ack;
+pub mod client;
 pub mod config;
 pub mod encoded;
 pub mod engine;

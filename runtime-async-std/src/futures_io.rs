@@ -29,18 +29,38 @@ pub struct FuturesIo<T> {
 
 impl<T> FuturesIo<T> {
     /// Wraps a stream.
+    ///
+    /// ```
+    /// use futures_util::io::Cursor;
+    /// use sockeye_async_std::{FuturesIo, Stream};
+    ///
+    /// let recorded = Cursor::new(b"GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\n\r\n".to_vec());
+    /// let stream: Box<dyn Stream> = Box::new(FuturesIo::new(recorded));
+    /// ```
     #[must_use]
     pub fn new(inner: T) -> Self {
         Self { inner }
     }
 
     /// The stream inside.
+    ///
+    /// ```
+    /// # use sockeye_async_std::FuturesIo;
+    /// let stream = FuturesIo::new(futures_util::io::Cursor::new(vec![1, 2, 3]));
+    /// assert_eq!(stream.get_ref().position(), 0); // Nothing has been read.
+    /// ```
     #[must_use]
     pub fn get_ref(&self) -> &T {
         &self.inner
     }
 
-    /// Unwraps the stream.
+    /// Unwraps the stream. Nothing is lost: what is read and written is buffered nowhere in here.
+    ///
+    /// ```
+    /// # use sockeye_async_std::FuturesIo;
+    /// let stream = FuturesIo::new(futures_util::io::Cursor::new(vec![1, 2, 3]));
+    /// assert_eq!(stream.into_inner().into_inner(), [1, 2, 3]);
+    /// ```
     #[must_use]
     pub fn into_inner(self) -> T {
         self.inner

@@ -34,6 +34,8 @@
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, reason = "a test may panic"))]
 
+mod connect;
+mod connector;
 mod futures_io;
 mod listen;
 mod readiness;
@@ -45,7 +47,19 @@ mod test_util;
 #[cfg(feature = "tls")]
 mod tls;
 
+pub use connect::Connect;
+pub use connector::TcpConnector;
 pub use futures_io::FuturesIo;
+/// The rustls whose configurations [`listen_tls`](Listen::listen_tls) and [`secure`] take: an application that names it
+/// here has the same version.
+///
+/// ```
+/// use sockeye_async_std::rustls::{ServerConfig, server::ResolvesServerCertUsingSni};
+///
+/// let by_name = std::sync::Arc::new(ResolvesServerCertUsingSni::new()); // Add a certificate for each host.
+/// let config = ServerConfig::builder().with_no_client_auth().with_cert_resolver(by_name);
+/// assert!(config.alpn_protocols.is_empty());
+/// ```
 #[cfg(feature = "tls")]
 pub use futures_rustls::rustls;
 pub use listen::Listen;
@@ -57,8 +71,20 @@ pub use tls::{TlsListener, secure};
 
 /// What most applications name: `use sockeye_async_std::prelude::*;`. `sockeye_tokio::prelude` has the same, so that one
 /// source compiles on both.
+///
+/// ```
+/// # async_std::task::block_on(async {
+/// use sockeye_async_std::prelude::*;
+///
+/// let io = Server::new(Config::default());
+/// io.on("echo", async |socket: Socket, Values(args): Values| socket.emit("echo", &args));
+/// let listening: Listening = io.listen("127.0.0.1:0").await?;
+/// # listening.shutdown(std::time::Duration::from_secs(1)).await;
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 pub mod prelude {
     pub use sockeye_driver::prelude::*;
 
-    pub use crate::Listen;
+    pub use crate::{Connect, Listen};
 }

@@ -22,6 +22,8 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+mod connect;
+mod connector;
 mod listen;
 mod mount;
 mod runtime;
@@ -32,6 +34,8 @@ mod test_util;
 mod tls;
 mod upgrade;
 
+pub use connect::Connect;
+pub use connector::TcpConnector;
 pub use listen::Listen;
 pub use mount::{Mount, MountBody, MountFuture, MountLayer, MountService, NotFound};
 pub use runtime::TokioRuntime;
@@ -39,15 +43,38 @@ pub use sockeye_driver::*;
 pub use tcp::TcpListener;
 #[cfg(feature = "tls")]
 pub use tls::{TlsListener, secure};
+/// The rustls whose configurations [`listen_tls`](Listen::listen_tls) and [`secure`] take: an application that names it
+/// here has the same version.
+///
+/// ```
+/// use sockeye_tokio::rustls::{ServerConfig, server::ResolvesServerCertUsingSni};
+///
+/// let by_name = std::sync::Arc::new(ResolvesServerCertUsingSni::new()); // Add a certificate for each host.
+/// let config = ServerConfig::builder().with_no_client_auth().with_cert_resolver(by_name);
+/// assert!(config.alpn_protocols.is_empty());
+/// ```
 #[cfg(feature = "tls")]
 pub use tokio_rustls::rustls;
 
 /// What most applications name: `use sockeye_tokio::prelude::*;`. `sockeye_async_std::prelude` has the same, so that one
 /// source compiles on both; only [`Mount`] is tokio's alone.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// use sockeye_tokio::prelude::*;
+///
+/// let io = Server::new(Config::default());
+/// io.on("echo", async |socket: Socket, Values(args): Values| socket.emit("echo", &args));
+/// let listening: Listening = io.listen("127.0.0.1:0").await?;
+/// # listening.shutdown(std::time::Duration::from_secs(1)).await;
+/// # Ok(())
+/// # }
+/// ```
 pub mod prelude {
     pub use sockeye_driver::prelude::*;
 
-    pub use crate::{Listen, Mount};
+    pub use crate::{Connect, Listen, Mount};
 }
 
 /// The README's server is compiled.

@@ -88,7 +88,16 @@ pub trait Mount: Serve {
 
 impl<S: Serve> Mount for S {}
 
-/// The layer that [`Mount::layer`] makes.
+/// The layer that [`Mount::layer`] makes: requests under [`Config::path`](sockeye_driver::Config::path) are the
+/// server's, all others go on to the service inside.
+///
+/// ```
+/// use sockeye_tokio::{MountLayer, prelude::*};
+///
+/// let chat: MountLayer<Server> = Server::default().layer();
+/// let game: MountLayer<Server> = Server::new(Config { path: "/game/".into(), ..Config::default() }).layer();
+/// let app: axum::Router = axum::Router::new().layer(chat).layer(game);
+/// ```
 #[derive(Clone)]
 pub struct MountLayer<S> {
     server: S,
@@ -104,6 +113,21 @@ impl<S: Serve, I> Layer<I> for MountLayer<S> {
 }
 
 /// A server around another service, which gets the requests that are not the server's.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use sockeye_tokio::{Body, prelude::*};
+/// # let io = Server::new(Config::default());
+/// use sockeye_tokio::{MountService, NotFound};
+/// use tower_service::Service as _;
+///
+/// let mut service: MountService<Server, NotFound> = io.service();
+/// let request = http::Request::get("/socket.io/?EIO=4&transport=polling").body(Body::default())?;
+/// assert_eq!(service.call(request).await?.status(), 200);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct MountService<S, I> {
     server: S,
@@ -112,9 +136,41 @@ pub struct MountService<S, I> {
 }
 
 /// The body of a response: the server's, or that of the service inside.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use sockeye_tokio::{Body, prelude::*};
+/// # let io = Server::new(Config::default());
+/// use sockeye_tokio::MountBody;
+/// use tower_service::Service as _;
+///
+/// let request = http::Request::get("/elsewhere").body(Body::default())?;
+/// let answer: MountBody<Body> = io.service().call(request).await?.into_body();
+/// assert!(matches!(answer, MountBody::Right(_))); // It is from the service inside.
+/// # Ok(())
+/// # }
+/// ```
 pub type MountBody<B> = http_body_util::Either<Body, B>;
 
 /// The future of a response: the server's, or that of the service inside.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use sockeye_tokio::{Body, prelude::*};
+/// # let io = Server::new(Config::default());
+/// use std::{convert::Infallible, future::Ready};
+/// use sockeye_tokio::MountFuture;
+/// use tower_service::Service as _;
+///
+/// type Inner = Ready<Result<http::Response<Body>, Infallible>>; // That of the service inside: `NotFound`.
+/// let request = http::Request::get("/elsewhere").body(Body::default())?;
+/// let answer: MountFuture<Inner, Body, Infallible> = io.service().call(request);
+/// assert_eq!(answer.await?.status(), 404);
+/// # Ok(())
+/// # }
+/// ```
 pub type MountFuture<F, B, E> = Either<
     Map<BoxFuture<Response<Body>>, fn(Response<Body>) -> Result<Response<MountBody<B>>, E>>,
     MapOk<F, fn(Response<B>) -> Response<MountBody<B>>>,
@@ -145,6 +201,17 @@ where
 }
 
 /// The service inside of [`Mount::service`]: answers everything with 404.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), std::convert::Infallible> {
+/// use sockeye_tokio::NotFound;
+/// use tower_service::Service as _;
+///
+/// assert_eq!(NotFound.call(http::Request::new(())).await?.status(), 404);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NotFound;
 

@@ -1,6 +1,6 @@
 //! Tasks and timers of tokio.
 
-use std::time::Duration;
+use std::{sync::OnceLock, time::Duration};
 
 use sockeye_driver::{BoxFuture, Runtime};
 use tokio::runtime::Handle;
@@ -16,35 +16,52 @@ use tokio::runtime::Handle;
 /// TokioRuntime::from(runtime.handle().clone()).spawn(Box::pin(async { println!("in a task") }));
 /// # Ok::<_, std::io::Error>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct TokioRuntime {
-    handle: Option<Handle>,
+    handle: OnceLock<Handle>,
 }
 
 impl TokioRuntime {
     /// The runtime of the caller. Where there is none (an axum router that is built before the runtime is), tasks go to
     /// the runtime of whoever spawns them, which is the one that serves the requests.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::sync::Arc;
+    /// use sockeye_tokio::{Listener as _, Serve as _, TcpListener, TokioRuntime, prelude::*};
+    ///
+    /// let (io, port) = (Server::new(Config::default()), TcpListener::bind("127.0.0.1:0").await?);
+    /// let listening = io.serve(Arc::new(TokioRuntime::new()), port)?; // What `listen` does.
+    /// # listening.shutdown(std::time::Duration::from_secs(1)).await;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn new() -> Self {
-        Self { handle: Handle::try_current().ok() }
+        Handle::try_current().map(Self::from).unwrap_or_default()
     }
-}
 
-impl Default for TokioRuntime {
-    fn default() -> Self {
-        Self::new()
+    /// The runtime; that of the caller from the first call on, if there was none before.
+    fn handle(&self) -> Option<&Handle> {
+        if self.handle.get().is_none()
+            && let Ok(current) = Handle::try_current()
+        {
+            return Some(self.handle.get_or_init(|| current));
+        }
+        self.handle.get()
     }
 }
 
 impl From<Handle> for TokioRuntime {
     fn from(handle: Handle) -> Self {
-        Self { handle: Some(handle) }
+        Self { handle: handle.into() }
     }
 }
 
 impl Runtime for TokioRuntime {
     fn spawn(&self, task: BoxFuture) {
-        match &self.handle {
+        match self.handle() {
             Some(handle) => drop(handle.spawn(task)),
             None => drop(tokio::spawn(task)),
         }
@@ -52,7 +69,7 @@ impl Runtime for TokioRuntime {
 
     fn sleep(&self, duration: Duration) -> BoxFuture {
         // Whoever awaits a shutdown may be outside of the runtime.
-        let _entered = self.handle.as_ref().map(Handle::enter);
+        let _entered = self.handle().map(Handle::enter);
         Box::pin(tokio::time::sleep(duration))
     }
 }
@@ -81,6 +98,16 @@ mod tests {
             late.spawn(Box::pin(async { sender.send(()).unwrap() }));
             receiver.await.unwrap();
         });
+    }
+
+    #[test]
+    fn without_one_it_stays_with_the_first_caller_s() {
+        let late = TokioRuntime::new();
+        let runtime = runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
+        runtime.block_on(async { late.spawn(Box::pin(async {})) });
+        // Outside of any.
+        let slept = late.sleep(Duration::ZERO);
+        runtime.block_on(slept);
     }
 
     #[tokio::test(start_paused = true)]

@@ -34,6 +34,21 @@ impl TcpListener {
     /// Listens on this address, the first that works if it resolves to several; see [`bind_tcp`]. Port 0 has the system
     /// choose one, which [`local_addr`](Listener::local_addr) then tells.
     ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::net::SocketAddr;
+    /// use sockeye_tokio::{Listener as _, TcpListener};
+    ///
+    /// let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    /// let first = TcpListener::bind(any).await?;
+    /// let taken = first.local_addr()?;
+    /// let second = TcpListener::bind(&[taken, any][..]).await?; // The second address, since the first is taken.
+    /// assert_ne!(second.local_addr()?, taken);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// The address does not resolve, or cannot be bound.
@@ -42,7 +57,19 @@ impl TcpListener {
     }
 
     /// Takes a listener over that somebody else has bound: the service manager, or a program with options of its own.
-    /// It must be called in a tokio runtime.
+    /// It must be called in a tokio runtime whose I/O is enabled, and panics elsewhere.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use sockeye_tokio::{Listener as _, TcpListener};
+    ///
+    /// let bound = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// let address = bound.local_addr()?;
+    /// assert_eq!(TcpListener::from_std(bound)?.local_addr()?, address);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

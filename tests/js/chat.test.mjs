@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { after, before, describe, test as unbounded } from "node:test";
+import { fileURLToPath } from "node:url";
 import { isDeepStrictEqual } from "node:util";
 
 import { chromium } from "playwright-core";
@@ -13,7 +14,7 @@ import { io } from "socket.io-client";
 import { next, nextWhere, PATIENCE, startServer, within } from "./support.mjs";
 import { eventually } from "./wire.mjs";
 
-const ROOT = join(import.meta.dirname, "../..");
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 /** Where the screenshots go. */
 const LOGS = join(resolve(ROOT, process.env.CARGO_TARGET_DIR ?? "target"), "test-logs");
 
@@ -453,6 +454,7 @@ test("the server believes no client", async (t) => {
   for (const [asked, given] of [
     [` ${"é".repeat(24)} `, "é".repeat(24)],
     ["A\u0007da\n  Lovelace", "Ada Lovelace"],
+    ["\u0007 Ada \u0007 L.", "Ada L."],
   ]) {
     const { name, room, users } = await ask(ada, "join", { name: asked, room: "# Lobby" });
     assert.deepEqual([name, room, users], [given, "lobby", [given]]);

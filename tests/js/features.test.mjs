@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { after, before, describe, test as unbounded } from "node:test";
+import { fileURLToPath } from "node:url";
 
 import { io } from "socket.io-client";
 
@@ -219,9 +220,15 @@ for (const mode of MODES) {
       });
 
       test("hundreds that wait hold up neither acknowledgements nor heartbeat nor others", async (t) => {
-        const [socket, other] = await Promise.all([connect(t), connect(t)]);
+        const [socket, other, watcher] = await Promise.all([connect(t), connect(t), watch(t)]);
+        const asked = next(socket, "question");
+        socket.emit("ask", "promise", null, "before them all?");
+        const answer = (await asked).at(-1);
         const held = take(socket, "held", 300);
         for (let i = 0; i < 300; i++) socket.emit("hold", own("many"), i);
+        const answered = nextWhere(watcher, "answered", (id) => id === socket.id);
+        answer("behind them all");
+        assert.deepEqual(await answered, [socket.id, "ok", "behind them all"]);
         await next(socket.io, "ping");
         await next(socket.io, "ping");
         await other.emitWithAck("open", own("many"));
@@ -565,7 +572,7 @@ for (const mode of MODES) {
 
       test("the client's process is killed", async (t) => {
         const watcher = await watch(t);
-        const args = [new URL("victim.mjs", import.meta.url).pathname, server.url, mode.transports.join()];
+        const args = [fileURLToPath(new URL("victim.mjs", import.meta.url)), server.url, mode.transports.join()];
         const victim = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
         t.after(() => victim.kill("SIGKILL"));
         const id = await within(

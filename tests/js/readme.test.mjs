@@ -5,12 +5,13 @@ import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
 import { PATIENCE, startServer } from "./support.mjs";
 
 const run = promisify(execFile);
-const ROOT = join(import.meta.dirname, "../..");
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
 test("the README's command serves the chat with its page", { timeout: 30 * PATIENCE }, async (t) => {
   const readme = await readFile(join(ROOT, "README.md"), "utf8");

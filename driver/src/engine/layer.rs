@@ -59,6 +59,7 @@ impl EngineIo {
             sessions.links.all()
         };
         stats.connections = links.len();
+        stats.tasks = self.core.task_count();
         for link in links {
             std::ops::AddAssign::add_assign(&mut stats, link.stats());
         }

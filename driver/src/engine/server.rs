@@ -29,6 +29,17 @@ pub struct EngineServer {
 impl EngineServer {
     /// A server without sessions. [`Config::path`] is `/socket.io/` unless set: `/engine.io/` is usual here.
     ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # use std::time::Duration;
+    /// let engine = EngineServer::new(Config {
+    ///     path: "/engine.io/".into(),
+    ///     ping_interval: Duration::from_secs(10),
+    ///     ..Config::default()
+    /// });
+    /// assert_eq!(engine.stats().sids, 0);
+    /// ```
+    ///
     /// # Panics
     ///
     /// If the operating system gives no random bytes, since ids that can be guessed would open every session.
@@ -37,7 +48,15 @@ impl EngineServer {
     }
 
     /// Runs for each session, for as long as it takes: a session is closed when its socket is dropped. The first
-    /// handler is the only one; whether this is it.
+    /// handler is the only one; whether this is it. What it returns as an error, and its panics, are logged (`tracing`)
+    /// and written to standard error.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let engine = EngineServer::new(Config::default());
+    /// assert!(engine.on_connection(async |socket: EngineSocket| socket.try_send(Message::Text("the first".into()))));
+    /// assert!(!engine.on_connection(async |_: EngineSocket| println!("never runs")));
+    /// ```
     pub fn on_connection<F, Fut>(&self, handler: F) -> bool
     where
         F: Fn(EngineSocket) -> Fut + Send + Sync + 'static,
@@ -68,10 +87,12 @@ impl EngineServer {
     /// Closes every session, and refuses new ones. Completes when all handlers have returned and nothing is left, or at
     /// the deadline, which ends what still runs.
     ///
-    /// ```no_run
+    /// ```
     /// # use std::time::Duration;
     /// # use sockeye_driver::prelude::*;
-    /// # async fn example(engine: EngineServer) {
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// # let engine = EngineServer::new(Config::default());
     /// engine.shutdown(Duration::from_secs(10)).await;
     /// # }
     /// ```

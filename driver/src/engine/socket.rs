@@ -51,16 +51,50 @@ impl EngineSocket {
     }
 
     /// The session's id: a secret between client and server. `None` once the session is gone.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let engine = EngineServer::new(Config::default());
+    /// engine.on_connection(async |socket: EngineSocket| match socket.id() {
+    ///     // To its client alone, and into no log: whoever knows it can take part in the session.
+    ///     Some(id) => socket.try_send(Message::Text(id.to_string().into())),
+    ///     None => Ok(()),
+    /// });
+    /// ```
     pub fn id(&self) -> Option<Sid> {
         self.link.look(Session::sid)
     }
 
-    /// The transport in use: `polling` or `websocket`; `None` once the session is gone.
+    /// The transport in use, by its name: `polling` or `websocket` (Engine.IO protocol v4, "Transports"). `None` once
+    /// the session is gone.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let engine = EngineServer::new(Config::default());
+    /// engine.on_connection(async |socket: EngineSocket| match socket.transport() {
+    ///     Some("websocket") => println!("at once"),
+    ///     other => println!("{other:?}, which may be upgraded"),
+    /// });
+    /// ```
     pub fn transport(&self) -> Option<&'static str> {
         self.link.look(Session::transport_name)
     }
 
-    /// Why the session is closed, if it is.
+    /// Why the session is closed, if it is. Messages that came before may still be there to be taken.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let engine = EngineServer::new(Config::default());
+    /// # use futures_util::StreamExt as _;
+    /// use sockeye_driver::CloseReason;
+    ///
+    /// engine.on_connection(async |mut socket: EngineSocket| {
+    ///     while socket.next().await.is_some() {}
+    ///     if socket.close_reason() == Some(CloseReason::PingTimeout) {
+    ///         println!("the client was lost");
+    ///     }
+    /// });
+    /// ```
     pub fn close_reason(&self) -> Option<CloseReason> {
         self.link.lock(self.server.core().now()).rest().beside.closed
     }

@@ -50,7 +50,25 @@ pub(crate) trait Subject {
     }
 }
 
-/// An event that arrived.
+/// An event that arrived: what [extractors](crate::Extract) of event handlers take their values from.
+///
+/// ```
+/// # use sockeye_driver::prelude::*;
+/// # let io = Server::new(Config::default());
+/// use sockeye_driver::{EventContext, Extract, ExtractError};
+///
+/// /// The text of an event, without the spaces around it.
+/// struct Line(String);
+///
+/// impl<S> Extract<EventContext, S> for Line {
+///     fn extract(context: &EventContext, state: &S) -> Result<Self, ExtractError> {
+///         let Args(text) = Args::<String>::extract(context, state)?;
+///         Ok(Self(text.trim().to_owned()))
+///     }
+/// }
+///
+/// io.on("say", async |Line(line): Line| println!("{line}"));
+/// ```
 #[derive(Clone, Debug)]
 pub struct EventContext<T = Socket> {
     pub(crate) socket: T,
@@ -59,13 +77,50 @@ pub struct EventContext<T = Socket> {
     pub(crate) ack: Option<Ack>,
 }
 
-/// A socket that asks to connect, or that has connected.
+/// A socket that asks to connect, or that has connected: what [extractors](crate::Extract) of middlewares and connect
+/// handlers take their values from.
+///
+/// ```
+/// # use sockeye_driver::prelude::*;
+/// # let io = Server::new(Config::default());
+/// use sockeye_driver::{ConnectContext, Extract, ExtractError};
+///
+/// /// The token that a client brings as `auth`.
+/// struct Token(String);
+///
+/// impl<S> Extract<ConnectContext, S> for Token {
+///     fn extract(context: &ConnectContext, state: &S) -> Result<Self, ExtractError> {
+///         Ok(Self(Handshake::extract(context, state)?.auth()?))
+///     }
+/// }
+///
+/// io.middleware(async |Token(token): Token| if token == "secret" { Ok(()) } else { Err("wrong token") });
+/// ```
 #[derive(Clone, Debug)]
 pub struct ConnectContext<T = Socket> {
     pub(crate) socket: T,
 }
 
-/// A socket that is about to be gone, or that is.
+/// A socket that is about to be gone, or that is: what [extractors](crate::Extract) of disconnect handlers take their
+/// values from.
+///
+/// ```
+/// # use sockeye_driver::prelude::*;
+/// # let io = Server::new(Config::default());
+/// use sockeye_driver::{DisconnectContext, Extract, ExtractError};
+///
+/// /// Whether the client meant to go.
+/// struct Left(bool);
+///
+/// impl<S> Extract<DisconnectContext, S> for Left {
+///     fn extract(context: &DisconnectContext, state: &S) -> Result<Self, ExtractError> {
+///         let reason = DisconnectReason::extract(context, state)?;
+///         Ok(Self(reason == DisconnectReason::ClientNamespaceDisconnect))
+///     }
+/// }
+///
+/// io.on_disconnect(async |Left(meant_to): Left| println!("meant to: {meant_to}"));
+/// ```
 #[derive(Clone, Debug)]
 pub struct DisconnectContext<T: Side = Socket> {
     pub(crate) socket: T,

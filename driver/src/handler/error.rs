@@ -27,6 +27,19 @@ use crate::{ArgsError, BoxFuture, Socket, Text};
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why a parameter of a handler could not be extracted.
+///
+/// ```
+/// # use sockeye_driver::prelude::*;
+/// # let io = Server::new(Config::default());
+/// use sockeye_driver::{ExtractError, HandlerFault};
+///
+/// io.on_error(|error: &HandlerError| {
+///     if let HandlerFault::Extract(ExtractError::Args(why)) = error.fault() {
+///         let _ = error.socket().emit("bad request", &why.to_string());
+///     }
+/// });
+/// assert_eq!(ExtractError::Other("members only".into()).to_string(), "members only");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExtractError {
@@ -66,7 +79,14 @@ pub enum HandlerFault {
     Panicked(String),
 }
 
-/// A fault, and where it happened: for [`Namespace::on_error`](crate::Namespace::on_error), which has an example.
+/// A fault, and where it happened: for [`Namespace::on_error`](crate::Namespace::on_error).
+///
+/// ```
+/// # use sockeye_driver::prelude::*;
+/// # let io = Server::new(Config::default());
+/// // `handler of "chat" (socket Y2ZPq2oQFRLmQ1Fn8hWbBg of /): arguments: ..`
+/// io.on_error(|error: &HandlerError| eprintln!("{error}"));
+/// ```
 #[derive(Debug)]
 pub struct HandlerError<T = Socket> {
     pub(crate) socket: T,
@@ -76,16 +96,49 @@ pub struct HandlerError<T = Socket> {
 
 impl<T> HandlerError<T> {
     /// The socket whose event, connection or disconnection was handled.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// use sockeye_driver::HandlerFault;
+    ///
+    /// io.on_error(|error: &HandlerError| {
+    ///     if let HandlerFault::Extract(_) = error.fault() {
+    ///         error.socket().disconnect(true); // It is no client of ours.
+    ///     }
+    /// });
+    /// ```
     pub fn socket(&self) -> &T {
         &self.socket
     }
 
     /// The event's name; `None` for a handler of connections or disconnections.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.on_error(|error: &HandlerError| match error.event() {
+    ///     Some(event) => println!("in a handler of {event}"),
+    ///     None => println!("when a socket came or went"),
+    /// });
+    /// ```
     pub fn event(&self) -> Option<&str> {
         self.event.as_deref()
     }
 
     /// What went wrong.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// use sockeye_driver::HandlerFault;
+    ///
+    /// io.on_error(|error: &HandlerError| {
+    ///     if let HandlerFault::Panicked(message) = error.fault() {
+    ///         println!("to be mended: {message}");
+    ///     }
+    /// });
+    /// ```
     pub fn fault(&self) -> &HandlerFault {
         &self.fault
     }

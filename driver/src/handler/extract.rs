@@ -48,6 +48,29 @@ pub use sockeye_protocol::socket::Args as RawArgs;
 pub trait Extract<C, S>: Sized {
     /// Takes it out.
     ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// use std::net::SocketAddr;
+    /// use sockeye_driver::{Extract, ExtractError};
+    ///
+    /// /// Where the client is: for whatever handlers have a handshake.
+    /// struct Address(SocketAddr);
+    ///
+    /// impl<C, S> Extract<C, S> for Address
+    /// where
+    ///     Handshake: Extract<C, S>,
+    /// {
+    ///     fn extract(context: &C, state: &S) -> Result<Self, ExtractError> {
+    ///         let address = Handshake::extract(context, state)?.address();
+    ///         address.map(Self).ok_or_else(|| ExtractError::Other("the address is not known".into()))
+    ///     }
+    /// }
+    ///
+    /// io.on_connect(async |Address(address): Address| println!("{address} is here"));
+    /// io.on("where am i", async |socket: Socket, Address(address): Address| socket.emit("at", &address));
+    /// ```
+    ///
     /// # Errors
     ///
     /// It is not there, or is something else.

@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{Call, ConnectContext, DisconnectContext, EventContext, HandlerError, Side};
-use crate::{Event, Socket};
+use crate::{Event, Socket, client::ConnectErrorContext};
 
 /// Names one registered listener, for [`Socket::off`](crate::Socket::off) and
 /// [`Namespace::off`](crate::Namespace::off).
@@ -71,6 +71,8 @@ pub(crate) struct Table<T: Side = Socket> {
     pub(crate) outgoing: List<OnAny<T>>,
     pub(crate) middlewares: List<Call<ConnectContext<T>>>,
     pub(crate) connect: List<Call<ConnectContext<T>>>,
+    /// Of clients only.
+    pub(crate) connect_error: List<Call<ConnectErrorContext>>,
     pub(crate) disconnecting: List<Call<DisconnectContext<T>>>,
     pub(crate) disconnect: List<Call<DisconnectContext<T>>>,
     pub(crate) error: List<OnError<T>>,
@@ -84,6 +86,7 @@ impl<T: Side> Default for Table<T> {
             outgoing: List::default(),
             middlewares: List::default(),
             connect: List::default(),
+            connect_error: List::default(),
             disconnecting: List::default(),
             disconnect: List::default(),
             error: List::default(),
@@ -151,6 +154,7 @@ impl<T: Side> Listeners<T> {
                 .or_else(|| remove(&mut table.outgoing, id))
                 .or_else(|| remove(&mut table.middlewares, id))
                 .or_else(|| remove(&mut table.connect, id))
+                .or_else(|| remove(&mut table.connect_error, id))
                 .or_else(|| remove(&mut table.disconnecting, id))
                 .or_else(|| remove(&mut table.disconnect, id))
                 .or_else(|| remove(&mut table.error, id))

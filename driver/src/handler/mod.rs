@@ -3,20 +3,22 @@
 mod context;
 mod error;
 mod extract;
+mod flights;
 mod listeners;
 
 use std::{future::Future, panic::AssertUnwindSafe, sync::Arc};
 
-pub(crate) use self::{
-    context::Subject,
-    error::{Guarded, panic_text},
-    listeners::{List, Listener, Listeners, OnAny, OnError},
-};
 pub use self::{
     context::{ConnectContext, DisconnectContext, EventContext, Side},
     error::{BoxError, ExtractError, HandlerError, HandlerFault},
     extract::{Args, EventName, Extract, RawArgs, State, Values},
     listeners::ListenerId,
+};
+pub(crate) use self::{
+    context::{Subject, sealed},
+    error::{Guarded, panic_text},
+    flights::{Flight, Flights, Landed, announce},
+    listeners::{List, Listener, Listeners, OnAny, OnError},
 };
 use crate::BoxFuture;
 
@@ -50,6 +52,24 @@ use crate::BoxFuture;
 pub trait Handler<C, S, M>: Send + Sync + 'static {
     /// Extracts the parameters, and calls the function.
     ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// use sockeye_driver::{BoxFuture, ExtractError, Handler};
+    ///
+    /// /// A handler that says when it has succeeded.
+    /// struct Told<H>(H);
+    ///
+    /// impl<C, S, M, H: Handler<C, S, M>> Handler<C, S, M> for Told<H> {
+    ///     fn call(&self, context: &C, state: &S) -> Result<BoxFuture<Result<(), BoxError>>, ExtractError> {
+    ///         let handled = self.0.call(context, state)?;
+    ///         Ok(Box::pin(async { handled.await.inspect(|()| println!("done")) }))
+    ///     }
+    /// }
+    ///
+    /// io.on("import", Told(async |Args(rows): Args<Vec<u64>>| println!("{} rows", rows.len())));
+    /// ```
+    ///
     /// # Errors
     ///
     /// A parameter could not be extracted.
@@ -71,6 +91,13 @@ pub trait Handler<C, S, M>: Send + Sync + 'static {
 /// ```
 pub trait IntoOutcome {
     /// Nothing, or what went wrong.
+    ///
+    /// ```
+    /// use sockeye_driver::IntoOutcome;
+    ///
+    /// assert!(().into_outcome().is_ok());
+    /// assert_eq!(Err("no such room").into_outcome().unwrap_err().to_string(), "no such room");
+    /// ```
     ///
     /// # Errors
     ///

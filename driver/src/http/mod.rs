@@ -21,6 +21,13 @@ use crate::{
 };
 
 /// The body of every response.
+///
+/// ```
+/// use sockeye_driver::Body;
+///
+/// let response = http::Response::new(Body::from("a page of yours beside the server's answers"));
+/// assert_eq!(http_body::Body::size_hint(response.body()).exact(), Some(43));
+/// ```
 pub type Body = Full<Bytes>;
 
 /// How somebody else's HTTP server gives the byte stream of a request away: called with the request, before it is known

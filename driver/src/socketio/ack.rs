@@ -5,7 +5,10 @@ use std::{
     future::Future,
     marker::PhantomData,
     pin::Pin,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
 };
 
@@ -17,7 +20,7 @@ use sockeye_protocol::{
 };
 
 use super::Socket;
-use crate::{ArgsError, EmitError, runtime::lock};
+use crate::{ArgsError, EmitError};
 
 /// With which a handler acknowledges an event. The first answer is sent, also when this was cloned; without any, the
 /// client waits in vain.
@@ -32,10 +35,14 @@ use crate::{ArgsError, EmitError, runtime::lock};
 #[derive(Clone, Default)]
 pub struct Ack(Option<Arc<Asked>>);
 
-struct Asked {
-    socket: Socket,
-    token: Mutex<Option<AckToken>>,
+struct Asked<F: ?Sized = Reply> {
+    max_attachments: usize,
+    is_sent: AtomicBool,
+    reply: F,
 }
+
+/// Sends an acknowledgement.
+type Reply = dyn Fn(&Payload) -> Result<(), EmitError> + Send + Sync;
 
 /// Why an acknowledgement was not sent.
 ///
@@ -67,7 +74,15 @@ pub enum AckSendError {
 
 impl Ack {
     pub(super) fn new(socket: Socket, token: AckToken) -> Self {
-        Self(Some(Arc::new(Asked { socket, token: Mutex::new(Some(token)) })))
+        let max_attachments = socket.max_attachments();
+        Self::by(max_attachments, move |answer| socket.command(|connection, now| connection.reply(now, &token, answer)))
+    }
+
+    pub(crate) fn by(
+        max_attachments: usize,
+        reply: impl Fn(&Payload) -> Result<(), EmitError> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Some(Arc::new(Asked { max_attachments, is_sent: AtomicBool::new(false), reply })))
     }
 
     /// Whether the client asked for an acknowledgement.
@@ -103,11 +118,13 @@ impl Ack {
     /// it can be sent again.
     pub fn send<T: Serialize + ?Sized>(&self, answer: &T) -> Result<(), AckSendError> {
         let Some(asked) = &self.0 else { return Ok(()) };
-        let payload = Payload::ack(answer, asked.socket.max_attachments())?;
-        let token = lock(&asked.token).take().ok_or(AckSendError::AlreadySent)?;
-        let sent = asked.socket.command(|connection, now| connection.reply(now, &token, &payload));
+        let payload = Payload::ack(answer, asked.max_attachments)?;
+        if asked.is_sent.swap(true, Ordering::AcqRel) {
+            return Err(AckSendError::AlreadySent);
+        }
+        let sent = (asked.reply)(&payload);
         if let Err(EmitError::Full(_)) = sent {
-            *lock(&asked.token) = Some(token);
+            asked.is_sent.store(false, Ordering::Release);
         }
         Ok(sent?)
     }
@@ -169,7 +186,7 @@ pub struct Acknowledgement<R> {
 }
 
 impl<R> Acknowledgement<R> {
-    pub(super) fn new(receiver: Result<oneshot::Receiver<AckOutcome>, EmitError>) -> Self {
+    pub(crate) fn new(receiver: Result<oneshot::Receiver<AckOutcome>, EmitError>) -> Self {
         Self { receiver, result: PhantomData }
     }
 }
@@ -202,7 +219,7 @@ pub(crate) enum Waiter {
 
 impl Waiter {
     /// Brings the outcome to whoever waits. A callback may panic.
-    pub(super) fn settle(self, outcome: AckOutcome) {
+    pub(crate) fn settle(self, outcome: AckOutcome) {
         match self {
             // Nobody waits any more: that is their choice.
             Self::Future(sender) => _ = sender.send(outcome),
@@ -212,7 +229,7 @@ impl Waiter {
 }
 
 /// What an outcome is to the application.
-pub(super) fn read<T: DeserializeOwned>(outcome: AckOutcome) -> Result<T, AckError> {
+pub(crate) fn read<T: DeserializeOwned>(outcome: AckOutcome) -> Result<T, AckError> {
     match outcome {
         AckOutcome::Reply(args) => Ok(args.deserialize()?),
         AckOutcome::Timeout => Err(AckError::Timeout),

@@ -58,6 +58,23 @@ impl RoomName {
 /// ```
 pub trait IntoRooms {
     /// Adds them.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// use sockeye_driver::{IntoRooms, RoomName};
+    ///
+    /// struct Table(u32);
+    ///
+    /// impl IntoRooms for Table {
+    ///     fn add_to(self, rooms: &mut Vec<RoomName>) {
+    ///         format!("table {}", self.0).add_to(rooms);
+    ///     }
+    /// }
+    ///
+    /// io.to(Table(7)).emit("your turn", &())?;
+    /// # Ok::<_, EmitError>(())
+    /// ```
     fn add_to(self, rooms: &mut Vec<RoomName>);
 }
 
@@ -111,8 +128,8 @@ impl<T: IntoRooms + Clone> IntoRooms for &[T] {
 
 /// A selection of the sockets of a namespace: made by `to`, `except`, `broadcast` and `local`, and used once or often.
 ///
-/// The sockets are those in any of the rooms of [`to`](Self::to) (all, without any `to`), each once, less those in any room
-/// of [`except`](Self::except).
+/// The sockets are those in any of the rooms of [`to`](Self::to) (all, if there are none), each once, less those in any
+/// room of [`except`](Self::except).
 ///
 /// ```
 /// # use sockeye_driver::{Config, Server};
@@ -127,25 +144,16 @@ pub struct BroadcastOperator {
     id: NspId,
     namespace: Arc<NamespaceInner>,
     rooms: Vec<RoomName>,
-    /// Rooms were asked for, if only an empty list of them.
-    is_to_rooms: bool,
     except: Vec<RoomName>,
 }
 
 impl BroadcastOperator {
     pub(super) fn new(server: &Arc<SocketIo>, id: NspId, namespace: &Arc<NamespaceInner>) -> Self {
-        Self {
-            server: Arc::clone(server),
-            id,
-            namespace: Arc::clone(namespace),
-            rooms: Vec::new(),
-            is_to_rooms: false,
-            except: Vec::new(),
-        }
+        Self { server: Arc::clone(server), id, namespace: Arc::clone(namespace), rooms: Vec::new(), except: Vec::new() }
     }
 
-    /// Those in these rooms, too. No rooms at all are nobody. (In JavaScript, `io.to([])` is everybody: whoever computes
-    /// a list that turns out empty does not mean that.)
+    /// Those in these rooms, too. An empty list adds none, and so `io.to([])` is everybody, as in JavaScript: whoever
+    /// computes a list looks first whether there is something in it.
     ///
     /// ```
     /// # use sockeye_driver::prelude::*;
@@ -155,7 +163,6 @@ impl BroadcastOperator {
     /// ```
     pub fn to(mut self, rooms: impl IntoRooms) -> Self {
         rooms.add_to(&mut self.rooms);
-        self.is_to_rooms = true;
         self
     }
 
@@ -174,6 +181,13 @@ impl BroadcastOperator {
 
     /// Only those that are connected to this process. (There are no others yet: it is for sources that will run in a
     /// cluster.)
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.to("red").local().emit("from your server", &std::process::id())?;
+    /// # Ok::<_, EmitError>(())
+    /// ```
     pub fn local(self) -> Self {
         self
     }
@@ -209,12 +223,17 @@ impl BroadcastOperator {
             outgoing.iter().for_each(|listener| (listener.call)(&event));
         }
         let now = self.server.core().now();
-        self.with_target(Ok(0), |target| {
-            self.server.hub(|hub, mut post| Ok(hub.broadcast(now, target, &payload, &mut post)?))
-        })
+        self.with_target(|target| self.server.hub(|hub, mut post| Ok(hub.broadcast(now, target, &payload, &mut post)?)))
     }
 
     /// Sends the event `message`: see [`emit`](Self::emit).
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.to("red").send("as `socket.on(\"message\", ..)` gets it")?;
+    /// # Ok::<_, EmitError>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -235,7 +254,7 @@ impl BroadcastOperator {
     pub fn sockets_join(&self, rooms: impl IntoRooms) -> usize {
         let names = names(rooms);
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        self.with_target(0, |target| self.server.select(|hub, _| hub.sockets_join(target, &names)))
+        self.with_target(|target| self.server.select(|hub, _| hub.sockets_join(target, &names)))
     }
 
     /// Makes all of them leave these rooms. The number of sockets. A [`Sid`] among the rooms is passed over: nobody leaves
@@ -249,7 +268,7 @@ impl BroadcastOperator {
     pub fn sockets_leave(&self, rooms: impl IntoRooms) -> usize {
         let names = names(rooms);
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        self.with_target(0, |target| self.server.select(|hub, _| hub.sockets_leave(target, &names)))
+        self.with_target(|target| self.server.select(|hub, _| hub.sockets_leave(target, &names)))
     }
 
     /// Disconnects all of them from the namespace, or with `close` their whole connections. The number of sockets.
@@ -260,20 +279,14 @@ impl BroadcastOperator {
     /// io.to("banned").disconnect_sockets(true);
     /// ```
     pub fn disconnect_sockets(&self, close: bool) -> usize {
-        self.with_target(0, |target| {
-            self.server.select(|hub, mut post| hub.disconnect_sockets(target, close, &mut post))
-        })
+        self.with_target(|target| self.server.select(|hub, mut post| hub.disconnect_sockets(target, close, &mut post)))
     }
 
     fn is_empty(&self) -> bool {
-        self.with_target(true, |target| self.server.hub(|hub, _| hub.is_empty(target)))
+        self.with_target(|target| self.server.hub(|hub, _| hub.is_empty(target)))
     }
 
-    /// `nobody` is the answer where no room was named.
-    fn with_target<T>(&self, nobody: T, act: impl FnOnce(&Target<'_>) -> T) -> T {
-        if self.is_to_rooms && self.rooms.is_empty() {
-            return nobody;
-        }
+    fn with_target<T>(&self, act: impl FnOnce(&Target<'_>) -> T) -> T {
         let rooms: Vec<Room<'_>> = self.rooms.iter().map(RoomName::room).collect();
         let except: Vec<Room<'_>> = self.except.iter().map(RoomName::room).collect();
         act(&Target { namespace: self.id, rooms: &rooms, except: &except })

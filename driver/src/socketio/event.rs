@@ -28,21 +28,58 @@ pub struct Event<T = Socket> {
 
 impl<T> Event<T> {
     /// Who sent it, or whom it is sent to; `None` for a broadcast, which goes to many.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.on_any_outgoing(|event: &Event| match event.socket() {
+    ///     Some(socket) => println!("{} to {}", event.name(), socket.id()),
+    ///     None => println!("{} to many", event.name()),
+    /// });
+    /// ```
     pub fn socket(&self) -> Option<&T> {
         self.socket.as_ref()
     }
 
     /// Its name.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.on_any(|event: &Event| {
+    ///     if !["join", "say", "leave"].contains(&event.name()) {
+    ///         println!("nobody listens to {:?}", event.name());
+    ///     }
+    /// });
+    /// ```
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Its arguments as they are on the wire.
+    /// Its arguments as they are on the wire: JSON, and the binary attachments beside it.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.on_any(|event: &Event| {
+    ///     let binary: usize = event.args().attachments().iter().map(|bytes| bytes.len()).sum();
+    ///     println!("{} bytes of JSON, {binary} of binary", event.args().raw().len());
+    /// });
+    /// ```
     pub fn args(&self) -> &RawArgs {
         &self.args
     }
 
     /// Its arguments as values, binary included.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.on_any(|event: &Event| match event.values().as_deref() {
+    ///     Ok([Value::String(room), ..]) => println!("{} {room}", event.name()),
+    ///     other => println!("{} with {other:?}", event.name()),
+    /// });
+    /// ```
     ///
     /// # Errors
     ///
@@ -52,6 +89,15 @@ impl<T> Event<T> {
     }
 
     /// With which to acknowledge it, if it arrived and the client asks for that.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.on_any(|event: &Event| {
+    ///     // Whoever sends an event hears that it came. What handlers answer is too late then.
+    ///     let _ = event.ack().map(|ack| ack.send("received"));
+    /// });
+    /// ```
     pub fn ack(&self) -> Option<&Ack> {
         self.ack.as_ref()
     }

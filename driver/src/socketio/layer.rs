@@ -205,6 +205,7 @@ impl SocketIo {
 
     pub(super) fn stats(&self) -> Stats {
         let mut stats = lock(&self.hub).hub.stats();
+        stats.tasks = self.core.task_count();
         for link in self.links() {
             stats.add_assign(link.stats());
         }

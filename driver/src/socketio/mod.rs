@@ -10,7 +10,6 @@ mod seats;
 mod server;
 mod socket;
 
-pub(crate) use self::layer::SocketIo;
 pub use self::{
     ack::{Ack, AckError, AckSendError, Acknowledgement},
     broadcast::{BroadcastOperator, IntoRooms, RoomName},
@@ -19,4 +18,8 @@ pub use self::{
     namespace::Namespace,
     server::Server,
     socket::{Socket, Timeout},
+};
+pub(crate) use self::{
+    ack::{Waiter, read as read_outcome},
+    layer::SocketIo,
 };

@@ -49,22 +49,6 @@ impl NamespaceInner {
     pub(super) fn new(name: Text) -> Self {
         Self { name, listeners: Listeners::default() }
     }
-
-    /// Tells who listens to errors; nobody: standard error and the log.
-    pub(super) fn report(&self, error: &HandlerError) {
-        let listeners = self.listeners.read(|table| table.error.clone());
-        if listeners.is_empty() {
-            tracing::error!(%error, "a handler failed");
-            #[expect(clippy::print_stderr, reason = "an error that nobody listens to must not go unseen")]
-            {
-                eprintln!("sockeye: {error}");
-            }
-        }
-        for listener in listeners.iter() {
-            // A panic here has nowhere to go.
-            let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| (listener.call)(error)));
-        }
-    }
 }
 
 impl Namespace {
@@ -109,7 +93,8 @@ impl<S: Send + Sync + 'static> Namespace<S> {
     }
 
     /// Runs before a socket is connected, after the middlewares that were registered before: an error refuses the
-    /// connection (`namespace.use` in JavaScript). The client gets it as `connect_error`: a
+    /// connection (`namespace.use` in JavaScript). The client gets it as `connect_error` (Socket.IO protocol v5,
+    /// "Connection to a namespace"): a
     /// [`ConnectError`](crate::ConnectError) with its message and data, any other error with its text as the message, a
     /// panic as `internal error`. The socket may [join](crate::Socket::join) rooms
     /// and get [data](crate::Socket::set_data) here already; nothing can be sent to it.
@@ -250,7 +235,10 @@ impl<S: Send + Sync + 'static> Namespace<S> {
     /// # use sockeye_driver::prelude::*;
     /// # let io = Server::new(Config::default());
     /// io.of("/chat").on_disconnecting(async |socket: Socket| {
-    ///     socket.to(socket.rooms()).emit("left", &socket.id()).map(drop)
+    ///     for room in socket.rooms() {
+    ///         socket.to(&room).emit("left", &(&room, socket.id()))?;
+    ///     }
+    ///     Ok::<_, EmitError>(())
     /// });
     /// ```
     pub fn on_disconnecting<H, M>(&self, handler: H) -> ListenerId
@@ -310,6 +298,14 @@ impl<S: Send + Sync + 'static> Namespace<S> {
 
     /// Sends the event `message` to all sockets.
     ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// let recipients = io.of("/chat").send(&("from the server", "good morning"))?;
+    /// assert_eq!(recipients, 0); // Nobody is there yet.
+    /// # Ok::<_, EmitError>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`emit`](Self::emit).
@@ -342,21 +338,48 @@ impl<S: Send + Sync + 'static> Namespace<S> {
     }
 
     /// The sockets of this process: see [`BroadcastOperator::local`].
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.of("/chat").local().except("asleep").emit("news", "for those here")?;
+    /// # Ok::<_, EmitError>(())
+    /// ```
     pub fn local(&self) -> BroadcastOperator {
         self.all().local()
     }
 
     /// Makes all sockets join these rooms: see [`BroadcastOperator::sockets_join`].
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// let moved = io.of("/game").sockets_join(["players", "round 2"]);
+    /// println!("{moved} play on");
+    /// ```
     pub fn sockets_join(&self, rooms: impl IntoRooms) -> usize {
         self.all().sockets_join(rooms)
     }
 
     /// Makes all sockets leave these rooms: see [`BroadcastOperator::sockets_leave`].
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.of("/game").sockets_leave("round 1");
+    /// ```
     pub fn sockets_leave(&self, rooms: impl IntoRooms) -> usize {
         self.all().sockets_leave(rooms)
     }
 
     /// Disconnects all sockets: see [`BroadcastOperator::disconnect_sockets`].
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// let admin = io.of("/admin");
+    /// println!("{} were there", admin.disconnect_sockets(false)); // Their other namespaces go on.
+    /// ```
     pub fn disconnect_sockets(&self, close: bool) -> usize {
         self.all().disconnect_sockets(close)
     }

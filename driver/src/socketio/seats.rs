@@ -9,14 +9,11 @@
 
 use std::{
     collections::VecDeque,
-    future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::Context,
 };
 
-use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use sockeye_protocol::{
     Limits, SocketKey, Text,
     server::{AckToken, ConnectError, ConnectRequest, Connection, DisconnectReason, Event as CoreEvent},
@@ -29,8 +26,8 @@ use super::{
 };
 use crate::{
     handler::{
-        BoxError, Call, ConnectContext, DisconnectContext, EventContext, Guarded, HandlerError, HandlerFault, Listener,
-        Listeners, Subject, panic_text,
+        self, BoxError, Call, ConnectContext, DisconnectContext, EventContext, Flights, Guarded, HandlerError,
+        HandlerFault, Listener, Listeners, Subject, panic_text,
     },
     layer::{Held, Layer as _, Ownership, Seats as SeatsOf},
     runtime::BoxFuture,
@@ -42,8 +39,7 @@ type Owner<'a> = Ownership<'a, SocketIo>;
 #[derive(Default)]
 pub(crate) struct Seats {
     seats: Vec<Seat>,
-    /// None, most of the time.
-    flights: Option<Box<FuturesUnordered<Flight>>>,
+    flights: Flights<Socket, Kind>,
     full: bool,
 }
 
@@ -74,14 +70,6 @@ struct Parked {
     announced: bool,
 }
 
-/// A handler in flight.
-struct Flight {
-    socket: Socket,
-    kind: Kind,
-    event: Option<Text>,
-    future: Guarded,
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Middleware,
@@ -90,22 +78,8 @@ enum Kind {
     Disconnect,
 }
 
-/// A handler that has returned.
-struct Landed {
-    socket: Socket,
-    kind: Kind,
-    event: Option<Text>,
-    result: Result<(), HandlerFault>,
-}
-
-impl Future for Flight {
-    type Output = Landed;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Landed> {
-        let Poll::Ready(result) = Pin::new(&mut self.future).poll(cx) else { return Poll::Pending };
-        Poll::Ready(Landed { socket: self.socket.clone(), kind: self.kind, event: self.event.take(), result })
-    }
-}
+type Flight = handler::Flight<Socket, Kind>;
+type Landed = handler::Landed<Socket, Kind>;
 
 impl SeatsOf<SocketIo> for Seats {
     fn handle(&mut self, owner: &Owner<'_>, mut cx: Option<&mut Context<'_>>, said: Said) {
@@ -161,15 +135,9 @@ impl SeatsOf<SocketIo> for Seats {
 
     fn poll(&mut self, owner: &Owner<'_>, cx: &mut Context<'_>, listeners_changed: bool) -> bool {
         let mut any = listeners_changed;
-        while let Some(flights) = &mut self.flights {
-            match flights.poll_next_unpin(cx) {
-                Poll::Pending => break,
-                Poll::Ready(None) => self.flights = None,
-                Poll::Ready(Some(landed)) => {
-                    any = true;
-                    self.on_landed(owner, &mut Some(cx), landed);
-                }
-            }
+        while let Some(landed) = self.flights.land(cx) {
+            any = true;
+            self.on_landed(owner, &mut Some(cx), landed);
         }
         if any {
             self.unpark(owner, &mut Some(cx));
@@ -182,14 +150,11 @@ impl SeatsOf<SocketIo> for Seats {
     }
 
     fn held(&self) -> Held {
-        Held {
-            parked: self.seats.iter().map(|seat| seat.parked.len()).sum(),
-            handlers: self.flights.as_ref().map_or(0, |flights| flights.len()),
-        }
+        Held { parked: self.seats.iter().map(|seat| seat.parked.len()).sum(), handlers: self.flights.len() }
     }
 
     fn is_idle(&self) -> bool {
-        self.flights.is_none()
+        self.flights.len() == 0
     }
 }
 
@@ -379,7 +344,7 @@ impl Seats {
         cx: Cx<'_, '_, '_>,
         key: SocketKey,
         reason: DisconnectReason,
-        list: impl Fn(&Listeners) -> crate::handler::List<Call<DisconnectContext>>,
+        list: impl Fn(&Listeners) -> handler::List<Call<DisconnectContext>>,
     ) {
         let Some(seat) = self.seat(key) else { return };
         let socket = seat.socket.clone();
@@ -411,16 +376,13 @@ impl Seats {
     }
 
     /// Starts a handler; one that returns at once has never been in flight.
-    fn start(&mut self, owner: &Owner<'_>, cx: Cx<'_, '_, '_>, mut flight: Flight) {
+    fn start(&mut self, owner: &Owner<'_>, cx: Cx<'_, '_, '_>, flight: Flight) {
         if let Some(seat) = self.seat(flight.socket.key()) {
             seat.count(flight.kind, true);
         }
-        if let Some(cx) = cx
-            && let Poll::Ready(landed) = Pin::new(&mut flight).poll(cx)
-        {
-            return self.on_landed(owner, &mut Some(cx), landed);
+        if let Some(landed) = self.flights.start(cx.as_deref_mut(), flight) {
+            self.on_landed(owner, cx, landed);
         }
-        self.flights.get_or_insert_default().push(flight);
     }
 
     fn on_landed(&mut self, owner: &Owner<'_>, cx: Cx<'_, '_, '_>, landed: Landed) {
@@ -489,12 +451,9 @@ fn announce(socket: &Socket, packet: &Parked) -> bool {
     }
     let Parked { name, args, ack, .. } = packet;
     let event = Event { socket: Some(socket.clone()), name: name.clone(), args: args.clone(), ack: ack.clone() };
-    for listener in any.iter().chain(own_any.iter()) {
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| (listener.call)(&event))) {
-            report(socket.clone(), Some(name.clone()), HandlerFault::Panicked(panic_text(&*panic)));
-        }
-    }
-    true
+    handler::announce(any.iter().chain(own_any.iter()), &event, |fault| {
+        report(socket.clone(), Some(name.clone()), fault);
+    })
 }
 
 /// Tells the hub what a verb made the machine say, before the application goes on.
@@ -509,5 +468,5 @@ fn forward_all(owner: &Owner<'_>) {
 
 fn report(socket: Socket, event: Option<Text>, fault: HandlerFault) {
     let namespace = Arc::clone(socket.inner_namespace());
-    namespace.report(&HandlerError { socket, event, fault });
+    namespace.listeners.report(&HandlerError { socket, event, fault });
 }

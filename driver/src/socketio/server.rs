@@ -78,7 +78,7 @@ impl Server {
     }
 
     /// The namespace of that name, made if there is none. A missing `/` in front is added. Clients that ask for one
-    /// that was not made are refused with `Invalid namespace`.
+    /// that was not made are refused with `Invalid namespace` (Socket.IO protocol v5, "Connection to a namespace").
     ///
     /// ```
     /// # use sockeye_driver::prelude::*;
@@ -93,6 +93,12 @@ impl Server {
     }
 
     /// The configuration.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// let io = Server::new(Config { path: "/chat/".into(), ..Config::default() });
+    /// assert_eq!((&*io.config().path, io.config().limits.max_payload), ("/chat/", 1_000_000));
+    /// ```
     pub fn config(&self) -> &Config {
         &self.inner.core().config
     }
@@ -111,12 +117,15 @@ impl Server {
 
     /// Closes every connection: the sockets are disconnected with the reason `server shutting down`, clients see their
     /// transport closed, new ones are refused with 503. Completes when all handlers have returned and nothing is left,
-    /// or at the deadline, which ends what still runs. All handlers are forgotten then.
+    /// or at the deadline, which ends what still runs; a handler that blocks its thread is waited for one second more.
+    /// All handlers are forgotten then.
     ///
-    /// ```no_run
+    /// ```
     /// # use std::time::Duration;
     /// # use sockeye_driver::prelude::*;
-    /// # async fn example(io: Server, end: impl Future) {
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// # let (io, end) = (Server::new(Config::default()), async {});
     /// end.await;
     /// io.shutdown(Duration::from_secs(10)).await;
     /// # }
@@ -125,7 +134,19 @@ impl Server {
         core::shutdown(&self.inner, deadline).await;
     }
 
-    /// See [`Namespace::middleware`].
+    /// Runs before a socket is connected to `/`: an error refuses it. See [`Namespace::middleware`].
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.middleware(async |socket: Socket, handshake: Handshake| match handshake.query("name") {
+    ///     Some(name) => {
+    ///         socket.set_data(name.into_owned());
+    ///         Ok(())
+    ///     }
+    ///     None => Err("who are you?"),
+    /// });
+    /// ```
     pub fn middleware<H, M>(&self, middleware: H) -> ListenerId
     where
         H: Handler<ConnectContext, (), M>,
@@ -133,7 +154,16 @@ impl Server {
         self.main.middleware(middleware)
     }
 
-    /// See [`Namespace::on_connect`].
+    /// Runs for each socket that has connected to `/`. See [`Namespace::on_connect`].
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.on_connect(async |socket: Socket| {
+    ///     socket.join("lobby")?;
+    ///     Ok::<_, BoxError>(socket.emit("welcome", "to the lobby")?)
+    /// });
+    /// ```
     pub fn on_connect<H, M>(&self, handler: H) -> ListenerId
     where
         H: Handler<ConnectContext, (), M>,
@@ -141,7 +171,13 @@ impl Server {
         self.main.on_connect(handler)
     }
 
-    /// See [`Namespace::on`].
+    /// Runs for each event of that name, of all sockets of `/`. See [`Namespace::on`].
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.on("add", async |Args((a, b)): Args<(f64, f64)>, ack: Ack| ack.send(&(a + b)));
+    /// ```
     pub fn on<H, M>(&self, event: &str, handler: H) -> ListenerId
     where
         H: Handler<EventContext, (), M>,
@@ -149,7 +185,13 @@ impl Server {
         self.main.on(event, handler)
     }
 
-    /// See [`Namespace::once`].
+    /// Runs for the next event of that name alone, from whichever socket of `/`. See [`Namespace::once`].
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.once("start", async |socket: Socket| socket.broadcast().emit("started by", &socket.id()).map(drop));
+    /// ```
     pub fn once<H, M>(&self, event: &str, handler: H) -> ListenerId
     where
         H: Handler<EventContext, (), M>,
@@ -157,27 +199,65 @@ impl Server {
         self.main.once(event, handler)
     }
 
-    /// See [`Namespace::off`].
+    /// Removes one listener of `/`, of whatever kind. Whether it was there. See [`Namespace::off`].
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// let closed = io.middleware(async || Err::<(), _>("not open yet"));
+    /// // Later:
+    /// assert!(io.off(closed));
+    /// ```
     pub fn off(&self, listener: ListenerId) -> bool {
         self.main.off(listener)
     }
 
-    /// See [`Namespace::off_all`].
+    /// Removes all listeners of an event of `/`. How many there were. See [`Namespace::off_all`].
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.on("vote", async |socket: Socket| socket.emit("thanks", &()));
+    /// assert_eq!((io.off_all("vote"), io.off_all("vote")), (1, 0));
+    /// ```
     pub fn off_all(&self, event: &str) -> usize {
         self.main.off_all(event)
     }
 
-    /// See [`Namespace::on_any`].
+    /// Sees every event that arrives in `/`, before its listeners. See [`Namespace::on_any`].
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// use std::sync::{Arc, atomic::{AtomicU64, Ordering}};
+    ///
+    /// let events = Arc::new(AtomicU64::new(0));
+    /// let counter = Arc::clone(&events);
+    /// io.on_any(move |_: &Event| _ = counter.fetch_add(1, Ordering::Relaxed));
+    /// println!("{} so far", events.load(Ordering::Relaxed));
+    /// ```
     pub fn on_any(&self, listener: impl Fn(&Event) + Send + Sync + 'static) -> ListenerId {
         self.main.on_any(listener)
     }
 
-    /// See [`Namespace::on_any_outgoing`].
+    /// Sees every event that is to be sent in `/`. See [`Namespace::on_any_outgoing`].
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.on_any_outgoing(|event: &Event| println!("> {} [{}]", event.name(), event.args().raw()));
+    /// ```
     pub fn on_any_outgoing(&self, listener: impl Fn(&Event) + Send + Sync + 'static) -> ListenerId {
         self.main.on_any_outgoing(listener)
     }
 
-    /// See [`Namespace::on_disconnecting`].
+    /// Runs when a socket of `/` is about to be gone, while it is in its rooms. See [`Namespace::on_disconnecting`].
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.on_disconnecting(async |socket: Socket| println!("one less in {:?}", socket.rooms()));
+    /// ```
     pub fn on_disconnecting<H, M>(&self, handler: H) -> ListenerId
     where
         H: Handler<DisconnectContext, (), M>,
@@ -185,7 +265,17 @@ impl Server {
         self.main.on_disconnecting(handler)
     }
 
-    /// See [`Namespace::on_disconnect`].
+    /// Runs when a socket of `/` is gone. See [`Namespace::on_disconnect`].
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.on_disconnect(async |socket: Socket, reason: DisconnectReason| {
+    ///     if reason == DisconnectReason::PingTimeout {
+    ///         println!("the network of {:?} is bad", socket.handshake().address());
+    ///     }
+    /// });
+    /// ```
     pub fn on_disconnect<H, M>(&self, handler: H) -> ListenerId
     where
         H: Handler<DisconnectContext, (), M>,
@@ -193,12 +283,27 @@ impl Server {
         self.main.on_disconnect(handler)
     }
 
-    /// See [`Namespace::on_error`].
+    /// Gets what went wrong in handlers of `/`. See [`Namespace::on_error`].
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.on_error(|error: &HandlerError| {
+    ///     let _ = error.socket().emit("sorry", &error.fault().to_string());
+    /// });
+    /// ```
     pub fn on_error(&self, listener: impl Fn(&HandlerError) + Send + Sync + 'static) -> ListenerId {
         self.main.on_error(listener)
     }
 
     /// Sends an event to all sockets of `/`: see [`BroadcastOperator::emit`].
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// assert_eq!(io.emit("news", &("nobody hears it", 1))?, 0);
+    /// # Ok::<_, EmitError>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -209,6 +314,13 @@ impl Server {
 
     /// Sends the event `message` to all sockets of `/`.
     ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.send("the server restarts in a minute")?;
+    /// # Ok::<_, EmitError>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`emit`](Self::emit).
@@ -217,31 +329,76 @@ impl Server {
     }
 
     /// The sockets of `/` in these rooms.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// for (room, goals) in [("red", 2), ("blue", 1)] {
+    ///     io.to(room).emit("your goals", &goals)?;
+    /// }
+    /// # Ok::<_, EmitError>(())
+    /// ```
     pub fn to(&self, rooms: impl IntoRooms) -> BroadcastOperator {
         self.main.to(rooms)
     }
 
     /// The sockets of `/` that are in none of these rooms.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.except(["muted", "asleep"]).emit("ring", &())?;
+    /// # Ok::<_, EmitError>(())
+    /// ```
     pub fn except(&self, rooms: impl IntoRooms) -> BroadcastOperator {
         self.main.except(rooms)
     }
 
     /// The sockets of `/` in this process: see [`BroadcastOperator::local`].
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// let here = io.local();
+    /// here.emit("this server has", &io.stats().sockets)?;
+    /// # Ok::<_, EmitError>(())
+    /// ```
     pub fn local(&self) -> BroadcastOperator {
         self.main.local()
     }
 
     /// Makes all sockets of `/` join these rooms: see [`BroadcastOperator::sockets_join`].
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// // Whoever is here now watches, and nobody who comes later.
+    /// assert_eq!(io.sockets_join("watching"), 0);
+    /// ```
     pub fn sockets_join(&self, rooms: impl IntoRooms) -> usize {
         self.main.sockets_join(rooms)
     }
 
     /// Makes all sockets of `/` leave these rooms: see [`BroadcastOperator::sockets_leave`].
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// println!("{} start over", io.sockets_leave(["round 1", "winners"]));
+    /// ```
     pub fn sockets_leave(&self, rooms: impl IntoRooms) -> usize {
         self.main.sockets_leave(rooms)
     }
 
     /// Disconnects all sockets of `/`: see [`BroadcastOperator::disconnect_sockets`].
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.emit("closing", "until tomorrow")?; // Still goes out.
+    /// io.disconnect_sockets(true);
+    /// # Ok::<_, EmitError>(())
+    /// ```
     pub fn disconnect_sockets(&self, close: bool) -> usize {
         self.main.disconnect_sockets(close)
     }

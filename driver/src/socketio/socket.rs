@@ -118,7 +118,15 @@ impl Socket {
         self.0.sid
     }
 
-    /// The name of its namespace.
+    /// The name of its namespace, with the `/` in front.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// let hello = async |socket: Socket| socket.emit("you are in", socket.namespace());
+    /// io.on_connect(hello); // `/`
+    /// io.of("/admin").on_connect(hello); // `/admin`
+    /// ```
     pub fn namespace(&self) -> &str {
         &self.0.namespace.name
     }
@@ -155,6 +163,14 @@ impl Socket {
     }
 
     /// How the client came: headers, query, address, auth. Handlers may have a [`Handshake`] as a parameter, too.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.on("who am i", async |socket: Socket, ack: Ack| {
+    ///     ack.send(&socket.handshake().header_str("user-agent"))
+    /// });
+    /// ```
     pub fn handshake(&self) -> Handshake {
         Handshake {
             request: Arc::clone(&self.0.request),
@@ -195,6 +211,18 @@ impl Socket {
     }
 
     /// Attaches a value to this socket, one per type; the one before is replaced. See [`data`](Self::data).
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// struct Score(u32);
+    ///
+    /// io.on_connect(async |socket: Socket| socket.set_data(Score(0)));
+    /// io.on("hit", async |socket: Socket| {
+    ///     let before = socket.data().map_or(0, |score: std::sync::Arc<Score>| score.0);
+    ///     socket.set_data(Score(before + 1));
+    /// });
+    /// ```
     pub fn set_data<T: Send + Sync + 'static>(&self, value: T) {
         let (id, value): (_, Arc<dyn Any + Send + Sync>) = (TypeId::of::<T>(), Arc::new(value));
         let before = {
@@ -457,12 +485,20 @@ impl Socket {
     }
 
     /// The other sockets of the namespace in this process: see [`BroadcastOperator::local`].
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.on("move", async |socket: Socket, Args(to): Args<(i32, i32)>| {
+    ///     socket.local().emit("moved", &(socket.id(), to)).map(drop)
+    /// });
+    /// ```
     pub fn local(&self) -> BroadcastOperator {
         self.broadcast().local()
     }
 
     /// Makes the client leave the namespace, or with `close` closes its whole connection, all its namespaces with it.
-    /// What was sent before still goes out.
+    /// What was sent before still goes out. (Socket.IO protocol v5, "Disconnection from a namespace".)
     ///
     /// ```
     /// # use sockeye_driver::prelude::*;
@@ -733,6 +769,19 @@ pub struct Timeout<'a> {
 impl Timeout<'_> {
     /// Sends an event at once; the future waits for the acknowledgement: see [`Socket::emit_with_ack`].
     ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.on("roll", async |socket: Socket| {
+    ///     let sum: u32 = match socket.timeout(Duration::from_secs(3)).emit_with_ack("dice", &2).await {
+    ///         Ok((a, b)) => u32::min(a, 6) + u32::min(b, 6),
+    ///         Err(_) => 7, // Who does not roll gets the average.
+    ///     };
+    ///     socket.emit("rolled", &sum)
+    /// });
+    /// ```
+    ///
     /// # Errors
     ///
     /// As there, from the future.
@@ -746,6 +795,20 @@ impl Timeout<'_> {
     }
 
     /// Sends an event, and calls back with the client's acknowledgement: see [`Socket::emit_then`].
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.on_connect(async |socket: Socket| {
+    ///     let asked = socket.clone();
+    ///     socket.timeout(Duration::from_secs(60)).emit_then("do you agree?", &(), move |answer| {
+    ///         if answer != Ok(true) {
+    ///             asked.disconnect(true);
+    ///         }
+    ///     })
+    /// });
+    /// ```
     ///
     /// # Errors
     ///

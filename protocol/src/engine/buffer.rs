@@ -1,10 +1,11 @@
-//! What waits to be sent while a session is on polling.
+//! What waits to be sent while a session is on polling, on either side.
 
 use alloc::{boxed::Box, vec::Vec};
 
 use bytes::Bytes;
 
 use super::{
+    error::{QueueUnit, SendError},
     packet::{binary_len, encode_binary},
     payload::SEPARATOR,
 };
@@ -105,7 +106,19 @@ pub(crate) fn packet_size(text: usize, attachments: &[Bytes]) -> usize {
     attachments.iter().map(Bytes::len).fold(text, usize::saturating_add)
 }
 
-/// The units that wait for a GET, oldest first.
+/// Whether a message of this size may be queued beside what waits: bytes and packets, as the limits are. Any size fits an
+/// empty queue.
+pub(crate) fn check_room(limits: (usize, usize), queued: (usize, usize), size: usize) -> Result<(), SendError> {
+    let full = |unit, limit, value| Err(SendError::Full { unit, limit, value });
+    match (queued.0.saturating_add(size), queued.1.saturating_add(1)) {
+        _ if queued.1 == 0 => Ok(()),
+        (value, _) if value > limits.0 => full(QueueUnit::Bytes, limits.0, value),
+        (_, value) if value > limits.1 => full(QueueUnit::Packets, limits.1, value),
+        _ => Ok(()),
+    }
+}
+
+/// The units that wait for a GET (or on a client for a POST), oldest first.
 #[derive(Debug, Default)]
 pub(crate) struct SendBuffer {
     units: Fifo<Box<Unit>>,

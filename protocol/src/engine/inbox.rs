@@ -13,9 +13,9 @@ use crate::{
 };
 
 /// Inputs in the order in which they were handed over.
-#[derive(Debug, Default)]
-pub(crate) struct Inbox {
-    inputs: Fifo<(Instant, Input)>,
+#[derive(Debug)]
+pub(crate) struct Inbox<I> {
+    inputs: Fifo<(Instant, I)>,
     begun: u64,
     /// How many of the inputs are ticks.
     ticks: usize,
@@ -23,9 +23,24 @@ pub(crate) struct Inbox {
     latest_tick: Instant,
 }
 
-impl Inbox {
-    pub(crate) fn push(&mut self, now: Instant, input: Input) {
-        if matches!(input, Input::Timeout) {
+/// What an [`Inbox`] wants to know of its inputs.
+pub(crate) trait Stored {
+    /// Whether it says only that time has passed.
+    fn is_tick(&self) -> bool;
+
+    /// Bytes of the peer that are held.
+    fn bytes(&self) -> usize;
+}
+
+impl<I> Default for Inbox<I> {
+    fn default() -> Self {
+        Self { inputs: Fifo::default(), begun: 0, ticks: 0, latest_tick: Instant::ZERO }
+    }
+}
+
+impl<I: Stored> Inbox<I> {
+    pub(crate) fn push(&mut self, now: Instant, input: I) {
+        if input.is_tick() {
             self.latest_tick = if self.ticks == 0 { now } else { self.latest_tick.max(now) };
             self.ticks = self.ticks.saturating_add(1);
         }
@@ -33,12 +48,12 @@ impl Inbox {
     }
 
     /// Takes the oldest input, unless `until` inputs were taken already.
-    pub(crate) fn pop(&mut self, until: u64) -> Option<(Instant, Input)> {
+    pub(crate) fn pop(&mut self, until: u64) -> Option<(Instant, I)> {
         if self.begun >= until {
             return None;
         }
         let (now, input) = self.inputs.pop_front()?;
-        if matches!(input, Input::Timeout) {
+        if input.is_tick() {
             self.ticks = self.ticks.saturating_sub(1);
         }
         self.begun = self.begun.saturating_add(1);
@@ -68,7 +83,7 @@ impl Inbox {
         self.inputs.is_empty()
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &(Instant, Input)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &(Instant, I)> {
         self.inputs.iter()
     }
 }
@@ -101,9 +116,12 @@ pub(crate) enum Input {
     Timeout,
 }
 
-impl Input {
-    /// Bytes of the peer that are held.
-    pub(crate) fn bytes(&self) -> usize {
+impl Stored for Input {
+    fn is_tick(&self) -> bool {
+        matches!(self, Self::Timeout)
+    }
+
+    fn bytes(&self) -> usize {
         match self {
             Self::Request { body: Body::Whole(bytes), .. } | Self::Body { body: Body::Whole(bytes), .. } => bytes.len(),
             Self::Bytes { bytes, .. } => bytes.len(),

@@ -39,11 +39,11 @@
 //! assert_eq!(session.poll_timeout(), Some(now + config.ping_interval));
 //! ```
 
-mod buffer;
+pub(crate) mod buffer;
 mod error;
 mod handshake;
 mod heartbeat;
-mod inbox;
+pub(crate) mod inbox;
 mod packet;
 mod payload;
 mod polling;
@@ -53,9 +53,9 @@ mod server;
 mod session;
 #[cfg(test)]
 mod tests;
-mod timers;
+pub(crate) mod timers;
 mod upgrade;
-mod websocket;
+pub(crate) mod websocket;
 
 pub use error::{CloseReason, Error, QueueUnit, SendError};
 pub use packet::{Packet, PacketError};
@@ -63,7 +63,7 @@ pub use payload::PayloadReader;
 pub use registry::Registry;
 pub use route::{Routed, gone, route, serves, unavailable};
 pub use server::Server;
-pub(crate) use session::Step;
+pub(crate) use session::{Current, Step};
 pub use session::{Event, Output, Session, SessionStats, SidSource};
 
 pub use crate::ws::Message;

@@ -2,19 +2,19 @@
 
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 
-use bytes::{Buf as _, Bytes, BytesMut};
+use bytes::{Buf as _, BytesMut};
 
 use super::{
-    buffer::{SendBuffer, Unit, packet_size},
-    error::{CloseReason, Error, QueueUnit, SendError},
+    buffer::{self, SendBuffer, Unit},
+    error::{CloseReason, Error, SendError},
     heartbeat::{Beat, Heartbeat},
-    inbox::{Ask, Inbox, Input},
+    inbox::{Ask, Inbox, Input, Stored as _},
     packet::Packet,
     payload::PayloadReader,
     polling::{Poll, Post},
     timers::{NEVER, Timer, Timers, after},
     upgrade,
-    websocket::{Stage, WebSocket},
+    websocket::{self, Stage, WebSocket},
 };
 use crate::{
     Config, Instant, RequestId, Seed, Sid, TransportId,
@@ -67,12 +67,9 @@ pub struct Session {
     close_frame: Option<(u16, &'static str)>,
     /// What is being read, one packet per poll.
     pub(super) current: Current,
-    inbox: Inbox,
+    inbox: Inbox<Input>,
     out: Fifo<Box<Step>>,
 }
-
-/// The JSON of a packet without a payload.
-static NOTHING: Bytes = Bytes::new();
 
 /// What has become of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,12 +82,13 @@ pub(super) enum Phase {
     Closed,
 }
 
+/// What is being read, one packet per poll.
 #[derive(Debug)]
-pub(super) enum Current {
+pub(crate) enum Current {
     Nothing,
     /// Bytes of a WebSocket.
     Stream(TransportId),
-    /// The body of the POST.
+    /// The body of the POST, or on a client of the answer to its GET.
     Payload(Box<PayloadReader>),
 }
 
@@ -147,8 +145,8 @@ pub enum Event {
 
 /// An output, or the place of a [`Session::handle_timeout`] among them.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Step {
-    Output(Output),
+pub(crate) enum Step<O = Output> {
+    Output(O),
     Tick(Instant),
 }
 
@@ -498,21 +496,9 @@ impl Session {
 
     /// Sends a Socket.IO packet: `4`, `head` and the payload's JSON as text, then its attachments, with nothing in between.
     pub(crate) fn send_packet(&mut self, head: &Head<'_>, payload: Option<&Payload>) -> Result<(), SendError> {
-        let json = payload.map_or(&NOTHING, Payload::json);
-        let attachments = payload.map_or(&[][..], Payload::attachments);
-        let [before, namespace, after] = head.parts();
-        let parts = [b"4", before, namespace, after];
-        let text = parts.iter().map(|part| part.len()).fold(json.len(), usize::saturating_add);
-        self.check_room(packet_size(text, attachments))?;
-        if let Some(socket) = self.main_mut() {
-            socket.send_parts(&parts, json, attachments, 0);
-        } else {
-            let mut bytes = Vec::with_capacity(text);
-            for part in parts.into_iter().chain([&**json]) {
-                bytes.extend_from_slice(part);
-            }
-            self.buffer.push(Unit::Packet { text: Bytes::from(bytes), attachments: attachments.to_vec() });
-        }
+        self.check_room(websocket::packet_len(head, payload))?;
+        let main = self.sockets.iter_mut().find(|socket| socket.stage == Stage::Main);
+        websocket::send_packet(main, &mut self.buffer, head, payload);
         Ok(())
     }
 
@@ -534,16 +520,8 @@ impl Session {
             return Err(SendError::Closed);
         }
         let limits = &self.config.limits;
-        let (bytes, packets) = (self.queued_bytes(), self.queued_packets());
-        let full = |unit, limit, value| Err(SendError::Full { unit, limit, value });
-        match (bytes.saturating_add(size), packets.saturating_add(1)) {
-            _ if packets == 0 => Ok(()),
-            (value, _) if value > limits.send_queue_bytes => full(QueueUnit::Bytes, limits.send_queue_bytes, value),
-            (_, value) if value > limits.send_queue_packets => {
-                full(QueueUnit::Packets, limits.send_queue_packets, value)
-            }
-            _ => Ok(()),
-        }
+        let limits = (limits.send_queue_bytes, limits.send_queue_packets);
+        buffer::check_room(limits, (self.queued_bytes(), self.queued_packets()), size)
     }
 
     // Inside.

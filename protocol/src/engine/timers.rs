@@ -7,15 +7,17 @@ use crate::Instant;
 /// The timers of a session. Each closing WebSocket keeps the one of its own end beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Timer {
-    /// The next ping, or the end of the wait for a pong.
+    /// The next ping, or the end of the wait for a pong; on a client for a ping.
     Heartbeat,
     /// The next noop for a waiting GET, so that the client can finish its upgrade.
     Noop,
     /// The end of a WebSocket that has not finished its upgrade.
     Upgrade,
-    /// The end of the wait for the body of a POST, and before the handshake for its request.
+    /// The end of the wait for the body of a POST, and before the handshake for its request; on a
+    /// client the end of the wait for the handshake.
     Body,
-    /// The end of the wait for the GET that takes the last packets.
+    /// The end of the wait for the GET that takes the last packets; on a client for the POST that does, and once it is
+    /// closed for the last answers.
     Drain,
 }
 

@@ -6,7 +6,7 @@ use core::time::Duration;
 use bytes::{Buf as _, Bytes};
 
 use super::{
-    buffer::Unit,
+    buffer::{SendBuffer, Unit, packet_size},
     error::{CloseReason, Error},
     handshake::open_packet,
     heartbeat::Heartbeat,
@@ -17,8 +17,9 @@ use super::{
     upgrade::{self, Action},
 };
 use crate::{
-    Instant, Limits, RequestId, TransportId,
+    Instant, RequestId, Seed, TransportId,
     http::{self, RefuseCode, Response, upgrade::Accept},
+    socket::{Head, Payload},
     ws::{self, Message},
 };
 
@@ -42,19 +43,20 @@ pub(crate) struct WebSocket {
     /// When a closing or shut down WebSocket is aborted.
     pub(crate) deadline: Instant,
     pub(crate) stream: ws::Stream,
-    /// The client cannot read binary frames and gets `b` and base64 instead.
+    /// The client cannot take binary frames, and gets (or sends) `b` and base64 instead.
     base64: bool,
 }
 
 impl WebSocket {
-    pub(crate) fn new(id: TransportId, stage: Stage, limits: &Limits, base64: bool) -> Self {
-        let settings = ws::Settings {
-            role: ws::Role::Server,
-            max_message: limits.max_payload,
-            max_empty_fragments: limits.max_empty_fragments,
-            close_timeout: limits.close_timeout,
-        };
-        Self { id, stage, deadline: NEVER, stream: ws::Stream::new(settings, None), base64 }
+    /// A WebSocket whose opening handshake is done. A client draws its masks from the seed.
+    pub(crate) fn new(
+        id: TransportId,
+        stage: Stage,
+        settings: ws::Settings,
+        seed: Option<&Seed>,
+        base64: bool,
+    ) -> Self {
+        Self { id, stage, deadline: NEVER, stream: ws::Stream::new(settings, seed), base64 }
     }
 
     /// Queues a packet of the protocol.
@@ -125,7 +127,70 @@ impl WebSocket {
             self.deadline = after(now, timeout);
         }
     }
+
+    /// Whether the driver is to close the byte stream now: both close frames are exchanged, or the peer is not worth
+    /// waiting for (RFC 6455, 7.1.1: a server closes it first, and nothing keeps a client from doing so).
+    pub(crate) fn finish(&mut self, deadline: Instant) -> bool {
+        let finished = self.stream.is_finished() && self.stage != Stage::Shutdown;
+        if finished {
+            self.stage = Stage::Shutdown;
+            self.deadline = deadline;
+        }
+        finished
+    }
 }
+
+/// Takes the first WebSocket out whose end has taken too long.
+pub(crate) fn take_overdue(sockets: &mut Vec<WebSocket>, clock: Instant) -> Option<TransportId> {
+    let overdue = |socket: &WebSocket| socket.deadline != NEVER && socket.deadline <= clock;
+    let transport = sockets.iter().find(|socket| overdue(socket)).map(|socket| socket.id)?;
+    remove(sockets, transport);
+    Some(transport)
+}
+
+/// Takes a WebSocket out, and gives the stage that it was in.
+pub(crate) fn remove(sockets: &mut Vec<WebSocket>, transport: TransportId) -> Option<Stage> {
+    let index = sockets.iter().position(|socket| socket.id == transport)?;
+    let stage = sockets.remove(index).stage;
+    if sockets.is_empty() {
+        *sockets = Vec::new();
+    }
+    Some(stage)
+}
+
+/// Bytes of a Socket.IO packet, its attachments included.
+pub(crate) fn packet_len(head: &Head<'_>, payload: Option<&Payload>) -> usize {
+    let text = head.parts().iter().map(|part| part.len()).fold(1, usize::saturating_add);
+    let json = payload.map_or(0, |payload| payload.json().len());
+    packet_size(text.saturating_add(json), payload.map_or(&[], Payload::attachments))
+}
+
+/// Queues a Socket.IO packet: `4`, `head` and the payload's JSON as text, then its attachments, with nothing in between.
+/// It goes to the session's WebSocket, or else waits in the buffer.
+pub(crate) fn send_packet(
+    socket: Option<&mut WebSocket>,
+    buffer: &mut SendBuffer,
+    head: &Head<'_>,
+    payload: Option<&Payload>,
+) {
+    let json = payload.map_or(&NOTHING, Payload::json);
+    let attachments = payload.map_or(&[][..], Payload::attachments);
+    let [before, namespace, after] = head.parts();
+    let parts = [b"4", before, namespace, after];
+    if let Some(socket) = socket {
+        socket.send_parts(&parts, json, attachments, 0);
+        return;
+    }
+    let text = parts.iter().map(|part| part.len()).fold(json.len(), usize::saturating_add);
+    let mut bytes = Vec::with_capacity(text);
+    for part in parts.into_iter().chain([&**json]) {
+        bytes.extend_from_slice(part);
+    }
+    buffer.push(Unit::Packet { text: Bytes::from(bytes), attachments: attachments.to_vec() });
+}
+
+/// The JSON of a packet without a payload.
+static NOTHING: Bytes = Bytes::new();
 
 /// How long after a probe, and then how often, a waiting GET is ended (engine.io's `_maybeUpgrade`).
 pub(crate) const NOOP_INTERVAL: Duration = Duration::from_millis(100);
@@ -165,7 +230,14 @@ impl Session {
         let transport = TransportId(self.next_transport);
         self.next_transport = self.next_transport.wrapping_add(1);
         self.output(Output::Upgrade { id, response: accept.into_response(), transport });
-        let socket = WebSocket::new(transport, stage, &self.config.limits, base64);
+        let limits = &self.config.limits;
+        let settings = ws::Settings {
+            role: ws::Role::Server,
+            max_message: limits.max_payload,
+            max_empty_fragments: limits.max_empty_fragments,
+            close_timeout: limits.close_timeout,
+        };
+        let socket = WebSocket::new(transport, stage, settings, None, base64);
         self.sockets.reserve_exact(1);
         self.sockets.push(socket);
     }
@@ -302,14 +374,8 @@ impl Session {
             }
             ws::Closing::Peer(_) | ws::Closing::Eof => self.lose_socket(transport, None),
         }
-        let (clock, timeout) = (self.clock, self.config.limits.close_timeout);
-        if let Some(socket) = self.socket(transport)
-            && socket.stream.is_finished()
-            && socket.stage != Stage::Shutdown
-        {
-            // RFC 6455, 7.1.1: the server closes the connection first.
-            socket.stage = Stage::Shutdown;
-            socket.deadline = after(clock, timeout);
+        let deadline = after(self.clock, self.config.limits.close_timeout);
+        if self.socket(transport).is_some_and(|socket| socket.finish(deadline)) {
             self.output(Output::Shutdown { transport });
         }
     }
@@ -335,13 +401,9 @@ impl Session {
     }
 
     pub(super) fn on_eof(&mut self, transport: TransportId) {
-        let index = self.sockets.iter().position(|socket| socket.id == transport);
-        let Some(index) = index else { return };
-        let stage = self.sockets.remove(index).stage;
-        if self.sockets.is_empty() {
-            self.sockets = Vec::new();
+        if let Some(stage) = remove(&mut self.sockets, transport) {
+            self.lose(stage, CloseReason::TransportClose, None);
         }
-        self.lose(stage, CloseReason::TransportClose, None);
     }
 
     /// What the loss of a WebSocket in this stage means to the session.
@@ -370,14 +432,8 @@ impl Session {
 
     /// Gives up the WebSockets whose end has taken too long.
     pub(super) fn abort_overdue(&mut self) {
-        let clock = self.clock;
-        let overdue = |socket: &WebSocket| socket.deadline != NEVER && socket.deadline <= clock;
-        while let Some(index) = self.sockets.iter().position(overdue) {
-            let transport = self.sockets.remove(index).id;
+        while let Some(transport) = take_overdue(&mut self.sockets, self.clock) {
             self.output(Output::Abort { transport });
-        }
-        if self.sockets.is_empty() {
-            self.sockets = Vec::new();
         }
     }
 

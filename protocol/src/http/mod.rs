@@ -10,8 +10,8 @@ mod request;
 mod response;
 pub(crate) mod upgrade;
 
-pub(crate) use request::query;
-pub(crate) use response::is_field_value;
+pub(crate) use request::{decode, has_token, query};
+pub(crate) use response::{is_field_value, is_token};
 
 pub use request::{Body, Request};
 pub use response::{Header, RefuseCode, Response};

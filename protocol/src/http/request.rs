@@ -75,19 +75,20 @@ impl Request<'_> {
     /// Whether this asks to turn the connection into a WebSocket: `Connection` names `upgrade` and `Upgrade` names
     /// `websocket`, each among any other tokens (RFC 6455, 4.2.1; RFC 9110, 7.8).
     pub fn is_upgrade(&self) -> bool {
-        self.has_token("connection", "upgrade") && self.has_token("upgrade", "websocket")
+        has_token(self.header_lines("connection"), "upgrade") && has_token(self.header_lines("upgrade"), "websocket")
     }
 
     /// The values of all headers with this name.
     pub(crate) fn header_lines(&self, name: &str) -> impl Iterator<Item = &[u8]> {
         self.headers.iter().filter(move |(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| *value)
     }
+}
 
-    fn has_token(&self, name: &str, token: &str) -> bool {
-        self.header_lines(name)
-            .flat_map(|line| line.split(|byte| *byte == b','))
-            .any(|part| part.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
-    }
+/// Whether a token is in one of the lines of a list (RFC 9110, 5.6.1), in any case.
+pub(crate) fn has_token<'a>(mut lines: impl Iterator<Item = &'a [u8]>, token: &str) -> bool {
+    lines.any(|line| {
+        line.split(|byte| *byte == b',').any(|part| part.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
+    })
 }
 
 /// The value of a query parameter of a request target: see [`Request::query`].
@@ -123,7 +124,7 @@ fn split_target(target: &str) -> (&str, &str) {
 }
 
 /// Decodes `+` and `%XX`; what is not UTF-8 afterwards becomes U+FFFD, and a bare `%` stays, as URLSearchParams does.
-fn decode(text: &str) -> Cow<'_, str> {
+pub(crate) fn decode(text: &str) -> Cow<'_, str> {
     if !text.bytes().any(|byte| matches!(byte, b'%' | b'+')) {
         return Cow::Borrowed(text);
     }

@@ -177,6 +177,12 @@ impl Response {
     }
 }
 
+/// Whether this is a token (RFC 9110, 5.6.2), as names are.
+pub(crate) fn is_token(text: &str) -> bool {
+    let in_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !text.is_empty() && text.bytes().all(in_token)
+}
+
 /// Whether these bytes can stand in a header (RFC 9110, 5.5), so that nothing that a peer sent splits a response.
 pub(crate) fn is_field_value(value: &[u8]) -> bool {
     value.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~' | 0x80..))

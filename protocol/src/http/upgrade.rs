@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 
-use super::{RefuseCode, Request, Response};
+use super::{RefuseCode, Request, Response, is_token};
 use crate::ws;
 
 /// What the 101 of an acceptable upgrade says.
@@ -67,9 +67,7 @@ fn as_key(key: &[u8]) -> Option<&str> {
 /// The first element of a list of tokens (RFC 9110, 5.6.2).
 fn first_token(value: &[u8]) -> Option<String> {
     let first = value.split(|byte| *byte == b',').next()?.trim_ascii();
-    let valid =
-        !first.is_empty() && first.iter().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte));
-    let text = core::str::from_utf8(first).ok().filter(|_| valid)?;
+    let text = core::str::from_utf8(first).ok().filter(|text| is_token(text))?;
     Some(String::from(text))
 }
 

@@ -9,21 +9,22 @@ use core::time::Duration;
 use bytes::BytesMut;
 
 use super::{
-    error::{EmitError, Error, RequestGone, WrongPayload},
-    event::{AckId, AckToken, ConnectError, ConnectRequest, DisconnectReason, Event},
+    error::{EmitError, Error, RequestGone},
+    event::{AckToken, ConnectError, ConnectRequest, DisconnectReason, Event},
     handshake::Handshake,
     hub::{ConnectionEvent, HubEvent, ToConnection, ToHub},
     stats::Stats,
 };
 use crate::{
     Config, Instant, QueuePolicy, Text,
+    ack::AckId,
     encoded::Encoded,
     engine::{self, CloseReason, Message, SendError, Session, Step},
     fifo::Rare,
     http::{Body, Request, Response},
     key::{ConnKey, RequestId, Sid, SocketKey, TransportId},
     machines::Machine,
-    socket::{Data, Decoder, Head, PacketType, Payload, PayloadKind},
+    socket::{Data, Decoder, Head, PacketType, Payload, PayloadKind, WrongPayload},
     ws,
 };
 

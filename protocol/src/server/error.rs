@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use crate::{
     Text, engine,
-    socket::{self, Payload, PayloadKind},
+    socket::{self, WrongPayload},
 };
 
 /// What a peer did, or failed to do, that ended its connection.
@@ -92,24 +92,23 @@ pub enum EmitError {
     /// An event was given the payload of an acknowledgement, or the other way round.
     #[error(transparent)]
     WrongPayload(#[from] WrongPayload),
+    /// A volatile event could not leave at once, and its acknowledgement would never come.
+    #[error("a volatile event was dropped")]
+    Dropped,
 }
 
-/// A payload that is for packets of another kind: no peer could read what it would give. Says so whether or not there is
-/// somebody to send it to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the payload of {expected} is needed, this is that of {found}")]
-#[non_exhaustive]
-pub struct WrongPayload {
-    /// What is to be sent.
-    pub expected: PayloadKind,
-    /// What the payload is for.
-    pub found: PayloadKind,
-}
-
-impl WrongPayload {
-    pub(super) fn check(expected: PayloadKind, payload: &Payload) -> Result<(), Self> {
-        let found = payload.kind();
-        if found == expected { Ok(()) } else { Err(Self { expected, found }) }
+/// For drivers of both sides, whose users have one error.
+impl From<crate::client::EmitError> for EmitError {
+    fn from(error: crate::client::EmitError) -> Self {
+        use crate::client::EmitError as Client;
+        match error {
+            Client::Gone | Client::NotConnected => Self::NotConnected,
+            Client::Dropped => Self::Dropped,
+            Client::BufferFull { unit, limit, value } => Self::Full(engine::SendError::Full { unit, limit, value }),
+            Client::Full(error) => Self::Full(error),
+            Client::TooManyAcks { limit } => Self::TooManyAcks { limit },
+            Client::WrongPayload(error) => Self::WrongPayload(error),
+        }
     }
 }
 

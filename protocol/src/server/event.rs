@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::{error::Error, handshake::Handshake, hub::Session};
 use crate::{
     Text,
+    ack::{AckId, AckOutcome},
     engine::CloseReason,
     key::{ConnKey, NspId, Sid, SocketKey},
     socket::{Args, Data, EncodeError, Payload},
@@ -209,28 +210,6 @@ impl AckToken {
     pub const fn socket(&self) -> SocketKey {
         self.socket
     }
-}
-
-/// Names one acknowledgement that a socket owes. Unique per socket; even, since broadcasts take the odd numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct AckId(pub(crate) u64);
-
-impl fmt::Display for AckId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
-    }
-}
-
-/// How an acknowledgement ended.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum AckOutcome {
-    /// The client answered.
-    Reply(Args),
-    /// The client did not answer in time.
-    Timeout,
-    /// The socket was disconnected before the client answered.
-    Disconnected,
 }
 
 /// What happened to a room.

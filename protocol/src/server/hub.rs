@@ -8,7 +8,7 @@ use slab::Slab;
 
 use super::{
     connection::Connection,
-    error::{JoinError, WrongPayload},
+    error::JoinError,
     event::{RoomOp, SelectionId},
     namespace::{Namespace, Target},
     recovery::{Audience, Claim, Offset, Store},
@@ -22,7 +22,7 @@ use crate::{
     http::{Request, Response},
     key::{ConnKey, NspId, Sid, SocketKey},
     rng::Rng,
-    socket::{Payload, PayloadKind},
+    socket::{Payload, PayloadKind, WrongPayload},
 };
 
 /// What connections have in common: which session ids exist, which namespaces, who is in which room.

@@ -24,13 +24,16 @@ mod server;
 mod stats;
 
 pub use connection::{Connection, Output as ConnectionOutput};
-pub use error::{EmitError, Error, JoinError, RequestGone, WrongPayload};
-pub use event::{
-    AckId, AckOutcome, AckToken, ConnectError, ConnectRequest, DisconnectReason, Event, RoomOp, SelectionId,
-};
+pub use error::{EmitError, Error, JoinError, RequestGone};
+pub use event::{AckToken, ConnectError, ConnectRequest, DisconnectReason, Event, RoomOp, SelectionId};
 pub use handshake::Handshake;
 pub use hub::{ConnectionEvent, Hub, HubEvent, HubOutput, Route as HubRoute};
 pub use namespace::Target;
 pub use rooms::Room;
 pub use server::Server;
 pub use stats::Stats;
+
+pub use crate::{
+    ack::{AckId, AckOutcome},
+    socket::WrongPayload,
+};

@@ -7,19 +7,20 @@ use bytes::BytesMut;
 
 use super::{
     connection::{self, Connection},
-    error::{EmitError, JoinError, RequestGone, WrongPayload},
-    event::{AckId, AckToken, ConnectError, ConnectRequest, Event, SelectionId},
+    error::{EmitError, JoinError, RequestGone},
+    event::{AckToken, ConnectError, ConnectRequest, Event, SelectionId},
     hub::{ConnectionEvent, Hub, HubEvent, HubOutput, Route as HubRoute},
     namespace::Target,
     stats::Stats,
 };
 use crate::{
     Config, Instant, QueuePolicy, Seed, Text,
+    ack::AckId,
     engine::gone,
     http::{Body, Request},
     key::{ConnKey, NspId, RequestId, Sid, SocketKey, TransportId},
     machines::{Machines, Output, Route, Transmits},
-    socket::{Payload, PayloadKind},
+    socket::{Payload, PayloadKind, WrongPayload},
     ws,
 };
 

@@ -48,6 +48,8 @@ pub struct Stats {
     pub parked: usize,
     /// Handlers in flight (counted by async drivers).
     pub handlers: usize,
+    /// Tasks of connections and listeners (counted by async drivers).
+    pub tasks: usize,
 }
 
 impl AddAssign for Stats {
@@ -73,6 +75,7 @@ impl AddAssign for Stats {
             (&mut self.waiting, other.waiting),
             (&mut self.parked, other.parked),
             (&mut self.handlers, other.handlers),
+            (&mut self.tasks, other.tasks),
         ];
         for (sum, part) in pairs {
             *sum = sum.saturating_add(part);

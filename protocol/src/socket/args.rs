@@ -244,7 +244,7 @@ impl Data {
         self.deserialize()
     }
 
-    pub(super) const fn from_valid(json: Text) -> Self {
+    pub(crate) const fn from_valid(json: Text) -> Self {
         Self(json)
     }
 }
@@ -257,7 +257,7 @@ impl fmt::Debug for Data {
 
 /// Binary attachments, shared. Without any: no heap.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Attachments(Option<Arc<[Bytes]>>);
+pub(super) struct Attachments(pub(super) Option<Arc<[Bytes]>>);
 
 impl Attachments {
     pub(super) fn as_slice(&self) -> &[Bytes] {

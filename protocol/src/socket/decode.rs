@@ -44,12 +44,11 @@ struct Pending {
 impl Decoder {
     /// A decoder with the limits `max_attachments`, `max_packet_bytes` and `namespace_name`.
     pub fn new(limits: &Limits) -> Self {
-        Self {
-            max_attachments: limits.max_attachments,
-            max_packet_bytes: limits.max_packet_bytes,
-            namespace_name: limits.namespace_name,
-            pending: None,
-        }
+        Self::with_limits(limits.max_attachments, limits.max_packet_bytes, limits.namespace_name)
+    }
+
+    pub(crate) const fn with_limits(max_attachments: usize, max_packet_bytes: usize, namespace_name: usize) -> Self {
+        Self { max_attachments, max_packet_bytes, namespace_name, pending: None }
     }
 
     /// Takes a text message: a whole packet, or (`None`) the beginning of one whose attachments follow.

@@ -67,7 +67,7 @@ mod value;
 pub use args::{Args, ArgsError, Data};
 pub use decode::{DecodeError, Decoder};
 pub use packet::{MAX_ID, Packet, PacketType, RESERVED_EVENTS};
-pub use payload::{EncodeError, Payload, PayloadKind, Spread};
+pub use payload::{EncodeError, Payload, PayloadKind, Spread, WrongPayload};
 pub use value::{Object, Value};
 
 pub(crate) use packet::Head;

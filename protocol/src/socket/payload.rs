@@ -103,6 +103,11 @@ impl Payload {
         })
     }
 
+    /// One value that is written already: valid JSON.
+    pub(crate) const fn from_json(json: Text) -> Self {
+        Self { json, start: 0, attachments: Attachments(None) }
+    }
+
     /// An event with arguments that have arrived, forwarded without parsing.
     ///
     /// # Errors
@@ -150,6 +155,22 @@ impl Payload {
             0 => PayloadKind::Data,
             1 => PayloadKind::Ack,
             _ => PayloadKind::Event,
+        }
+    }
+
+    /// The name of the event; `None` if this is for another packet.
+    ///
+    /// ```
+    /// use sockeye_protocol::socket::Payload;
+    ///
+    /// assert_eq!(Payload::event("a \"b\"", &1, 10)?.event_name().as_deref(), Some("a \"b\""));
+    /// assert_eq!(Payload::ack(&("a", 1), 10)?.event_name(), None);
+    /// # Ok::<(), sockeye_protocol::socket::EncodeError>(())
+    /// ```
+    pub fn event_name(&self) -> Option<Text> {
+        match self.kind() {
+            PayloadKind::Event => json::event_name(&self.json).map(|(name, _)| name),
+            PayloadKind::Ack | PayloadKind::Data => None,
         }
     }
 
@@ -242,6 +263,25 @@ fn shallow(json: String, may_be_deep: bool) -> Result<Text, EncodeError> {
         return Err(EncodeError::TooDeep { limit: json::DEPTH });
     }
     Ok(json.into())
+}
+
+/// A payload that is for packets of another kind: no peer could read what it would give. Says so whether or not there is
+/// somebody to send it to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the payload of {expected} is needed, this is that of {found}")]
+#[non_exhaustive]
+pub struct WrongPayload {
+    /// What is to be sent.
+    pub expected: PayloadKind,
+    /// What the payload is for.
+    pub found: PayloadKind,
+}
+
+impl WrongPayload {
+    pub(crate) fn check(expected: PayloadKind, payload: &Payload) -> Result<(), Self> {
+        let found = payload.kind();
+        if found == expected { Ok(()) } else { Err(Self { expected, found }) }
+    }
 }
 
 /// A slice whose elements are one argument each.

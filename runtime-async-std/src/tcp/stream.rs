@@ -13,6 +13,19 @@ use crate::{readiness::Readiness, scratch};
 
 /// A TCP connection that reads once per message where `async_std::net::TcpStream`, which always tries before it waits,
 /// reads up to three times. It has hyper's traits, for HTTP, and those of the futures crates, for TLS.
+///
+/// ```
+/// # async_std::task::block_on(async {
+/// # let port = std::net::TcpListener::bind("127.0.0.1:0")?;
+/// # let address = port.local_addr()?;
+/// use futures_util::AsyncWriteExt as _;
+/// use sockeye_async_std::TcpStream;
+///
+/// let mut stream = TcpStream::from(async_io::Async::<std::net::TcpStream>::connect(address).await?);
+/// stream.write_all(b"hello").await?;
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[derive(Debug)]
 pub struct TcpStream {
     inner: Async<std::net::TcpStream>,
@@ -28,6 +41,17 @@ impl From<Async<std::net::TcpStream>> for TcpStream {
 
 impl TcpStream {
     /// The socket, to look at its addresses and options. Reading or writing there would confuse this one.
+    ///
+    /// ```
+    /// # async_std::task::block_on(async {
+    /// # let port = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// # let address = port.local_addr()?;
+    /// # use sockeye_async_std::TcpStream;
+    /// let stream = TcpStream::from(async_io::Async::<std::net::TcpStream>::connect(address).await?);
+    /// assert_eq!(stream.get_ref().peer_addr()?, address);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
     #[must_use]
     pub fn get_ref(&self) -> &std::net::TcpStream {
         self.inner.get_ref()

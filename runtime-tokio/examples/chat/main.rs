@@ -74,13 +74,13 @@ async fn run() -> Result<(), BoxError> {
     let address = listener.local_addr()?;
     println!("listening on {address}");
     println!("open http://{address} in two windows");
-    tokio::select! {
-        served = async { axum::serve(listener, app).await } => served?,
-        stop = tokio::signal::ctrl_c() => {
-            stop?;
+    // New connections are accepted until all clients know: one on long-polling fetches the end of its session.
+    let stop = async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
             io.shutdown(Duration::from_secs(5)).await;
         }
-    }
+    };
+    axum::serve(listener, app).with_graceful_shutdown(stop).await?;
     Ok(())
 }
 
@@ -198,6 +198,8 @@ async fn join(
         Ok(replaced) => replaced,
         Err(taken) => return refuse(&ack, &taken),
     };
+    // What follows may fail, and who leaves then must be known.
+    socket.set_data(place.clone());
     if let Some(replaced) = replaced {
         socket.to(replaced).disconnect_sockets(true);
     }
@@ -213,7 +215,6 @@ async fn join(
     }
     chat.announce(&members, &socket, room)?;
     socket.join(room)?;
-    socket.set_data(place);
     Ok(())
 }
 

@@ -5,11 +5,12 @@ use alloc::{boxed::Box, collections::BTreeMap, sync::Arc, vec::Vec};
 use super::{Connection, Joined, Output, Slot, State, due};
 use crate::{
     Instant, Text,
+    ack::{AckId, AckOutcome},
     engine::{self, CloseReason, Message},
     key::SocketKey,
     server::{
         error::Error,
-        event::{AckId, AckOutcome, AckToken, ConnectRequest, DisconnectReason, Event},
+        event::{AckToken, ConnectRequest, DisconnectReason, Event},
         hub::{ConnectionEvent, Found, ToHub},
         recovery::Claim,
     },

@@ -9,11 +9,11 @@ use crate::{
     key::{ConnKey, NspId, Sid, SocketKey},
     server::{
         connection::Connection,
-        error::{EmitError, WrongPayload},
+        error::EmitError,
         event::RoomOp,
         recovery::{Accepted, Audience, Claim, Place, Waiting},
     },
-    socket::{Payload, PayloadKind},
+    socket::{Payload, PayloadKind, WrongPayload},
 };
 
 impl Hub {

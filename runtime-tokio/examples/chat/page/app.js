@@ -146,6 +146,7 @@ $("join").addEventListener("submit", async (event) => {
 
 async function move(room) {
   if (!joined || room === me.room) return;
+  stopTyping();
   const error = await join(me.name, room);
   if (error) complain(error);
   else $("other-room-name").value = "";

@@ -1,0 +1,261 @@
+//! Sending events and acknowledgements.
+
+use core::time::Duration;
+
+use super::{Life, Manager};
+use crate::{
+    Instant,
+    ack::AckId,
+    client::{
+        error::EmitError,
+        event::{AckToken, DisconnectReason, Event, SocketId},
+        socket::{Buffered, Delivery, Offline, Retried, check_room},
+    },
+    engine::SendError,
+    socket::{Head, PacketType, Payload, PayloadKind, WrongPayload},
+};
+
+/// How an event is to be sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flags {
+    /// Whether the event may be dropped if it cannot leave at once: the socket is not connected, or what was sent before
+    /// has not left yet. (JavaScript keeps such events after a lost connection: behaviours, item 72.)
+    pub volatile: bool,
+}
+
+impl Flags {
+    /// A volatile event.
+    pub const VOLATILE: Self = Self { volatile: true };
+}
+
+impl Manager {
+    /// Sends an event ([`Payload::event`]), or keeps it until its socket is connected.
+    ///
+    /// If no ping came in time, which is noticed here when timers did not run (a device that slept), the connection is
+    /// closed with the reason `ping timeout`, and the event kept for the next one.
+    ///
+    /// # Errors
+    ///
+    /// [`EmitError::Gone`], [`EmitError::NotConnected`] or [`EmitError::BufferFull`] as [`Offline`] says,
+    /// [`EmitError::Full`], or [`EmitError::WrongPayload`].
+    pub fn emit(
+        &mut self,
+        now: Instant,
+        socket: SocketId,
+        event: &Payload,
+        flags: Flags,
+    ) -> Result<Delivery, EmitError> {
+        WrongPayload::check(PayloadKind::Event, event)?;
+        self.verb(now);
+        let index = self.index(socket).ok_or(EmitError::Gone)?;
+        if self.retries(index) && !flags.volatile {
+            return self.enqueue(index, event, None).map(|_| Delivery::Waiting);
+        }
+        self.dispatch(index, event, None, flags)
+    }
+
+    /// Sends an event and asks for an acknowledgement, which [`Event::Ack`] brings: the answer, or that there was none
+    /// within `timeout` (if `None`: [`SocketOptions::ack_timeout`](crate::client::SocketOptions::ack_timeout)), or that
+    /// the connection ended first. The time of an event that waits counts; when it is over, the event is not sent any
+    /// more. With retries each try has that time.
+    ///
+    /// # Errors
+    ///
+    /// As [`emit`](Self::emit); [`EmitError::TooManyAcks`]; [`EmitError::Dropped`] for a volatile event.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use sockeye_protocol::{
+    ///     Instant, Seed,
+    ///     client::{AckOutcome, Config, Delivery, Endpoint, Event, Flags, Manager, Output, SocketOptions},
+    ///     socket::Payload,
+    /// };
+    ///
+    /// let endpoint = Endpoint::parse("http://localhost:3000").expect("a URL");
+    /// let mut client = Manager::new(Config::default(), endpoint, &Seed::for_tests(1));
+    /// let socket = client.add_socket("chat", SocketOptions::default());
+    ///
+    /// let (now, timeout) = (Instant::ZERO, Duration::from_secs(5));
+    /// let question = Payload::event("question", &(), 10).expect("serialisable");
+    /// let (id, delivery) = client.emit_with_ack(now, socket, &question, Some(timeout), Flags::default())?;
+    /// assert_eq!((delivery, client.buffered(socket).0), (Delivery::Waiting, 1));
+    ///
+    /// // Nobody has connected the socket meanwhile.
+    /// client.handle_timeout(now + timeout);
+    /// let ack = Event::Ack { socket, id, outcome: AckOutcome::Timeout };
+    /// assert_eq!(client.poll_output(), Some(Output::Event(ack)));
+    /// assert_eq!(client.buffered(socket).0, 0);
+    /// # Ok::<(), sockeye_protocol::client::EmitError>(())
+    /// ```
+    pub fn emit_with_ack(
+        &mut self,
+        now: Instant,
+        socket: SocketId,
+        event: &Payload,
+        timeout: Option<Duration>,
+        flags: Flags,
+    ) -> Result<(AckId, Delivery), EmitError> {
+        WrongPayload::check(PayloadKind::Event, event)?;
+        self.verb(now);
+        let index = self.index(socket).ok_or(EmitError::Gone)?;
+        let limit = self.config.limits.pending_acks;
+        let found = self.sockets.get(index).ok_or(EmitError::Gone)?;
+        if found.acks.len().saturating_add(found.queue.wanted()) >= limit {
+            return Err(EmitError::TooManyAcks { limit });
+        }
+        let timeout = timeout.or(found.options.ack_timeout);
+        let id = found.next_ack;
+        if self.retries(index) && !flags.volatile {
+            self.enqueue(index, event, Some(timeout))?;
+            return Ok((AckId(id), Delivery::Waiting));
+        }
+        let delivery = self.dispatch(index, event, Some(id), flags)?;
+        if delivery == Delivery::Dropped {
+            return Err(EmitError::Dropped);
+        }
+        let due = timeout.map(|timeout| self.due(timeout));
+        if let Some(socket) = self.sockets.get_mut(index) {
+            socket.next_ack = id.saturating_add(1);
+            socket.acks.insert(id, due, delivery == Delivery::Sent);
+        }
+        Ok((AckId(id), delivery))
+    }
+
+    /// Acknowledges an event ([`Payload::ack`]). Once that has succeeded, the token is used up: a peer ignores a second
+    /// acknowledgement (behaviours, item 52).
+    ///
+    /// # Errors
+    ///
+    /// [`EmitError::Gone`]; [`EmitError::NotConnected`] if the connection that the event came on is gone: no other can
+    /// take it; [`EmitError::Full`], or [`EmitError::WrongPayload`].
+    pub fn reply(&mut self, now: Instant, token: &AckToken, answer: &Payload) -> Result<(), EmitError> {
+        WrongPayload::check(PayloadKind::Ack, answer)?;
+        self.verb(now);
+        let index = self.index(token.socket).ok_or(EmitError::Gone)?;
+        if !self.sockets.get(index).is_some_and(|socket| socket.is_joined() && socket.session == token.session) {
+            return Err(EmitError::NotConnected);
+        }
+        self.try_send(index, PacketType::Ack, Some(token.id), answer).map_err(|error| match error {
+            SendError::Closed => EmitError::NotConnected,
+            full => EmitError::Full(full),
+        })
+    }
+
+    /// Sends what a retry queue has next.
+    pub(super) fn drain_queue(&mut self, index: usize) {
+        let Some(socket) = self.sockets.get_mut(index).filter(|socket| socket.is_joined()) else { return };
+        let Some(event) = socket.queue.next() else { return };
+        let (id, payload) = (event.id, event.payload.clone());
+        let due = event.timeout.map(|timeout| super::timers::after(self.clock, timeout));
+        socket.queue.on_sent(due);
+        let socket = socket.id;
+        self.send(index, PacketType::Event, Some(id), Some(&payload));
+        self.push(Event::Outgoing { socket, payload });
+    }
+
+    /// Sends what has waited for the connection of its namespace.
+    pub(super) fn flush(&mut self, index: usize) {
+        while let Some(socket) = self.sockets.get_mut(index)
+            && let Some(Buffered { payload, ack, .. }) = socket.send.pop()
+        {
+            if let Some(ack) = ack {
+                socket.acks.set_sent(ack);
+            }
+            let socket = socket.id;
+            self.send(index, PacketType::Event, ack, Some(&payload));
+            self.push(Event::Outgoing { socket, payload });
+        }
+    }
+
+    /// Sends a packet that no limit may refuse: one of the protocol itself, or one that was taken before.
+    pub(super) fn send(&mut self, index: usize, kind: PacketType, id: Option<u64>, payload: Option<&Payload>) {
+        let Some(socket) = self.sockets.get(index) else { return };
+        if let Some(link) = &mut self.link {
+            let attachments = payload.map_or(0, |payload| payload.attachments().len());
+            link.engine.push_packet(&Head::new(kind, attachments, &socket.namespace, id), payload);
+        }
+    }
+
+    fn try_send(
+        &mut self,
+        index: usize,
+        kind: PacketType,
+        id: Option<u64>,
+        payload: &Payload,
+    ) -> Result<(), SendError> {
+        let socket = self.sockets.get(index).ok_or(SendError::Closed)?;
+        let link = self.link.as_mut().ok_or(SendError::Closed)?;
+        let head = Head::new(kind, payload.attachments().len(), &socket.namespace, id);
+        link.engine.send_packet(&head, Some(payload))
+    }
+
+    fn retries(&self, index: usize) -> bool {
+        self.sockets.get(index).is_some_and(|socket| socket.options.retries > 0)
+    }
+
+    /// Whether an event can be sent now. Notices a connection that has died while nobody looked.
+    fn is_ready(&mut self, index: usize) -> bool {
+        if !self.sockets.get(index).is_some_and(|socket| socket.is_joined()) {
+            return false;
+        }
+        // A ping may be among the inputs that nobody has looked at yet.
+        let expired = self.life == Life::Open
+            && self.line.is_empty()
+            && self.link.as_ref().is_some_and(|link| link.engine.has_expired_heartbeat(self.clock));
+        if expired {
+            self.lose(DisconnectReason::PingTimeout, None);
+        }
+        !expired
+    }
+
+    /// Sends an event or keeps it.
+    fn dispatch(
+        &mut self,
+        index: usize,
+        event: &Payload,
+        ack: Option<u64>,
+        flags: Flags,
+    ) -> Result<Delivery, EmitError> {
+        let ready = self.is_ready(index);
+        if flags.volatile && !(ready && self.link.as_ref().is_some_and(|link| link.engine.writable())) {
+            return Ok(Delivery::Dropped);
+        }
+        if ready {
+            match self.try_send(index, PacketType::Event, ack, event) {
+                Ok(()) => return Ok(Delivery::Sent),
+                // The connection has ended, which is not told yet.
+                Err(SendError::Closed) => {}
+                Err(full) => return Err(EmitError::Full(full)),
+            }
+        }
+        let size = event.size();
+        let clock = self.clock;
+        let socket = self.sockets.get_mut(index).ok_or(EmitError::Gone)?;
+        let Offline::Buffer { max_packets, max_bytes, ttl } = socket.options.offline else {
+            return Err(EmitError::NotConnected);
+        };
+        let held = (socket.send.len(), socket.send.bytes());
+        check_room(held, size, (max_packets, max_bytes)).map_err(EmitError::buffer_full)?;
+        let expires = ttl.map(|ttl| super::timers::after(clock, ttl));
+        socket.send.push(Buffered { payload: event.clone(), ack, expires });
+        Ok(Delivery::Waiting)
+    }
+
+    /// Puts an event into the retry queue; `wanted` with the time that an acknowledgement has, if one was asked for.
+    fn enqueue(&mut self, index: usize, event: &Payload, wanted: Option<Option<Duration>>) -> Result<(), EmitError> {
+        let ready = self.is_ready(index);
+        let socket = self.sockets.get_mut(index).ok_or(EmitError::Gone)?;
+        let limits = match socket.options.offline {
+            Offline::Buffer { max_packets, max_bytes, .. } => (max_packets, max_bytes),
+            Offline::Reject if ready => (usize::MAX, self.config.limits.send_queue_bytes),
+            Offline::Reject => return Err(EmitError::NotConnected),
+        };
+        let held = (socket.queue.len(), socket.queue.bytes());
+        check_room(held, event.size(), limits).map_err(EmitError::buffer_full)?;
+        let id = socket.take_ack_id();
+        let timeout = wanted.unwrap_or(socket.options.ack_timeout);
+        socket.queue.push(Retried { id, payload: event.clone(), wanted: wanted.is_some(), timeout });
+        self.drain_queue(index);
+        Ok(())
+    }
+}

@@ -1,0 +1,233 @@
+//! Opening, closing, losing and reopening the connection.
+
+use alloc::{string::String, sync::Arc, vec::Vec};
+use core::time::Duration;
+
+use super::Manager;
+use crate::{
+    Instant, Text,
+    client::{
+        Config,
+        engine::{self, CloseReason},
+        error::{Error, ProvideError},
+        event::{DisconnectReason, Event, HeadersRequest},
+    },
+};
+
+/// What a client is doing. Only `Opening` and `Open` have a connection, so there is never a second attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Life {
+    Closed,
+    /// The application was asked for headers.
+    Preparing {
+        serial: u64,
+        again: bool,
+    },
+    /// A connection is being opened. Its engine knows until when.
+    Opening {
+        /// Whether this is an attempt to reconnect.
+        again: bool,
+    },
+    Open,
+    /// The next attempt is made then.
+    Waiting {
+        until: Instant,
+        waited: Duration,
+    },
+}
+
+impl Life {
+    pub(super) const fn deadline(self) -> Option<Instant> {
+        match self {
+            Self::Waiting { until, .. } => Some(until),
+            Self::Closed | Self::Preparing { .. } | Self::Opening { .. } | Self::Open => None,
+        }
+    }
+}
+
+impl Manager {
+    /// Opens the connection if there is none and none is being opened; a wait for the next attempt ends. (The verb
+    /// [`connect`](Self::connect) does this too.)
+    pub fn open(&mut self, now: Instant) {
+        self.verb(now);
+        match self.life {
+            Life::Closed => self.begin(false),
+            Life::Waiting { .. } => self.attempt_again(Duration::ZERO),
+            Life::Preparing { .. } | Life::Opening { .. } | Life::Open => {}
+        }
+    }
+
+    /// Closes the connection, or ends the attempt or the wait for one. What was sent still goes out. Sockets that were
+    /// connected are disconnected with the reason `forced close`, those that were about to be get a
+    /// [`ConnectError`](Event::ConnectError); they stay [active](Self::is_active), so that [`open`](Self::open) connects
+    /// them again.
+    pub fn close(&mut self, now: Instant) {
+        self.verb(now);
+        if self.life == Life::Closed {
+            return;
+        }
+        self.end(DisconnectReason::ForcedClose, None);
+        self.life = Life::Closed;
+    }
+
+    /// Answers [`Event::NeedHeaders`]: with headers to send besides those of [`Config::extra_headers`], or with why there
+    /// are none, which counts as a failed attempt.
+    ///
+    /// # Errors
+    ///
+    /// [`ProvideError::Gone`] if nobody waits for the answer any more.
+    pub fn provide_headers(
+        &mut self,
+        now: Instant,
+        request: &HeadersRequest,
+        headers: Result<Vec<(String, String)>, Text>,
+    ) -> Result<(), ProvideError> {
+        self.verb(now);
+        let Life::Preparing { serial, again } = self.life else { return Err(ProvideError::Gone) };
+        if serial != request.serial {
+            return Err(ProvideError::Gone);
+        }
+        match headers {
+            Ok(headers) if headers.is_empty() => self.start(Arc::clone(&self.config), again),
+            Ok(headers) => {
+                let mut config = (*self.config).clone();
+                config.extra_headers.retain(|(name, _)| !headers.iter().any(|(new, _)| new.eq_ignore_ascii_case(name)));
+                config.extra_headers.extend(headers);
+                self.start(Arc::new(config), again);
+            }
+            Err(reason) => self.fail_attempt(Error::Provider(reason)),
+        }
+        Ok(())
+    }
+
+    /// Begins an attempt.
+    fn begin(&mut self, again: bool) {
+        if !self.config.ask_headers {
+            return self.start(Arc::clone(&self.config), again);
+        }
+        let serial = self.take_serial();
+        self.life = Life::Preparing { serial, again };
+        let attempt = if again { self.backoff.attempts() } else { 0 };
+        let last_error = self.last_error.clone();
+        self.push(Event::NeedHeaders(HeadersRequest { serial, attempt, last_error }));
+    }
+
+    fn start(&mut self, config: Arc<Config>, again: bool) {
+        self.life = Life::Opening { again };
+        self.start_engine(config);
+    }
+
+    /// The wait is over.
+    pub(super) fn attempt_again(&mut self, waited: Duration) {
+        self.push(Event::ReconnectAttempt { attempt: self.backoff.attempts(), waited });
+        self.begin(true);
+    }
+
+    pub(super) fn on_open(&mut self) {
+        let Life::Opening { again } = self.life else { return };
+        self.life = Life::Open;
+        self.last_error = None;
+        self.push(Event::Open);
+        for index in 0..self.sockets.len() {
+            if self.sockets.get(index).is_some_and(|socket| socket.active) {
+                self.ask_auth(index);
+            }
+        }
+        let attempt = self.backoff.attempts();
+        self.backoff.reset();
+        if again {
+            self.push(Event::Reconnect { attempt });
+        }
+    }
+
+    pub(super) fn on_engine_close(&mut self, reason: CloseReason, error: Option<engine::Error>) {
+        let reason = DisconnectReason::from(reason);
+        let error = error.map(Error::Engine);
+        match self.life {
+            Life::Opening { .. } => self.fail_attempt(error.unwrap_or(Error::Closed(reason))),
+            Life::Open => self.lose(reason, error),
+            Life::Closed | Life::Preparing { .. } | Life::Waiting { .. } => {}
+        }
+    }
+
+    /// An attempt has failed: that is told, and the next one waited for, unless it was the last.
+    pub(super) fn fail_attempt(&mut self, error: Error) {
+        let again = matches!(self.life, Life::Opening { again: true } | Life::Preparing { again: true, .. });
+        self.retire(self.clock, None);
+        self.push(Event::Error(error.clone()));
+        for id in self.active() {
+            self.refuse(id, error.clone());
+        }
+        self.last_error = Some(error.clone());
+        self.wait();
+        if again {
+            // After `reconnect_failed` (behaviours, item 69).
+            self.push(Event::ReconnectError(error));
+        }
+    }
+
+    /// The connection is lost, or good for nothing any more.
+    pub(super) fn lose(&mut self, reason: DisconnectReason, error: Option<Error>) {
+        self.last_error = Some(error.clone().unwrap_or(Error::Closed(reason)));
+        if reason == DisconnectReason::TransportError
+            && let Some(error) = &error
+        {
+            self.push(Event::Error(error.clone()));
+        }
+        self.end(reason, error);
+        self.wait();
+    }
+
+    /// Every socket is told of the end of the connection, then the connection's own listeners.
+    pub(super) fn end(&mut self, reason: DisconnectReason, error: Option<Error>) {
+        let was_open = self.life == Life::Open;
+        // Nothing that follows may send anything.
+        self.life = Life::Closed;
+        self.retire(
+            self.clock,
+            match reason {
+                DisconnectReason::PingTimeout => Some(CloseReason::PingTimeout),
+                DisconnectReason::ParseError => Some(CloseReason::ParseError),
+                _ => None,
+            },
+        );
+        self.decoder.reset();
+        self.ghosts.clear();
+        self.packet_deadline = None;
+        self.backoff.reset();
+        for index in 0..self.sockets.len() {
+            self.end_session(index, reason, error.as_ref());
+        }
+        if was_open {
+            self.push(Event::Close { reason, error });
+        }
+    }
+
+    /// Waits for the next attempt, if there is to be one. How many there were is compared before each wait (behaviours,
+    /// item 70).
+    fn wait(&mut self) {
+        self.life = Life::Closed;
+        if !self.config.reconnection {
+            return;
+        }
+        if self.config.reconnection_attempts.is_some_and(|limit| self.backoff.attempts() >= limit) {
+            self.backoff.reset();
+            self.push(Event::ReconnectFailed);
+            return;
+        }
+        let waited = self.backoff.next_delay(&mut self.rng);
+        self.life = Life::Waiting { until: self.due(waited), waited };
+    }
+}
+
+impl From<CloseReason> for DisconnectReason {
+    fn from(reason: CloseReason) -> Self {
+        match reason {
+            CloseReason::PingTimeout => Self::PingTimeout,
+            CloseReason::TransportClose => Self::TransportClose,
+            CloseReason::ParseError => Self::ParseError,
+            CloseReason::ForcedClose => Self::ForcedClose,
+            _ => Self::TransportError,
+        }
+    }
+}

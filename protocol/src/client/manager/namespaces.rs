@@ -1,0 +1,335 @@
+//! Connecting and disconnecting namespaces.
+
+use alloc::{borrow::ToOwned, collections::BTreeMap, string::String, vec::Vec};
+
+use serde::de::IgnoredAny;
+
+use super::{Life, Manager, timers};
+use crate::{
+    Instant, Text,
+    ack::AckOutcome,
+    client::{
+        error::{Error, ProvideError},
+        event::{AuthRequest, DisconnectReason, Event, SocketId},
+        socket::{Recovery, Socket, SocketOptions, Stage},
+    },
+    socket::{Head, Packet, PacketType, Payload, PayloadKind, WrongPayload},
+};
+
+impl Manager {
+    /// Adds a namespace, which is not connected yet, or finds it if it was added before (its options stay as they are
+    /// then). A missing `/` in front of the name is added.
+    pub fn add_socket(&mut self, namespace: &str, options: SocketOptions) -> SocketId {
+        let slash = if namespace.starts_with('/') { "" } else { "/" };
+        let name = [slash, namespace].concat();
+        if let Some(id) = self.socket(&name) {
+            return id;
+        }
+        let id = SocketId(self.next_socket);
+        self.next_socket = self.next_socket.saturating_add(1);
+        let mut socket = Socket::new(id, name.into(), options);
+        if let Some(ghost) = self.ghosts.iter().position(|ghost| ghost.namespace == socket.namespace) {
+            let ghost = self.ghosts.remove(ghost);
+            socket.stale = true;
+            socket.stage = ghost.given_up.map_or(Stage::Out, |due| Stage::GivenUp { due });
+        }
+        self.sockets.push(socket);
+        id
+    }
+
+    /// Connects a namespace: at once if there is a connection, else when there is one, which is opened if none is on its
+    /// way. [`Event::Connect`] or [`Event::ConnectError`] follows. Does nothing if it is connected.
+    pub fn connect(&mut self, now: Instant, socket: SocketId) {
+        self.verb(now);
+        let Some(index) = self.index(socket) else { return };
+        if let Some(socket) = self.sockets.get_mut(index) {
+            socket.active = true;
+        }
+        match self.life {
+            Life::Closed => self.open(now),
+            Life::Open => self.ask_auth(index),
+            Life::Preparing { .. } | Life::Opening { .. } | Life::Waiting { .. } => {}
+        }
+    }
+
+    /// Leaves a namespace. If it was connected, [`Event::Disconnect`] says so, with the reason `io client disconnect`. It
+    /// is not connected again before [`connect`](Self::connect); events that wait to be sent wait on. If no other
+    /// namespace is active, the connection is closed too, or the attempt or the wait for one ends.
+    pub fn disconnect(&mut self, now: Instant, socket: SocketId) {
+        self.verb(now);
+        let Some(index) = self.index(socket) else { return };
+        self.leave(index);
+    }
+
+    /// Forgets a namespace: [disconnects](Self::disconnect) it, and ends the acknowledgements of the events that still
+    /// wait to be sent; those are dropped.
+    pub fn remove(&mut self, now: Instant, socket: SocketId) {
+        self.verb(now);
+        let Some(index) = self.index(socket) else { return };
+        self.leave(index);
+        let Some(socket) = self.sockets.get_mut(index) else { return };
+        let id = socket.id;
+        let mut ended = socket.acks.take_all();
+        ended.extend(socket.queue.take_all().into_iter().filter(|event| event.wanted).map(|event| event.id));
+        ended.sort_unstable();
+        let (namespace, stale) = (socket.namespace.clone(), socket.stale);
+        let given_up = match socket.stage {
+            Stage::GivenUp { due } => Some(due),
+            _ => None,
+        };
+        self.sockets.remove(index);
+        if self.life == Life::Open && (stale || given_up.is_some()) {
+            self.remember(Ghost { namespace, given_up });
+        }
+        for ack in ended {
+            self.push_ack(id, ack, AckOutcome::Disconnected);
+        }
+    }
+
+    /// Answers [`Event::NeedAuth`]: with what the server gets as `auth`, an object ([`Payload::data`]) or nothing; or with
+    /// why there is nothing, which becomes the [`ConnectError`](Event::ConnectError) of a socket that is not active any
+    /// more.
+    ///
+    /// The private id and the offset of a session that may be recovered are added, unless the object has keys of these
+    /// names.
+    ///
+    /// # Errors
+    ///
+    /// [`ProvideError`] if nobody waits for the answer any more, or it is no object; the question still stands then.
+    pub fn provide_auth(
+        &mut self,
+        now: Instant,
+        request: &AuthRequest,
+        auth: Result<Option<&Payload>, Text>,
+    ) -> Result<(), ProvideError> {
+        self.verb(now);
+        let index = self.index(request.socket).ok_or(ProvideError::Gone)?;
+        let socket = self.sockets.get_mut(index).ok_or(ProvideError::Gone)?;
+        if socket.stage != (Stage::Asking { serial: request.serial }) {
+            return Err(ProvideError::Gone);
+        }
+        let auth = match auth {
+            Ok(auth) => auth,
+            Err(reason) => {
+                socket.stage = Stage::Out;
+                self.give_up(index, Error::Provider(reason));
+                return Ok(());
+            }
+        };
+        let payload = connect_payload(auth, &socket.recovery)?;
+        let due = self.config.connect_timeout.map_or(timers::NEVER, |timeout| self.due(timeout));
+        let serial = self.take_serial();
+        if let Some(socket) = self.sockets.get_mut(index) {
+            socket.stage = Stage::Sent { due };
+            socket.session = serial;
+        }
+        self.send(index, PacketType::Connect, None, payload.as_ref());
+        Ok(())
+    }
+
+    /// Asks as whom to connect, if that is the next thing to do.
+    pub(super) fn ask_auth(&mut self, index: usize) {
+        let serial = self.take_serial();
+        let Some(socket) = self.sockets.get_mut(index) else { return };
+        if socket.stage != Stage::Out {
+            return;
+        }
+        socket.stage = Stage::Asking { serial };
+        let (namespace, last_error) = (socket.namespace.clone(), socket.last_error.clone());
+        let request = AuthRequest { socket: socket.id, serial, namespace, last_error };
+        self.push(Event::NeedAuth(request));
+    }
+
+    /// Those that are to be connected.
+    pub(super) fn active(&self) -> Vec<SocketId> {
+        self.sockets.iter().filter(|socket| socket.active).map(|socket| socket.id).collect()
+    }
+
+    /// Says that a socket could not be connected.
+    pub(super) fn refuse(&mut self, id: SocketId, error: Error) {
+        if let Some(socket) = self.index(id).and_then(|index| self.sockets.get_mut(index)) {
+            socket.last_error = Some(error.clone());
+        }
+        self.push(Event::ConnectError { socket: id, error });
+    }
+
+    /// A socket cannot be connected, and will not be by itself (behaviours, item 44).
+    pub(super) fn give_up(&mut self, index: usize, error: Error) {
+        let Some(socket) = self.sockets.get_mut(index) else { return };
+        socket.active = false;
+        let id = socket.id;
+        self.refuse(id, error);
+        self.close_if_unused();
+    }
+
+    /// The session of a socket is over with its connection.
+    pub(super) fn end_session(&mut self, index: usize, reason: DisconnectReason, error: Option<&Error>) {
+        let Some(socket) = self.sockets.get_mut(index) else { return };
+        let (id, active) = (socket.id, socket.active);
+        if socket.lose() {
+            socket.last_error = Some(error.cloned().unwrap_or(Error::Closed(reason)));
+            self.push(Event::Disconnect { socket: id, reason, error: error.cloned() });
+            self.end_acks(index);
+        } else if active {
+            self.refuse(id, error.cloned().unwrap_or(Error::Closed(reason)));
+        }
+    }
+
+    /// The server has made a socket leave.
+    pub(super) fn on_server_disconnect(&mut self, index: usize) {
+        let Some(socket) = self.sockets.get_mut(index) else { return };
+        socket.active = false;
+        socket.recovery.forget();
+        self.end_session(index, DisconnectReason::ServerDisconnect, None);
+        self.close_if_unused();
+    }
+
+    /// Ends the acknowledgements that a connection owed to a socket.
+    fn end_acks(&mut self, index: usize) {
+        let Some(socket) = self.sockets.get_mut(index) else { return };
+        let id = socket.id;
+        let (acks, given_up) = socket.end_acks();
+        if let Some(event) = given_up {
+            self.push(Event::Discarded { socket: id, payload: event.payload });
+        }
+        for ack in acks {
+            self.push_ack(id, ack, AckOutcome::Disconnected);
+        }
+    }
+
+    /// Leaves a namespace, and the connection if it was the last.
+    fn leave(&mut self, index: usize) {
+        let Some(socket) = self.sockets.get_mut(index) else { return };
+        socket.active = false;
+        socket.recovery.forget();
+        match socket.stage {
+            Stage::Joined => {
+                self.send(index, PacketType::Disconnect, None, None);
+                self.end_session(index, DisconnectReason::ClientDisconnect, None);
+                if let Some(socket) = self.sockets.get_mut(index) {
+                    socket.stale = true;
+                }
+            }
+            Stage::Sent { due } => {
+                socket.stage = Stage::GivenUp { due };
+                socket.early.take();
+            }
+            Stage::Asking { .. } => socket.stage = Stage::Out,
+            Stage::Out | Stage::GivenUp { .. } => {}
+        }
+        self.close_if_unused();
+    }
+
+    /// Keeps what is to be known about a namespace that was removed, as long as the connection lives. Of those that wait
+    /// for nothing, the oldest is forgotten.
+    fn remember(&mut self, ghost: Ghost) {
+        if self.ghosts.len() >= self.config.limits.left_namespaces
+            && let Some(oldest) = self.ghosts.iter().position(|ghost| ghost.given_up.is_none())
+        {
+            self.ghosts.remove(oldest);
+        }
+        self.ghosts.push(ghost);
+    }
+
+    /// A packet of a namespace that no socket is of.
+    pub(super) fn on_ghost(&mut self, packet: &Packet) {
+        let Some(index) = self.ghosts.iter().position(|ghost| ghost.namespace == *packet.namespace()) else { return };
+        let Some(ghost) = self.ghosts.get_mut(index).filter(|ghost| ghost.given_up.is_some()) else { return };
+        match packet {
+            Packet::Connect { .. } => {
+                ghost.given_up = None;
+                if let Some(link) = &mut self.link {
+                    link.engine.push_packet(&Head::new(PacketType::Disconnect, 0, &ghost.namespace, None), None);
+                }
+            }
+            Packet::ConnectError { .. } => {
+                self.ghosts.remove(index);
+            }
+            Packet::Disconnect { .. } | Packet::Event { .. } | Packet::Ack { .. } => {}
+        }
+    }
+
+    /// Closes the connection if no namespace needs it any more (behaviours, item 40).
+    pub(super) fn close_if_unused(&mut self) {
+        if self.life != Life::Closed && !self.sockets.iter().any(|socket| socket.active) {
+            self.end(DisconnectReason::ForcedClose, None);
+        }
+    }
+
+    pub(super) fn push_ack(&mut self, socket: SocketId, id: u64, outcome: AckOutcome) {
+        self.push(Event::Ack { socket, id: crate::ack::AckId(id), outcome });
+    }
+}
+
+/// A namespace that was removed while the connection lives: the server may not know yet.
+#[derive(Debug)]
+pub(super) struct Ghost {
+    namespace: Text,
+    /// Set if its CONNECT waits for an answer.
+    given_up: Option<Instant>,
+}
+
+/// What CONNECT carries: what the application gave, and what recovery needs.
+fn connect_payload(auth: Option<&Payload>, recovery: &Recovery) -> Result<Option<Payload>, ProvideError> {
+    let given = match auth {
+        None => None,
+        Some(auth) => {
+            WrongPayload::check(PayloadKind::Data, auth)?;
+            let json = core::str::from_utf8(auth.json()).unwrap_or_default();
+            let keys: BTreeMap<String, IgnoredAny> =
+                serde_json::from_str(json).map_err(|_| ProvideError::NotAnObject)?;
+            let members = json.trim().strip_prefix('{').and_then(|json| json.strip_suffix('}'));
+            Some((keys, members.unwrap_or_default().trim().to_owned()))
+        }
+    };
+    let Some(pid) = &recovery.pid else { return Ok(auth.cloned()) };
+    let (keys, members) = given.unwrap_or_default();
+    let mut json = String::from("{");
+    for (key, value) in [("pid", Some(pid)), ("offset", recovery.offset.as_ref())] {
+        // The application's own win, as in JavaScript.
+        if let Some(value) = value.filter(|_| !keys.contains_key(key))
+            && let Ok(value) = serde_json::to_string(&**value)
+        {
+            let comma = if json.len() > 1 { "," } else { "" };
+            json.push_str(&[comma, "\"", key, "\":", &value].concat());
+        }
+    }
+    if json.len() > 1 && !members.is_empty() {
+        json.push(',');
+    }
+    json.push_str(&members);
+    json.push('}');
+    Ok(Some(Payload::from_json(json.into())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn recovery_joins_what_the_application_gives_and_its_keys_win() {
+        let recovery = |pid: Option<&'static str>, offset: Option<&'static str>| Recovery {
+            pid: pid.map(Text::from_static),
+            offset: offset.map(Text::from_static),
+        };
+        let payload = |json: &'static str| Payload::from_json(Text::from_static(json));
+        for (auth, pid, offset, expected) in [
+            (None, None, None, None),
+            (None, Some("p"), None, Some(r#"{"pid":"p"}"#)),
+            (None, Some("p"), Some("o"), Some(r#"{"pid":"p","offset":"o"}"#)),
+            (Some(r#"{"a":1}"#), None, None, Some(r#"{"a":1}"#)),
+            (Some("{}"), Some("p\""), Some("o"), Some(r#"{"pid":"p\"","offset":"o"}"#)),
+            (Some(r#" { "a":1 } "#), Some("p"), Some("o"), Some(r#"{"pid":"p","offset":"o","a":1}"#)),
+            (Some(r#"{"offset":null}"#), Some("p"), Some("o"), Some(r#"{"pid":"p","offset":null}"#)),
+            (Some(r#"{"pid":1,"offset":2}"#), Some("p"), Some("o"), Some(r#"{"pid":1,"offset":2}"#)),
+        ] {
+            let found = connect_payload(auth.map(payload).as_ref(), &recovery(pid, offset)).unwrap();
+            let found = found.as_ref().map(|payload| core::str::from_utf8(payload.json()).unwrap());
+            assert_eq!(found, expected, "{auth:?}");
+        }
+        for json in ["[]", "1", "null", "\"pid\""] {
+            let found = connect_payload(Some(&payload(json)), &recovery(Some("p"), None));
+            assert_eq!(found, Err(ProvideError::NotAnObject), "{json}");
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! What the server sends.
+
+use alloc::string::String;
+
+use serde::Deserialize;
+
+use super::Manager;
+use crate::{
+    Text,
+    ack::{AckId, AckOutcome},
+    client::{
+        error::{Error, Refusal},
+        event::{AckToken, DisconnectReason, Event},
+        socket::{Early, Stage},
+    },
+    socket::{Args, Data, Packet, PacketType},
+    ws::Message,
+};
+
+impl Manager {
+    /// The event that a packet is goes straight to the caller if nothing else is to be said before.
+    pub(super) fn on_message(&mut self, message: Message) -> Option<Event> {
+        if !self.is_open() {
+            return None;
+        }
+        let decoded = match message {
+            Message::Text(text) => self.decoder.handle_text(text),
+            Message::Binary(bytes) => self.decoder.handle_binary(bytes),
+        };
+        match decoded {
+            Ok(Some(packet)) => {
+                self.packet_deadline = None;
+                self.on_packet(packet)
+            }
+            Ok(None) => {
+                if self.packet_deadline.is_none() {
+                    self.packet_deadline = Some(self.due(self.config.limits.packet_timeout));
+                }
+                None
+            }
+            Err(error) => {
+                self.lose(DisconnectReason::ParseError, Some(Error::Packet(error)));
+                None
+            }
+        }
+    }
+
+    fn on_packet(&mut self, packet: Packet) -> Option<Event> {
+        let Some(index) = self.sockets.iter().position(|socket| socket.namespace == *packet.namespace()) else {
+            self.on_ghost(&packet);
+            return None;
+        };
+        match packet {
+            Packet::Connect { data, .. } => self.on_connect(index, data.as_ref()),
+            Packet::ConnectError { data, .. } => self.on_connect_error(index, &data),
+            Packet::Disconnect { .. } => self.on_disconnect(index),
+            Packet::Event { id, event, args, .. } => return self.on_event(index, Early { event, args, id }),
+            Packet::Ack { id, args, .. } => return self.on_ack(index, id, args),
+        }
+        None
+    }
+
+    fn on_connect(&mut self, index: usize, data: Option<&Data>) {
+        let Some(socket) = self.sockets.get_mut(index) else { return };
+        match socket.stage {
+            Stage::Sent { .. } => {}
+            Stage::GivenUp { .. } => return self.on_late_answer(index, true),
+            // A server of protocol version 4 connects its clients by itself.
+            Stage::Asking { .. } if Identity::read(data).is_none() => {}
+            // One that repeats itself, or that answers what nobody asked.
+            Stage::Asking { .. } | Stage::Joined | Stage::Out => return,
+        }
+        let Some(Identity { sid, pid }) = Identity::read(data) else {
+            socket.stage = Stage::Out;
+            return self.give_up(index, Error::OldServer);
+        };
+        socket.join(sid.clone(), pid);
+        let (id, recovered) = (socket.id, socket.recovered);
+        for early in socket.early.take() {
+            if let Some(event) = self.deliver(index, early) {
+                self.push(event);
+            }
+        }
+        self.flush(index);
+        self.drain_queue(index);
+        self.push(Event::Connect { socket: id, sid, recovered });
+    }
+
+    fn on_connect_error(&mut self, index: usize, data: &Data) {
+        let Some(socket) = self.sockets.get_mut(index) else { return };
+        match socket.stage {
+            Stage::Sent { .. } => {
+                socket.stage = Stage::Out;
+                socket.early.take();
+                self.give_up(index, Error::Refused(Refusal::read(data).into()));
+            }
+            Stage::GivenUp { .. } => self.on_late_answer(index, false),
+            Stage::Asking { .. } | Stage::Joined | Stage::Out => {}
+        }
+    }
+
+    fn on_disconnect(&mut self, index: usize) {
+        let Some(socket) = self.sockets.get_mut(index) else { return };
+        match socket.stage {
+            Stage::Joined => self.on_server_disconnect(index),
+            // Of the session before: both sides left it at the same time.
+            Stage::Sent { .. } if socket.stale => {}
+            Stage::Sent { .. } => {
+                socket.stage = Stage::Out;
+                socket.early.take();
+                self.give_up(index, Error::Closed(DisconnectReason::ServerDisconnect));
+            }
+            Stage::GivenUp { .. } if !socket.stale => self.on_late_answer(index, false),
+            Stage::GivenUp { .. } | Stage::Asking { .. } | Stage::Out => {}
+        }
+    }
+
+    /// The answer to a CONNECT that this side did not want any more, until it perhaps wanted another one.
+    fn on_late_answer(&mut self, index: usize, connected: bool) {
+        if connected {
+            self.send(index, PacketType::Disconnect, None, None);
+        }
+        let Some(socket) = self.sockets.get_mut(index) else { return };
+        (socket.stage, socket.stale) = (Stage::Out, connected);
+        if socket.active {
+            self.ask_auth(index);
+        }
+    }
+
+    fn on_event(&mut self, index: usize, early: Early) -> Option<Event> {
+        let limits = (self.config.limits.early_packets, self.config.limits.early_bytes);
+        let socket = self.sockets.get_mut(index)?;
+        match socket.stage {
+            Stage::Joined => return self.deliver(index, early),
+            Stage::Sent { .. } if !socket.stale => {
+                if let Err((unit, limit, value)) = socket.early.push(early, limits) {
+                    // Else the server would send it all again.
+                    socket.recovery.forget();
+                    let error = Error::TooManyEarlyEvents { unit, limit, value };
+                    self.lose(DisconnectReason::ParseError, Some(error));
+                }
+            }
+            // What the server sent before it knew that this side has left.
+            Stage::Sent { .. } | Stage::GivenUp { .. } | Stage::Asking { .. } | Stage::Out => {}
+        }
+        None
+    }
+
+    fn deliver(&mut self, index: usize, Early { event, args, id }: Early) -> Option<Event> {
+        let socket = self.sockets.get_mut(index)?;
+        if id.is_none() {
+            socket.recovery.on_event(&args);
+        }
+        let (socket, session) = (socket.id, socket.session);
+        let ack = id.map(|id| AckToken { socket, session, id });
+        Some(Event::Packet { socket, event, args, ack })
+    }
+
+    fn on_ack(&mut self, index: usize, id: u64, args: Args) -> Option<Event> {
+        let socket = self.sockets.get_mut(index).filter(|socket| socket.is_joined())?;
+        let (name, outcome) = (socket.id, AckOutcome::Reply(args));
+        if socket.acks.take(id) {
+            return Some(Event::Ack { socket: name, id: AckId(id), outcome });
+        }
+        let event = socket.queue.on_ack(id)?;
+        if event.wanted {
+            self.push_ack(name, id, outcome);
+        }
+        self.drain_queue(index);
+        None
+    }
+}
+
+/// What a server says about a socket that it has connected.
+struct Identity {
+    sid: Text,
+    pid: Option<Text>,
+}
+
+impl Identity {
+    /// Reads the data of a CONNECT answer (Socket.IO protocol v5, "Connection to a namespace"). The texts are copied, so
+    /// that they do not keep the message that they came in.
+    fn read(data: Option<&Data>) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Fields {
+            sid: String,
+            #[serde(default)]
+            pid: Option<String>,
+        }
+        let Fields { sid, pid } = data?.deserialize().ok()?;
+        let sid = Some(sid).filter(|sid| !sid.is_empty())?;
+        Some(Self { sid: sid.into(), pid: pid.filter(|pid| !pid.is_empty()).map(Text::from) })
+    }
+}
