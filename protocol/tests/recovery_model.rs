@@ -168,10 +168,10 @@ impl Model {
         if let Some(own) = self.clients.get(own).filter(|client| !client.sid.is_empty())
             && let Ok(sid) = own.sid.parse()
         {
-            let list = if number % 3 == 0 { &mut not } else { &mut to };
+            let list = if number.is_multiple_of(3) { &mut not } else { &mut to };
             if number % 3 != 1 || !list.is_empty() {
                 list.push(Room::Own(sid));
-                chosen = Some((own.sid.clone(), number % 3 == 0));
+                chosen = Some((own.sid.clone(), number.is_multiple_of(3)));
             }
         }
         let everybody = to.is_empty();

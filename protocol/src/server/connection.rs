@@ -297,9 +297,9 @@ impl Connection {
         }
     }
 
-    /// Accepts a connection request: the client is told, and the socket is connected. A [recovered]
-    /// (ConnectRequest::is_recovered) one is when the hub has answered what this has for it: until then nothing can be sent
-    /// to it.
+    /// Accepts a connection request: the client is told, and the socket is connected. With
+    /// [recovery](ConnectRequest::is_recovered) it is so when the hub has answered what this has for it
+    /// ([`poll_hub_event`](Self::poll_hub_event)): until then nothing can be sent to it.
     ///
     /// # Errors
     ///
