@@ -24,6 +24,7 @@
 //! | `io.on("connection", (socket) => { … })` | `io.on_connect(async \|socket: Socket\| { .. })` |
 //! | `socket.on("disconnecting", (reason) => { … })` | `socket.on_disconnecting(async \|reason: DisconnectReason\| { .. })` |
 //! | `socket.on("disconnect", (reason) => { … })` | `socket.on_disconnect(async \|reason: DisconnectReason\| { .. })` |
+//! | `new Server({ connectionStateRecovery: { skipMiddlewares: false } })` | `Server::new(Config { recovery: Some(Recovery::default()), ..Config::default() })` |
 //! | `io.engine.clientsCount` | `io.stats().connections` |
 //! | `io.close()` | `io.shutdown(secs(10)).await` |
 //!
@@ -40,7 +41,9 @@
 //!         println!("gone: {reason}");
 //!     });
 //! });
+//! let recovering = Server::new(Config { recovery: Some(Recovery::default()), ..Config::default() });
 //! println!("{} clients", io.stats().connections);
+//! # drop(recovering);
 //! # async fn example(io: Server, secs: fn(u64) -> Duration) {
 //! io.shutdown(secs(10)).await;
 //! # }
@@ -284,6 +287,7 @@
 //! | `socket.id` | `socket.id()` |
 //! | `socket.nsp.name` | `socket.namespace()` |
 //! | `socket.connected` | `socket.is_connected()` |
+//! | `socket.recovered` | `socket.recovered()` |
 //! | `socket.conn.transport.name` | `socket.transport()` |
 //! | `socket.data.user = user` | `socket.set_data(user)`: one value for each type |
 //! | `socket.data.user` | `socket.data::<User>()` |
@@ -308,6 +312,7 @@
 //! io.on_connect(async |socket: Socket| {
 //!     let handshake = socket.handshake();
 //!     println!("{:?} asks {} at {:?}", handshake.address(), handshake.url(), handshake.time());
+//!     println!("back again: {}", socket.recovered());
 //!     println!("secure: {}, from elsewhere: {}", handshake.secure(), handshake.xdomain());
 //!     println!("{:?} {:?}", handshake.header_str("user-agent"), handshake.query("version"));
 //!     if let Ok(auth) = handshake.auth::<Auth>() {
@@ -375,7 +380,7 @@
 //! # What is missing
 //!
 //! `volatile`, `compress`, `fetchSockets`, `serverSideEmit`, `socket.use`, acknowledgements of broadcasts, namespaces
-//! by pattern, connection state recovery, adapters, and the events `connection_error`, `initial_headers` and `headers`.
+//! by pattern, adapters, and the events `connection_error`, `initial_headers` and `headers`.
 
 #[cfg(test)]
 mod tests {

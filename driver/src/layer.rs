@@ -114,7 +114,10 @@ pub(crate) trait Layer: Send + Sync + Sized + 'static {
     fn links(&self) -> Vec<Arc<Link<Self::Machine>>>;
     /// Nothing is left of a connection.
     fn remove(&self, key: ConnKey);
-    /// The server has ended: handlers are forgotten, and with them what they captured, such as handles of the server.
+    /// A deadline of what connections share may have come.
+    fn handle_timeout(&self, _now: Instant) {}
+    /// The server has ended: handlers are forgotten, and with them what they captured, such as handles of the server; and
+    /// sessions that nobody will come back to.
     fn forget_handlers(&self);
 }
 

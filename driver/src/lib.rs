@@ -193,7 +193,7 @@ mod timers;
 mod transport;
 
 pub use sockeye_protocol::{
-    Config, Cors, Limits, Origins, QueuePolicy, Seed, Sid, Text, Transports,
+    Config, Cors, Limits, Origins, QueuePolicy, Recovery, Seed, Sid, Text, Transports,
     engine::{CloseReason, Message, QueueUnit, SendError},
     server::{ConnectError, DisconnectReason, EmitError, JoinError, Stats},
     socket::{ArgsError, EncodeError, Object, Value},
@@ -228,7 +228,7 @@ pub mod prelude {
     pub use crate::{
         Ack, AckError, Args, BoxError, Config, ConnectError, Cors, DisconnectReason, EmitError, EngineServer,
         EngineSocket, Event, EventName, HandlerError, Handshake, Limits, ListenerId, Listening, Message, Namespace,
-        Object, Origins, QueuePolicy, RawArgs, Server, Sid, Socket, State, Stats, Text, Transports, Value, Values,
-        client::Client,
+        Object, Origins, QueuePolicy, RawArgs, Recovery, Server, Sid, Socket, State, Stats, Text, Transports, Value,
+        Values, client::Client,
     };
 }

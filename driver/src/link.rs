@@ -3,7 +3,7 @@
 use std::{
     mem,
     sync::{
-        Arc, Mutex, MutexGuard,
+        Arc, Mutex, MutexGuard, TryLockError,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, Waker},
@@ -26,7 +26,8 @@ const PILE: usize = 64;
 /// One connection, as everybody but its owner sees it: the machine behind a lock, and mail.
 ///
 /// Whoever holds the hub's lock may put mail here (lock order: hub, then mail); whoever holds the machine's lock takes
-/// it out (machine, then mail). Nobody takes the hub's lock while holding either.
+/// it out (machine, then mail). Nobody takes the hub's lock while holding either. (With recovery, an emit takes the
+/// machine's while it holds the hub's.)
 pub(crate) struct Link<M: Machine> {
     pub(crate) key: ConnKey,
     pub(crate) signal: Signal,
@@ -153,7 +154,19 @@ impl<M: Machine> Link<M> {
 
     /// The machine's lock, with all mail delivered.
     pub(crate) fn lock(&self, now: Instant) -> Locked<'_, M> {
-        let mut state = lock(&self.state);
+        self.deliver(lock(&self.state), now)
+    }
+
+    /// The same without waiting for it.
+    pub(crate) fn try_lock(&self, now: Instant) -> Option<Locked<'_, M>> {
+        match self.state.try_lock() {
+            Ok(state) => Some(self.deliver(state, now)),
+            Err(TryLockError::Poisoned(poisoned)) => Some(self.deliver(poisoned.into_inner(), now)),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    fn deliver<'a>(&self, mut state: MutexGuard<'a, State<M>>, now: Instant) -> Locked<'a, M> {
         if self.has_letters.load(Ordering::Acquire) {
             let letters = {
                 let mut mail = lock(&self.mail);

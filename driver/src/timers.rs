@@ -26,6 +26,8 @@ pub(crate) struct Timers(Mutex<Table>);
 #[derive(Default)]
 struct Table {
     heap: BinaryHeap<Reverse<(Instant, ConnKey)>>,
+    /// When the server itself wants to.
+    own: Option<Instant>,
     /// When the task wakes up by itself.
     sleeping_until: Option<Instant>,
     waker: Option<Waker>,
@@ -41,6 +43,15 @@ impl Timers {
         if let Some(waker) = waker {
             waker.wake();
         }
+    }
+
+    /// Sets when the server itself, beside its connections, wants to look at the clock. The waker is to be called once no
+    /// lock is held.
+    pub(crate) fn arm(&self, at: Option<Instant>) -> Option<Waker> {
+        let mut table = lock(&self.0);
+        table.own = at;
+        let is_next = at.is_some_and(|at| table.sleeping_until.is_none_or(|until| at < until));
+        is_next.then(|| table.waker.take()).flatten()
     }
 }
 
@@ -65,8 +76,9 @@ impl<L: Layer> TimerTask<L> {
         Self { layer: Arc::downgrade(layer), runtime, sleep: None, due: Vec::new() }
     }
 
-    /// Takes what is due off the heap. What comes next, if that is not what `sleep` waits for already.
-    fn take_due(&mut self, layer: &L, cx: &Context<'_>) {
+    /// Takes what is due off the heap. What comes next, if that is not what `sleep` waits for already. Whether the server
+    /// itself is due.
+    fn take_due(&mut self, layer: &L, cx: &Context<'_>) -> bool {
         let core = layer.core();
         let now = core.now();
         let mut table = lock(&core.timers.0);
@@ -80,12 +92,14 @@ impl<L: Layer> TimerTask<L> {
         if table.heap.is_empty() {
             table.heap = BinaryHeap::new();
         }
-        let next = table.heap.peek().map(|Reverse((at, _))| *at);
+        let own = table.own.take_if(|at| *at <= now);
+        let next = table.heap.peek().map(|Reverse((at, _))| *at).into_iter().chain(table.own).min();
         if next != table.sleeping_until || self.sleep.is_none() {
             table.sleeping_until = next;
             self.sleep = next.map(|at| self.runtime.sleep(at.saturating_duration_since(now)));
         }
         table.waker = Some(cx.waker().clone());
+        own.is_some()
     }
 }
 
@@ -97,7 +111,9 @@ impl<L: Layer> Future for TimerTask<L> {
         loop {
             // Server and connections are gone.
             let Some(layer) = this.layer.upgrade() else { return Poll::Ready(()) };
-            this.take_due(&layer, cx);
+            if this.take_due(&layer, cx) {
+                layer.handle_timeout(layer.core().now());
+            }
             for key in this.due.drain(..) {
                 if let Some(link) = layer.link(key) {
                     link.signal.raise(Reasons::TIMER);

@@ -44,6 +44,9 @@ pub struct Config {
     pub room_events: bool,
     /// What a full send queue does. Default [`QueuePolicy::Error`].
     pub queue_policy: QueuePolicy,
+    /// Connection state recovery: who comes back after a lost link finds its id, its rooms and what it has missed.
+    /// Default `None`: off, and then it costs nothing.
+    pub recovery: Option<Recovery>,
     /// What a peer may cost.
     pub limits: Limits,
 }
@@ -62,7 +65,51 @@ impl Default for Config {
             cors: None,
             room_events: true,
             queue_policy: QueuePolicy::Error,
+            recovery: None,
             limits: Limits::default(),
+        }
+    }
+}
+
+/// Connection state recovery (`connectionStateRecovery` of Socket.IO): how long a lost session waits for its client, and
+/// what may wait for it. All bounds are per namespace.
+///
+/// Every event without acknowledgement is sent with its offset as one more argument, a text, and kept in a log. A session
+/// whose link was lost ([`DisconnectReason::is_recoverable`](crate::server::DisconnectReason::is_recoverable)) is kept
+/// too. A client that names both in its next CONNECT gets its id and rooms back, and the events that it has missed. One
+/// that comes too late, or has missed more than the log still holds, begins anew.
+///
+/// ```
+/// use core::time::Duration;
+/// use sockeye_protocol::{Config, Recovery};
+///
+/// let recovery = Recovery { max_disconnection_duration: Duration::from_secs(30), ..Recovery::default() };
+/// let config = Config { recovery: Some(recovery), ..Config::default() };
+/// # drop(config);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recovery {
+    /// The time in which a client must be back. Default 120 s, as in Socket.IO.
+    pub max_disconnection_duration: Duration,
+    /// Whether a recovered socket passes the middlewares by (for APIs above the core). Default `false`, so that who has
+    /// lost an authorisation in the meantime is refused; in Socket.IO `true`. Connect handlers always run.
+    pub skip_middlewares: bool,
+    /// Events that the log may hold; the oldest make room. Default 10,000.
+    pub max_packets: usize,
+    /// Bytes that the log may hold, attachments and room names included; the oldest events make room. Default 16 MiB.
+    pub max_bytes: usize,
+    /// Lost sessions that may wait for their clients; the oldest make room. Default 100,000.
+    pub max_sessions: usize,
+}
+
+impl Default for Recovery {
+    fn default() -> Self {
+        Self {
+            max_disconnection_duration: Duration::from_millis(120_000),
+            skip_middlewares: false,
+            max_packets: 10_000,
+            max_bytes: 16 * 1024 * 1024,
+            max_sessions: 100_000,
         }
     }
 }

@@ -31,10 +31,23 @@ struct Inner {
 impl Encoded {
     /// Encodes an event for one namespace, with the id that its acknowledgements shall carry, if any.
     pub(crate) fn event(namespace: &str, id: Option<u64>, payload: &Payload) -> Self {
+        Self::new(namespace, id, payload, [payload.json(), b""])
+    }
+
+    /// Encodes an event with one more argument: its offset, a text without anything to escape.
+    pub(crate) fn event_at(namespace: &str, payload: &Payload, offset: &str) -> Self {
+        let open = payload.json().split_last().map_or(&b""[..], |(_, open)| open);
+        // An event has a name at least, so there is something in front of the comma.
+        let tail = [b",\"", offset.as_bytes(), b"\"]"].concat();
+        Self::new(namespace, None, payload, [open, &tail])
+    }
+
+    fn new(namespace: &str, id: Option<u64>, payload: &Payload, json: [&[u8]; 2]) -> Self {
         // "4": an Engine.IO message (Engine.IO protocol v4, "Packet encoding").
         let head = Head::new(PacketType::Event, payload.attachments().len(), namespace, id);
         let [before, namespace, after] = head.parts();
-        let parts: [&[u8]; 5] = [b"4", before, namespace, after, payload.json()];
+        let [json, tail] = json;
+        let parts: [&[u8]; 6] = [b"4", before, namespace, after, json, tail];
         let text_frame = ws::encode_frame(ws::Opcode::Text, &parts);
         let text_len = parts.iter().map(|part| part.len()).fold(0, usize::saturating_add);
         Self(Arc::new(Inner {
@@ -103,6 +116,16 @@ mod tests {
         assert_eq!(encoded.text_frame()[0], 0x81);
         assert_eq!(encoded.size(), 26);
         assert!(encoded.attachment_frames().is_empty());
+    }
+
+    #[test]
+    fn an_offset_is_one_more_argument() {
+        for (args, text) in [(json!(1), r#"42["news",1,"o.1"]"#), (json!([]), r#"42["news",[],"o.1"]"#)] {
+            let payload = Payload::event("news", &args, 10).unwrap();
+            assert_eq!(Encoded::event_at("/", &payload, "o.1").text(), text);
+        }
+        let payload = Payload::event("news", &(), 10).unwrap();
+        assert_eq!(Encoded::event_at("/a", &payload, "o.1").text(), r#"42/a,["news","o.1"]"#);
     }
 
     #[test]

@@ -219,7 +219,7 @@ pub mod text;
 pub mod time;
 pub mod ws;
 
-pub use config::{Config, Cors, Limits, Origins, QueuePolicy, Transports};
+pub use config::{Config, Cors, Limits, Origins, QueuePolicy, Recovery, Transports};
 pub use key::{ConnKey, NspId, RequestId, Sid, SocketKey, TransportId};
 pub use machines::{Output, Route};
 pub use rng::Seed;

@@ -192,6 +192,15 @@ fn a_session_is_recovered_with_its_offset_and_what_was_missed() {
     script.lose();
     script.pass(secs(1));
     assert_eq!(script.take(), [r#"0{"pid":"Q","token":1}"#]);
+    // A server of ours says where a session begins; whatever else stands there is nobody's.
+    script.say(r#"0{"sid":"c","pid":"R","offset":"abcd.7"}"#);
+    script.lose();
+    script.pass(secs(1));
+    assert_eq!(script.take(), [r#"0{"pid":"R","offset":"abcd.7","token":1}"#]);
+    script.say(r#"0{"sid":"d","pid":"Q","offset":[1]}"#);
+    script.lose();
+    script.pass(secs(1));
+    assert_eq!(script.take(), [r#"0{"pid":"Q","token":1}"#]);
     // Who leaves is not recovered.
     script.say(r#"0{"sid":"b","pid":"Q"}"#);
     script.client.disconnect(script.now, socket);

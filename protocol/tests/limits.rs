@@ -85,6 +85,7 @@ fn every_limit_and_option_has_its_test() {
         limits: _,
         // What a driver passes to `emit_with_ack` where its user says nothing.
         ack_timeout: _,
+        recovery: _, // tests/recovery.rs
     } = Config::default();
 }
 

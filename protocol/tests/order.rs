@@ -703,7 +703,7 @@ fn a_driver_with_a_task_per_connection_sees_the_same_order() {
             match output {
                 ConnectionOutput::Upgrade { transport, .. } => transports.push(transport),
                 ConnectionOutput::Hub(event) => {
-                    hub.handle_event(connection.key(), event, &mut |_, event| inbox.push(event));
+                    hub.handle_event(now, connection.key(), event, &mut |_, event| inbox.push(event));
                 }
                 ConnectionOutput::Event(Event::Connect(request)) => {
                     sockets.push(connection.accept(now, request).unwrap());
@@ -721,7 +721,7 @@ fn a_driver_with_a_task_per_connection_sees_the_same_order() {
     for number in 0..10 {
         let payload = Payload::event("n", &number, 10).unwrap();
         let keys: Vec<_> = connections.iter().map(Connection::key).collect();
-        let count = hub.broadcast(&all, &payload, &mut |key, event| {
+        let count = hub.broadcast(now, &all, &payload, &mut |key, event| {
             inboxes[keys.iter().position(|other| *other == key).unwrap()].push(event);
         });
         assert_eq!(count, Ok(2));

@@ -90,7 +90,7 @@ impl Driver {
             self.poll();
             if let Some(event) = self.to_hub.pop_front() {
                 let mail = &mut self.to_connection;
-                self.hub.handle_event(self.connection.key(), event, &mut |_, event| mail.push_back(event));
+                self.hub.handle_event(self.now, self.connection.key(), event, &mut |_, event| mail.push_back(event));
             } else if let Some(event) = self.to_connection.pop_front() {
                 self.connection.handle_hub_event(self.now, event);
             } else {

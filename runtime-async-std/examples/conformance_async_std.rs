@@ -1,7 +1,7 @@
 //! The conformance server of the test suites: the same program as on tokio.
 //!
 //! ```text
-//! cargo run --release -p sockeye-async-std --example conformance_async_std -- --port 3000 [--engine]
+//! cargo run --release -p sockeye-async-std --example conformance_async_std -- --port 3000 [--engine] [--recovery]
 //! ```
 
 use sockeye_async_std as sockeye;

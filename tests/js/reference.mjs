@@ -3,6 +3,7 @@
 //   node reference.mjs --port P --engine    the same for Engine.IO alone
 //   node reference.mjs --port P --interop   the interop server
 //   node reference.mjs --port P --features  the features server
+// With --recovery, connection state recovery is on in the first and the third.
 
 import { createServer } from "node:http";
 import { parseArgs } from "node:util";
@@ -18,17 +19,21 @@ const { values: options } = parseArgs({
     engine: { type: "boolean" },
     interop: { type: "boolean" },
     features: { type: "boolean" },
+    recovery: { type: "boolean" },
   },
 });
 
+// As here: middlewares decide again.
+const recovery = options.recovery && { connectionStateRecovery: { skipMiddlewares: false } };
 const CONFORMANCE = {
   pingInterval: 300,
   pingTimeout: 200,
   maxHttpBufferSize: 1_000_000,
   connectTimeout: 1_000,
   cors: { origin: "*" },
+  ...recovery,
 };
-const INTEROP = { pingInterval: 500, pingTimeout: 2_500, cors: { origin: "*" } };
+const INTEROP = { pingInterval: 500, pingTimeout: 2_500, cors: { origin: "*" }, ...recovery };
 
 const http = createServer((_, response) => response.writeHead(404).end());
 if (options.engine) conformanceEngine();

@@ -222,7 +222,8 @@ impl BroadcastOperator {
             let event = Event { socket: None, name: Text::from(event), args, ack: None };
             outgoing.iter().for_each(|listener| (listener.call)(&event));
         }
-        self.with_target(|target| self.server.hub(|hub, mut post| Ok(hub.broadcast(target, &payload, &mut post)?)))
+        let now = self.server.core().now();
+        self.with_target(|target| self.server.hub(|hub, mut post| Ok(hub.broadcast(now, target, &payload, &mut post)?)))
     }
 
     /// Sends the event `message`: see [`emit`](Self::emit).

@@ -11,24 +11,30 @@ use std::{
 
 use bytes::BytesMut;
 use sockeye_protocol::{
-    Config, ConnKey, Instant, NspId, RequestId, Seed, SocketKey, TransportId, engine,
+    Config, ConnKey, Instant, NspId, RequestId, Seed, Sid, SocketKey, TransportId, engine,
     http::{Body, Request},
     server::{self, AckId, Connection, ConnectionEvent, ConnectionOutput, Hub, HubEvent, HubOutput, HubRoute, Stats},
+    socket::Payload,
     ws::TransmitQueue,
 };
 
-use super::{ack::Waiter, namespace::NamespaceInner, seats::Seats};
+use super::{ack::Waiter, namespace::NamespaceInner, seats::Seats, socket::SocketData};
 use crate::{
+    EmitError,
     core::{Core, Level},
     layer::{Layer, Machine, Output, Route, by_the_same_names},
     link::{Link, Links},
     runtime::lock,
+    signal::Reasons,
 };
 
 /// A Socket.IO server: what its connections and all its handles share.
 pub(crate) struct SocketIo {
     core: Core,
     hub: Mutex<Shared>,
+    /// With [`Config::recovery`]: the data of sockets that may come back, and of those that are here. Not locked together
+    /// with anything else.
+    data: Mutex<BTreeMap<(NspId, Sid), Arc<SocketData>>>,
     /// By [`NspId::index`].
     namespaces: RwLock<Vec<Arc<NamespaceInner>>>,
 }
@@ -36,7 +42,12 @@ pub(crate) struct SocketIo {
 struct Shared {
     hub: Hub,
     links: Links<Connection>,
+    /// The deadline of the hub that the timers know of.
+    armed: Option<Instant>,
 }
+
+/// Attempts to have hub and machine at once without waiting for the second.
+const TRIES: u8 = 8;
 
 /// Puts an event for a connection into its mail.
 pub(crate) type Post<'a> = &'a mut dyn FnMut(ConnKey, HubEvent);
@@ -51,25 +62,45 @@ impl SocketIo {
         // Room operations are outputs that nobody here listens to.
         let core = Core::new(Config { room_events: false, ..config });
         let hub = Hub::new(Arc::clone(&core.config), seed);
-        Self { core, hub: Mutex::new(Shared { hub, links: Links::default() }), namespaces: RwLock::new(Vec::new()) }
+        Self {
+            core,
+            hub: Mutex::new(Shared { hub, links: Links::default(), armed: None }),
+            data: Mutex::default(),
+            namespaces: RwLock::new(Vec::new()),
+        }
     }
 
     /// Does something with the hub. Those whom it concerns are woken after its lock.
     pub(crate) fn hub<T>(&self, act: impl FnOnce(&mut Hub, Post<'_>) -> T) -> T {
         let mut wakers = WAKERS.with(|place| mem::take(&mut *place.borrow_mut()));
         let mut piles = Vec::new();
+        let mut forgotten = Vec::new();
         let done = {
             let mut shared = lock(&self.hub);
-            let Shared { hub, links } = &mut *shared;
-            act(hub, &mut |key, event| {
+            let Shared { hub, links, armed } = &mut *shared;
+            let done = act(hub, &mut |key, event| {
                 let Some(link) = links.get(key) else { return };
                 let (waker, piles_up) = link.post(event);
                 wakers.extend(waker);
                 if piles_up {
                     piles.push(Arc::clone(link));
                 }
-            })
+            });
+            if self.core.config.recovery.is_some() {
+                forgotten.extend(std::iter::from_fn(|| hub.poll_output()));
+                let deadline = hub.poll_timeout();
+                if *armed != deadline {
+                    *armed = deadline;
+                    wakers.extend(self.core.timers.arm(deadline));
+                }
+            }
+            done
         };
+        for output in forgotten {
+            if let HubOutput::Forgotten { namespace, sid } = output {
+                self.forget_data(namespace, sid);
+            }
+        }
         // Their owners do not get to it: too much is broadcast without a pause, or a handler computes for long.
         for link in piles {
             drop(link.lock(self.core.now()));
@@ -81,7 +112,63 @@ impl SocketIo {
 
     /// Forwards what a connection said.
     pub(super) fn forward(&self, from: ConnKey, event: ConnectionEvent) {
-        self.hub(|hub, mut post| hub.handle_event(from, event, &mut post));
+        let now = self.core.now();
+        self.hub(|hub, mut post| hub.handle_event(now, from, event, &mut post));
+    }
+
+    /// Sends an event to one socket, with its offset and its place in the log. If its queue is full, `waker` is woken when
+    /// there may be room.
+    ///
+    /// Offsets must be in the order in which the client gets events, so nobody else may have the hub meanwhile, nor the
+    /// machine. Its owner may have that for as long as a write takes: it is not waited for with the hub's lock held, unless
+    /// that is bad luck time and again.
+    pub(super) fn emit_logged(
+        &self,
+        link: &Arc<Link<Connection>>,
+        socket: SocketKey,
+        event: &Payload,
+        waker: Option<&Waker>,
+    ) -> Result<(), EmitError> {
+        let now = self.core.now();
+        let mut tries = 0_u8..TRIES;
+        let sent = loop {
+            let is_last = tries.next().is_none();
+            let sent = self.hub(|hub, mut post| {
+                let mut locked = if is_last { link.lock(now) } else { link.try_lock(now)? };
+                let sent = locked.act(|connection, rest| {
+                    let sent = hub.emit(now, connection, socket, event, &mut post);
+                    if let (Err(EmitError::Full(_)), Some(waker)) = (&sent, waker) {
+                        rest.await_room(waker);
+                    }
+                    sent
+                });
+                Some(sent.unwrap_or(Err(EmitError::NotConnected)))
+            });
+            match sent {
+                Some(sent) => break sent,
+                None => drop(link.lock(now)),
+            }
+        };
+        if !matches!(sent, Err(EmitError::Full(_))) {
+            link.signal.raise(Reasons::MACHINE);
+        }
+        sent
+    }
+
+    /// The data of a socket that comes back.
+    pub(super) fn kept_data(&self, socket: SocketKey, sid: Sid) -> Option<Arc<SocketData>> {
+        lock(&self.data).get(&(socket.namespace(), sid)).cloned()
+    }
+
+    /// Keeps the data of a socket until it is forgotten.
+    pub(super) fn keep_data(&self, socket: SocketKey, sid: Sid, data: Arc<SocketData>) {
+        lock(&self.data).insert((socket.namespace(), sid), data);
+    }
+
+    pub(super) fn forget_data(&self, namespace: NspId, sid: Sid) {
+        let data = lock(&self.data).remove(&(namespace, sid));
+        // Without the lock.
+        drop(data);
     }
 
     /// Carries out a request on a selection of sockets: the number that it reached.
@@ -136,7 +223,7 @@ impl Layer for SocketIo {
 
     fn route(&self, now: Instant, head: &Request<'_>) -> Route<Connection> {
         let mut shared = lock(&self.hub);
-        let Shared { hub, links } = &mut *shared;
+        let Shared { hub, links, .. } = &mut *shared;
         match hub.route(head) {
             HubRoute::NotFound => Route::NotFound,
             HubRoute::Response(response) => Route::Response(response),
@@ -171,7 +258,12 @@ impl Layer for SocketIo {
         drop(removed);
     }
 
+    fn handle_timeout(&self, now: Instant) {
+        self.hub(|hub, _| hub.handle_timeout(now));
+    }
+
     fn forget_handlers(&self) {
+        self.hub(|hub, _| hub.forget_sessions());
         let namespaces = self.namespaces.read().unwrap_or_else(PoisonError::into_inner).clone();
         namespaces.iter().for_each(|namespace| namespace.listeners.clear());
     }

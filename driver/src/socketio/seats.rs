@@ -10,6 +10,7 @@
 use std::{
     collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
     task::Context,
 };
 
@@ -166,6 +167,8 @@ impl Seats {
         let middlewares = namespace.listeners.read(|table| table.middlewares.clone());
         let socket = Socket::new(owner.layer, owner.link, namespace, &request);
         let key = socket.key();
+        let recovery = owner.layer.core().config.recovery.as_ref();
+        let passes = request.is_recovered() && recovery.is_some_and(|recovery| recovery.skip_middlewares);
         self.seats.reserve_exact(1);
         self.seats.push(Seat {
             socket: socket.clone(),
@@ -174,7 +177,7 @@ impl Seats {
             handling: 0,
             parked: VecDeque::new(),
         });
-        if middlewares.is_empty() {
+        if middlewares.is_empty() || passes {
             return self.accept(owner, cx, key);
         }
         let context = ConnectContext { socket: socket.clone() };
@@ -191,9 +194,17 @@ impl Seats {
         let Some(seat) = self.seat(key) else { return };
         let Some(request) = seat.request.take() else { return };
         let socket = seat.socket.clone();
+        // Before anybody can say that the session has ended. One that is recovered is kept already.
+        let keeps = socket.is_logged() && !socket.recovered();
+        if keeps {
+            owner.layer.keep_data(key, socket.id(), Arc::clone(socket.shared_data()));
+        }
         let accepted =
             owner.link.lock(owner.now).machine().is_some_and(|machine| machine.accept(owner.now, *request).is_ok());
         if !accepted {
+            if keeps {
+                owner.layer.forget_data(key.namespace(), socket.id());
+            }
             self.remove(key);
             return;
         }
@@ -456,6 +467,6 @@ fn forward_all(owner: &Owner<'_>) {
 }
 
 fn report(socket: Socket, event: Option<Text>, fault: HandlerFault) {
-    let namespace = std::sync::Arc::clone(socket.inner_namespace());
+    let namespace = Arc::clone(socket.inner_namespace());
     namespace.listeners.report(&HandlerError { socket, event, fault });
 }

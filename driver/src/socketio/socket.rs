@@ -7,6 +7,7 @@ use std::{
         Arc, Mutex, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
+    task::Poll,
     time::Duration,
 };
 
@@ -62,12 +63,18 @@ struct Inner {
     request: Arc<server::Handshake>,
     auth: Option<Data>,
     is_connected: AtomicBool,
+    /// It goes on with a session that lost its link.
+    recovered: bool,
     /// Set when the socket is gone: nothing will be listened to any more.
     is_gone: AtomicBool,
     /// Made by the first listener: most sockets have none of their own.
     listeners: OnceLock<Box<Listeners>>,
-    data: Mutex<Vec<(TypeId, Arc<dyn Any + Send + Sync>)>>,
+    /// Shared with who comes back as this socket.
+    data: OnceLock<Arc<SocketData>>,
 }
+
+/// What is attached to a socket, one value of each type.
+pub(super) type SocketData = Mutex<Vec<(TypeId, Arc<dyn Any + Send + Sync>)>>;
 
 impl Socket {
     pub(super) fn new(
@@ -76,6 +83,7 @@ impl Socket {
         namespace: Arc<NamespaceInner>,
         request: &server::ConnectRequest,
     ) -> Self {
+        let kept = request.is_recovered().then(|| server.kept_data(request.socket(), request.sid())).flatten();
         Self(Arc::new(Inner {
             server: Arc::clone(server),
             link: Arc::clone(link),
@@ -85,9 +93,10 @@ impl Socket {
             request: Arc::clone(request.handshake()),
             auth: request.auth().cloned(),
             is_connected: AtomicBool::new(false),
+            recovered: request.is_recovered(),
             is_gone: AtomicBool::new(false),
             listeners: OnceLock::new(),
-            data: Mutex::new(Vec::new()),
+            data: kept.map(OnceLock::from).unwrap_or_default(),
         }))
     }
 
@@ -137,6 +146,22 @@ impl Socket {
         self.0.is_connected.load(Ordering::Acquire)
     }
 
+    /// Whether it goes on with a session that had lost its link ([`Config::recovery`](crate::Config::recovery)): its id, its
+    /// rooms and its [`data`](Self::data) are those of before, and its client gets what it has missed. Handlers of the
+    /// socket's own are not among that: they are registered again.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// let io = Server::new(Config { recovery: Some(Recovery::default()), ..Config::default() });
+    /// io.on_connect(async |socket: Socket| match socket.recovered() {
+    ///     true => Ok(()),
+    ///     false => socket.emit("welcome", &()),
+    /// });
+    /// ```
+    pub fn recovered(&self) -> bool {
+        self.0.recovered
+    }
+
     /// How the client came: headers, query, address, auth. Handlers may have a [`Handshake`] as a parameter, too.
     ///
     /// ```
@@ -180,7 +205,7 @@ impl Socket {
     /// });
     /// ```
     pub fn data<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
-        let data = lock(&self.0.data);
+        let data = lock(self.0.data.get()?);
         let (_, value) = data.iter().find(|(id, _)| *id == TypeId::of::<T>())?;
         Arc::clone(value).downcast().ok()
     }
@@ -201,7 +226,7 @@ impl Socket {
     pub fn set_data<T: Send + Sync + 'static>(&self, value: T) {
         let (id, value): (_, Arc<dyn Any + Send + Sync>) = (TypeId::of::<T>(), Arc::new(value));
         let before = {
-            let mut data = lock(&self.0.data);
+            let mut data = lock(self.shared_data());
             match data.iter_mut().find(|(other, _)| *other == id) {
                 Some((_, place)) => Some(std::mem::replace(place, value)),
                 None => {
@@ -292,6 +317,9 @@ impl Socket {
     /// [`EmitError`]: the arguments cannot be encoded, the socket is gone, or its send queue is full.
     pub fn emit<T: Serialize + ?Sized>(&self, event: &str, args: &T) -> Result<(), EmitError> {
         let payload = self.encode(event, args)?;
+        if self.is_logged() {
+            return self.0.server.emit_logged(&self.0.link, self.0.key, &payload, None);
+        }
         self.command(|connection, now| connection.emit(now, self.0.key, &payload))
     }
 
@@ -330,6 +358,12 @@ impl Socket {
     pub async fn emit_wait<T: Serialize + ?Sized>(&self, event: &str, args: &T) -> Result<(), EmitError> {
         let payload = self.encode(event, args)?;
         std::future::poll_fn(|cx| {
+            if self.is_logged() {
+                return match self.0.server.emit_logged(&self.0.link, self.0.key, &payload, Some(cx.waker())) {
+                    Err(EmitError::Full(_)) => Poll::Pending,
+                    sent => Poll::Ready(sent),
+                };
+            }
             let now = self.0.server.core().now();
             let is_full = |error: &EmitError| matches!(error, EmitError::Full(_));
             self.0
@@ -630,6 +664,16 @@ impl Socket {
 
     pub(super) fn listeners(&self) -> Option<&Listeners> {
         self.0.listeners.get().map(|listeners| &**listeners)
+    }
+
+    /// What is attached, as it is kept for who comes back as this socket.
+    pub(super) fn shared_data(&self) -> &Arc<SocketData> {
+        self.0.data.get_or_init(Arc::default)
+    }
+
+    /// Whether events get offsets, and are kept for who has missed them.
+    pub(super) fn is_logged(&self) -> bool {
+        self.0.server.core().config.recovery.is_some()
     }
 
     pub(super) fn set_connected(&self, is_connected: bool) {

@@ -1,10 +1,11 @@
 //! Socket.IO from plain threads: one lock around the server, no async runtime.
 //!
 //! It is the conformance server of the test suites: `/` sends events and acknowledgements back, `/custom` tells what it
-//! got as `auth`; with `--engine`, it is Engine.IO alone and sends every message back.
+//! got as `auth`; with `--engine`, it is Engine.IO alone and sends every message back; with `--recovery`, lost connections
+//! are recovered within two minutes.
 //!
 //! ```text
-//! cargo run --release -p sockeye-protocol --example blocking -- --port 3000 [--engine]
+//! cargo run --release -p sockeye-protocol --example blocking -- --port 3000 [--engine] [--recovery]
 //! ```
 #![allow(
     clippy::disallowed_methods,
@@ -24,7 +25,7 @@ use bytes::Buf;
 use sockeye_protocol::http::{Body, Response};
 use sockeye_protocol::server::{Event, Server};
 use sockeye_protocol::socket::{Object, Payload};
-use sockeye_protocol::{Config, ConnKey, Cors, Instant, Limits, Origins, RequestId, Route, Seed, engine};
+use sockeye_protocol::{Config, ConnKey, Cors, Instant, Limits, Origins, Recovery, RequestId, Route, Seed, engine};
 
 mod http;
 mod state;
@@ -69,7 +70,8 @@ pub(crate) fn serve(config: Config, namespaces: &[&str], app: App) -> io::Result
         args.iter().position(|arg| arg == "--port").and_then(|at| args.get(at + 1)?.parse().ok()).unwrap_or(3000);
     let is_engine = args.iter().any(|arg| arg == "--engine");
     let path = if is_engine { "/engine.io/" } else { "/socket.io/" }.into();
-    let config = Config { path, cors: Some(Cors { origins: Origins::Any, ..Cors::default() }), ..config };
+    let recovery = args.iter().any(|arg| arg == "--recovery").then(Recovery::default);
+    let config = Config { path, cors: Some(Cors { origins: Origins::Any, ..Cors::default() }), recovery, ..config };
     let limits = config.limits.clone();
     let mut seed = Seed([0; 32]);
     std::fs::File::open("/dev/urandom")?.read_exact(&mut seed.0)?;

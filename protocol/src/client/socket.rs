@@ -162,10 +162,13 @@ impl Socket {
     }
 
     /// The server's answer to CONNECT.
-    pub(super) fn join(&mut self, sid: Text, pid: Option<Text>) {
+    pub(super) fn join(&mut self, sid: Text, pid: Option<Text>, offset: Option<Text>) {
         self.recovered = pid.is_some() && self.recovery.pid == pid;
         if !self.recovered {
             self.recovery.offset = None;
+        }
+        if let Some(offset) = offset.filter(|offset| Recovery::is_offset(offset)) {
+            self.recovery.offset = Some(offset);
         }
         self.recovery.pid = pid;
         self.sid = Some(sid);
@@ -221,10 +224,14 @@ impl Recovery {
         let before = rest.get(..start).unwrap_or_default();
         // The opening quote of an argument, not the end of a key or an escaped quote.
         let is_argument = matches!(before.trim_ascii_end().as_bytes().last(), None | Some(b','));
-        let is_offset = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
-        if is_argument && (1..=Self::MAX_OFFSET).contains(&text.len()) && text.as_bytes().iter().all(is_offset) {
+        if is_argument && Self::is_offset(text) {
             self.offset = Some(text.into());
         }
+    }
+
+    fn is_offset(text: &str) -> bool {
+        let is_of_one = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        (1..=Self::MAX_OFFSET).contains(&text.len()) && text.bytes().all(is_of_one)
     }
 
     pub(super) fn forget(&mut self) {
@@ -262,17 +269,22 @@ mod tests {
     fn a_session_is_recovered_if_its_private_id_stays() {
         let mut socket = Socket::new(SocketId(0), Text::from_static("/"), SocketOptions::default());
         let sid = || Text::from_static("s");
-        socket.join(sid(), Some(Text::from_static("p")));
+        socket.join(sid(), Some(Text::from_static("p")), None);
         assert!(!socket.recovered);
         socket.recovery.offset = Some(Text::from_static("o"));
         assert!(socket.lose() && !socket.lose());
-        socket.join(sid(), Some(Text::from_static("p")));
+        socket.join(sid(), Some(Text::from_static("p")), None);
         assert!(socket.recovered && socket.recovery.offset.is_some());
         // The offset is of the session that is gone.
-        socket.join(sid(), Some(Text::from_static("q")));
+        socket.join(sid(), Some(Text::from_static("q")), None);
         assert!(!socket.recovered && socket.recovery.offset.is_none());
-        socket.join(sid(), None);
-        socket.join(sid(), None);
+        socket.join(sid(), None, None);
+        socket.join(sid(), None, None);
         assert!(!socket.recovered);
+        // What our own server says beside the ids.
+        for (said, offset) in [("abcd.7", Some("abcd.7")), ("not one", None)] {
+            socket.join(sid(), Some(Text::from_static("r")), Some(Text::from_static(said)));
+            assert_eq!(socket.recovery.offset.take().as_deref(), offset);
+        }
     }
 }

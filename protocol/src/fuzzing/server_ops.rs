@@ -507,6 +507,7 @@ impl Simulation {
             Event::Room(op) => self.on_room(op),
             Event::Upgrade(connection) => assert!(self.connections.contains(&connection)),
             Event::Selection { .. } => {}
+            Event::Forgotten { .. } => panic!("recovery is off"),
         }
     }
 

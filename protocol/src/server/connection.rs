@@ -1,6 +1,7 @@
 //! One client of a Socket.IO server.
 
 mod receive;
+mod resume;
 
 use alloc::{boxed::Box, collections::BTreeMap, sync::Arc, vec::Vec};
 use core::time::Duration;
@@ -90,6 +91,8 @@ enum State {
     Pending {
         socket: SocketKey,
     },
+    /// The application has accepted; what the client has missed comes before it is told so.
+    Resuming(Box<Resuming>),
     Joined(Joined),
     /// This side disconnected the socket. What the client sent before it knew is ignored until its next CONNECT.
     Left,
@@ -102,6 +105,14 @@ struct Joined {
     next_ack: u64,
     /// Acknowledgements that the client owes, and when each is due.
     acks: BTreeMap<u64, Instant>,
+}
+
+/// A socket that goes on with a session.
+#[derive(Debug)]
+struct Resuming {
+    socket: SocketKey,
+    sid: Sid,
+    pid: Sid,
 }
 
 /// What a connection has to say.
@@ -211,7 +222,7 @@ impl Connection {
             match &slot.state {
                 State::Joined(joined) => stats.acks = stats.acks.saturating_add(joined.acks.len()),
                 State::Left => stats.left_namespaces = stats.left_namespaces.saturating_add(1),
-                State::Asked(_) | State::Pending { .. } => {}
+                State::Asked(_) | State::Pending { .. } | State::Resuming(_) => {}
             }
         }
         stats
@@ -267,9 +278,9 @@ impl Connection {
     /// What the hub has to say to this connection.
     pub fn handle_hub_event(&mut self, now: Instant, event: HubEvent) {
         match event.0 {
-            ToConnection::Found { namespace, socket, sid } => {
+            ToConnection::Found(found) => {
                 self.lookups = self.lookups.saturating_sub(1);
-                self.on_found(namespace, socket, sid);
+                self.on_found(*found);
             }
             ToConnection::Unknown { namespace } => {
                 self.lookups = self.lookups.saturating_sub(1);
@@ -281,24 +292,40 @@ impl Connection {
             }
             ToConnection::Deliver { socket, packet } => self.deliver(now, socket, &packet),
             ToConnection::Disconnect { socket, close } => self.disconnect(now, socket, close),
+            ToConnection::Retire { socket } => self.retire(now, socket),
+            ToConnection::Resume { socket, missed, offset } => self.resume(now, socket, &missed, offset),
         }
     }
 
-    /// Accepts a connection request: the client is told, and the socket is connected.
+    /// Accepts a connection request: the client is told, and the socket is connected. With
+    /// [recovery](ConnectRequest::is_recovered) it is so when the hub has answered what this has for it
+    /// ([`poll_hub_event`](Self::poll_hub_event)): until then nothing can be sent to it.
     ///
     /// # Errors
     ///
     /// [`RequestGone`] if the client went away in the meantime.
     pub fn accept(&mut self, now: Instant, request: ConnectRequest) -> Result<SocketKey, RequestGone> {
         let index = self.pending(request.socket).ok_or(RequestGone)?;
-        let answer = Payload::data(&Sids { sid: request.sid }).map_err(|_| RequestGone)?;
         let slot = self.slots.get_mut(index).ok_or(RequestGone)?;
-        slot.state = State::Joined(Joined { socket: request.socket, policy: None, next_ack: 0, acks: BTreeMap::new() });
         let name = slot.name.clone();
+        let (socket, sid) = (request.socket, request.sid);
+        let answer = match request.session {
+            Some(session) if session.is_recovered => {
+                slot.state = State::Resuming(Box::new(Resuming { socket, sid, pid: session.pid }));
+                None
+            }
+            session => {
+                slot.state = State::Joined(Joined::new(socket));
+                let session = session.map(|session| (session.pid, session.offset));
+                Some(resume::answer(sid, session).map_err(|_| RequestGone)?)
+            }
+        };
         self.connect_deadline = None;
-        self.hub_events.push_back(ConnectionEvent(ToHub::Accept(request.socket)));
-        self.send(now, PacketType::Connect, &name, Some(&answer));
-        Ok(request.socket)
+        self.hub_events.push_back(ConnectionEvent(ToHub::Accept(socket)));
+        if let Some(answer) = answer {
+            self.send(now, PacketType::Connect, &name, Some(&answer));
+        }
+        Ok(socket)
     }
 
     /// Refuses a connection request: the client gets `connect_error`. The rooms that the socket joined are left.
@@ -309,12 +336,13 @@ impl Connection {
     pub fn reject(&mut self, now: Instant, request: ConnectRequest, error: &ConnectError) -> Result<(), RequestGone> {
         let index = self.pending(request.socket).ok_or(RequestGone)?;
         let slot = self.slots.remove(index);
-        self.hub_events.push_back(ConnectionEvent(ToHub::Leave(request.socket)));
+        self.hub_events.push_back(ConnectionEvent(ToHub::Leave { socket: request.socket, keep: false }));
         self.refuse_with(now, &slot.name, error.payload());
         Ok(())
     }
 
-    /// Sends an event ([`Payload::event`]) to a socket.
+    /// Sends an event ([`Payload::event`]) to a socket. With [`Config::recovery`](crate::Config::recovery) that is for
+    /// [`Hub::emit`](super::Hub::emit) to do: an event that is sent here is not recovered.
     ///
     /// # Errors
     ///
@@ -528,17 +556,28 @@ impl Connection {
         id: Option<u64>,
         payload: &Payload,
     ) -> Result<(), EmitError> {
-        let default = self.config.queue_policy;
-        let (index, joined) = self.joined(socket).ok_or(EmitError::NotConnected)?;
-        let policy = joined.policy.unwrap_or(default);
+        let index = self.joined(socket).ok_or(EmitError::NotConnected)?.0;
         let name = self.slots.get(index).map(|slot| slot.name.clone()).unwrap_or_default();
         let head = Head::new(kind, payload.attachments().len(), &name, id);
-        while let Err(error) = self.session.send_packet(&head, Some(payload)) {
+        self.send_by_policy(now, socket, |session| session.send_packet(&head, Some(payload))).map(drop)
+    }
+
+    /// Sends something to a socket, whether or not there is room for it: as its policy says. Whether it was sent.
+    fn send_by_policy(
+        &mut self,
+        now: Instant,
+        socket: SocketKey,
+        send: impl Fn(&mut Session) -> Result<(), SendError>,
+    ) -> Result<bool, EmitError> {
+        let default = self.config.queue_policy;
+        let (_, joined) = self.joined(socket).ok_or(EmitError::NotConnected)?;
+        let policy = joined.policy.unwrap_or(default);
+        while let Err(error) = send(&mut self.session) {
             match (policy, error) {
                 (_, SendError::Closed) => return Err(EmitError::NotConnected),
                 (QueuePolicy::Error, full) => return Err(EmitError::Full(full)),
                 (QueuePolicy::DropOldest, _) if self.drop_oldest() => {}
-                (QueuePolicy::DropNewest | QueuePolicy::DropOldest, _) => return Ok(()),
+                (QueuePolicy::DropNewest | QueuePolicy::DropOldest, _) => return Ok(false),
                 (QueuePolicy::Disconnect, full) => {
                     self.fail(now, Error::SlowConsumer(full));
                     return Err(EmitError::NotConnected);
@@ -546,7 +585,7 @@ impl Connection {
             }
         }
         self.queued = self.queued.saturating_add(1);
-        Ok(())
+        Ok(true)
     }
 
     /// Makes room in the send queue; `false` if there is nothing to drop. As long as a packet of the protocol itself
@@ -615,10 +654,10 @@ fn due(now: Instant, timeout: Duration) -> Instant {
     now + timeout.max(Duration::from_micros(1))
 }
 
-/// The data of a CONNECT answer (Socket.IO protocol v5, "Connection to a namespace").
-#[derive(serde::Serialize)]
-struct Sids {
-    sid: Sid,
+impl Joined {
+    const fn new(socket: SocketKey) -> Self {
+        Self { socket, policy: None, next_ack: 0, acks: BTreeMap::new() }
+    }
 }
 
 #[cfg(test)]

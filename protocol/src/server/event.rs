@@ -1,11 +1,11 @@
 //! What a server tells its application.
 
-use alloc::sync::Arc;
+use alloc::{boxed::Box, sync::Arc};
 use core::fmt;
 
 use serde::Serialize;
 
-use super::{error::Error, handshake::Handshake};
+use super::{error::Error, handshake::Handshake, hub::Session};
 use crate::{
     Text,
     ack::{AckId, AckOutcome},
@@ -77,6 +77,14 @@ pub enum Event {
         /// The number of sockets that it reached.
         sockets: usize,
     },
+    /// A session has ended for good: what the application keeps for it can go. Only with [`crate::Config::recovery`]; comes
+    /// once for each socket that was accepted and not recovered, when that is gone and cannot come back any more.
+    Forgotten {
+        /// The namespace.
+        namespace: NspId,
+        /// The socket's id.
+        sid: Sid,
+    },
 }
 
 /// A client's wish to connect to a namespace (the CONNECT packet), to be consumed by `accept` or `reject`.
@@ -87,6 +95,7 @@ pub struct ConnectRequest {
     pub(crate) sid: Sid,
     pub(crate) namespace: Text,
     pub(crate) auth: Option<Data>,
+    pub(crate) session: Option<Box<Session>>,
     pub(crate) handshake: Arc<Handshake>,
 }
 
@@ -114,6 +123,13 @@ impl ConnectRequest {
     /// What the client gave as `auth`, a JSON object, if it gave anything.
     pub const fn auth(&self) -> Option<&Data> {
         self.auth.as_ref()
+    }
+
+    /// Whether the client goes on with a session that it had on a lost link ([`crate::Config::recovery`]): the socket has
+    /// that one's id, and is in its rooms already. Once it is accepted, the client gets what it has missed, and then the
+    /// answer.
+    pub fn is_recovered(&self) -> bool {
+        self.session.as_ref().is_some_and(|session| session.is_recovered)
     }
 
     /// The HTTP request that opened the connection.
@@ -274,6 +290,23 @@ impl DisconnectReason {
             Self::ForcedServerClose => "forced server close",
             Self::ClientNamespaceDisconnect => "client namespace disconnect",
             Self::ServerNamespaceDisconnect => "server namespace disconnect",
+        }
+    }
+
+    /// Whether the client may come back to its session ([`crate::Config::recovery`]): the link was lost, or this side closed
+    /// it, but neither side left the namespace. (Those of Socket.IO; a slow consumer has lost what was not sent.)
+    pub const fn is_recoverable(self) -> bool {
+        match self {
+            Self::TransportError
+            | Self::TransportClose
+            | Self::ForcedClose
+            | Self::PingTimeout
+            | Self::ServerShuttingDown
+            | Self::ForcedServerClose => true,
+            Self::ParseError
+            | Self::ClientNamespaceDisconnect
+            | Self::ServerNamespaceDisconnect
+            | Self::SlowConsumer => false,
         }
     }
 }

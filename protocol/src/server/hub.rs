@@ -1,6 +1,8 @@
 //! The part that connections share: session ids, namespaces, rooms and broadcasts.
 
-use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
+mod resume;
+
+use alloc::{boxed::Box, collections::VecDeque, string::ToString, sync::Arc, vec::Vec};
 
 use slab::Slab;
 
@@ -9,6 +11,7 @@ use super::{
     error::JoinError,
     event::{RoomOp, SelectionId},
     namespace::{Namespace, Target},
+    recovery::{Audience, Claim, Offset, Store},
     stats::Stats,
 };
 use crate::{
@@ -31,8 +34,10 @@ use crate::{
 /// The methods, by kind:
 /// - **Getters**: [`namespace`](Self::namespace), [`rooms`](Self::rooms), [`find`](Self::find), [`stats`](Self::stats), …
 /// - **Inputs**: [`route`](Self::route) then [`open`](Self::open) for a new connection;
-///   [`handle_event`](Self::handle_event) for what a connection says.
-/// - **Verbs**: [`join`](Self::join), [`leave`](Self::leave), [`broadcast`](Self::broadcast), and the requests on
+///   [`handle_event`](Self::handle_event) for what a connection says; with [`Config::recovery`],
+///   [`handle_timeout`](Self::handle_timeout) when [`poll_timeout`](Self::poll_timeout) says.
+/// - **Verbs**: [`join`](Self::join), [`leave`](Self::leave), [`broadcast`](Self::broadcast), [`emit`](Self::emit) in place
+///   of [`Connection::emit`] with [`Config::recovery`], [`forget_sessions`](Self::forget_sessions), and the requests on
 ///   selections, [`sockets_join`](Self::sockets_join), [`sockets_leave`](Self::sockets_leave),
 ///   [`disconnect_sockets`](Self::disconnect_sockets).
 /// - **Outputs**: [`poll_output`](Self::poll_output), after each verb and each event, or they pile up: a driver that
@@ -84,12 +89,18 @@ pub struct ConnectionEvent(pub(super) ToHub);
 
 #[derive(Debug)]
 pub(super) enum ToHub {
-    /// A client wants to join a namespace.
-    Lookup(Text),
+    /// A client wants to join a namespace, perhaps to go on with a session.
+    Lookup { namespace: Text, claim: Option<Box<Claim>> },
     /// The application accepted a socket.
     Accept(SocketKey),
     /// A socket is gone, or was refused.
-    Leave(SocketKey),
+    Leave {
+        socket: SocketKey,
+        /// Its session waits for the client to come back.
+        keep: bool,
+    },
+    /// Everything was said about a socket that the hub wanted to be retired.
+    Retired(SocketKey),
     /// Nothing is left of the connection: its session id is unknown from here on, and its key can be used again.
     Drain,
 }
@@ -102,13 +113,34 @@ pub struct HubEvent(pub(super) ToConnection);
 #[derive(Clone, Debug)]
 pub(super) enum ToConnection {
     /// There is such a namespace; the socket waits for the application's decision.
-    Found { namespace: Text, socket: SocketKey, sid: Sid },
+    Found(Box<Found>),
     /// There is no such namespace.
     Unknown { namespace: Text },
     /// A broadcast.
     Deliver { socket: SocketKey, packet: Encoded },
     /// The socket shall be disconnected, with its whole connection if `close`.
     Disconnect { socket: SocketKey, close: bool },
+    /// The client has come back on another connection, or this one cannot go on: it is to be closed.
+    Retire { socket: SocketKey },
+    /// A recovered socket is connected, when it has got what it missed.
+    Resume { socket: SocketKey, missed: Box<[Encoded]>, offset: Offset },
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    pub(super) namespace: Text,
+    pub(super) socket: SocketKey,
+    pub(super) sid: Sid,
+    pub(super) session: Option<Session>,
+}
+
+/// With [`Config::recovery`]: what the client needs to come back.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Session {
+    /// A secret, other than the socket's id.
+    pub(crate) pid: Sid,
+    pub(crate) offset: Offset,
+    pub(crate) is_recovered: bool,
 }
 
 /// What the hub has to tell the application.
@@ -123,6 +155,14 @@ pub enum HubOutput {
         id: SelectionId,
         /// The number of sockets that it reached.
         sockets: usize,
+    },
+    /// A session has ended for good: what the application keeps for it can go. Only with [`Config::recovery`]; comes once
+    /// for each socket that was accepted and not recovered, when that is gone and cannot come back any more.
+    Forgotten {
+        /// The namespace.
+        namespace: NspId,
+        /// The socket's id.
+        sid: Sid,
     },
 }
 
@@ -159,7 +199,11 @@ impl Hub {
         }
         let id = NspId(u32::try_from(self.namespaces.len()).unwrap_or(u32::MAX));
         let hasher = Keyed::new(&mut self.rng);
-        self.namespaces.push(Namespace::new(id, name.clone(), hasher));
+        let mut namespace = Namespace::new(id, name.clone(), hasher);
+        if let Some(recovery) = &self.config.recovery {
+            namespace.recovery = Some(Box::new(Store::new(recovery, &self.config, &mut self.rng)));
+        }
+        self.namespaces.push(namespace);
         self.names.insert(name, id);
         id
     }
@@ -220,7 +264,12 @@ impl Hub {
             ..Stats::default()
         };
         for namespace in &self.namespaces {
+            let recovery = namespace.recovery.as_ref();
+            let (lost_sessions, logged_packets, logged_bytes) = recovery.map(|store| store.sizes()).unwrap_or_default();
             stats += Stats {
+                lost_sessions,
+                logged_packets,
+                logged_bytes,
                 sockets: namespace.accepted(),
                 pending_sockets: namespace.pending(),
                 rooms: namespace.rooms.len(),
@@ -253,32 +302,22 @@ impl Hub {
     }
 
     /// Takes what a connection has to say; what there is to say to connections goes to `out`, at once.
-    pub fn handle_event(&mut self, from: ConnKey, event: ConnectionEvent, out: &mut impl FnMut(ConnKey, HubEvent)) {
+    pub fn handle_event(
+        &mut self,
+        now: Instant,
+        from: ConnKey,
+        event: ConnectionEvent,
+        out: &mut impl FnMut(ConnKey, HubEvent),
+    ) {
         let Some(entry) = self.connections.get(from.index as usize) else { return };
         if entry.generation != from.generation {
             return;
         }
         match event.0 {
-            ToHub::Lookup(name) => {
-                let found = self.names.get(&name).and_then(|id| self.namespaces.get_mut(id.0 as usize));
-                let answer = match found {
-                    Some(namespace) => {
-                        // A public id of its own per namespace: who knows it cannot take over the session
-                        // (behaviours, item 34).
-                        let sid = Sid::generate(&mut self.rng);
-                        let name = namespace.name.clone();
-                        ToConnection::Found { namespace: name, socket: namespace.insert(from, sid), sid }
-                    }
-                    None => ToConnection::Unknown { namespace: name },
-                };
-                out(from, HubEvent(answer));
-            }
-            ToHub::Accept(socket) => {
-                if let Some(namespace) = self.namespaces.get_mut(socket.nsp.0 as usize) {
-                    namespace.accept(socket);
-                }
-            }
-            ToHub::Leave(socket) => self.remove(socket),
+            ToHub::Lookup { namespace, claim } => self.look_up(now, from, namespace, claim, out),
+            ToHub::Accept(socket) => self.accept(from, socket, out),
+            ToHub::Leave { socket, keep } => self.remove(now, socket, keep),
+            ToHub::Retired(socket) => self.retired(now, socket, out),
             ToHub::Drain => {
                 self.sids.remove(&entry.sid);
                 self.connections.remove(from.index as usize);
@@ -303,6 +342,9 @@ impl Hub {
             return Err(JoinError::TooManyRooms { limit });
         }
         let Some((room, created)) = rooms.join(socket.index, &mut entry.joined, room) else { return Ok(false) };
+        if let Some(store) = &mut namespace.recovery {
+            store.joined(socket, &room);
+        }
         if self.config.room_events {
             if created {
                 self.outputs.push_back(HubOutput::Room(RoomOp::Create { namespace: socket.nsp, room: room.clone() }));
@@ -318,11 +360,15 @@ impl Hub {
         let Some((entry, rooms)) = namespace.with_rooms(socket) else { return false };
         let left = rooms.leave(socket.index, &mut entry.joined, room);
         let was_in = left.is_some();
+        if let Some(store) = &mut namespace.recovery {
+            store.left(socket, room);
+        }
         self.report_leave(socket, left);
         was_in
     }
 
-    /// Sends an event to every socket of the target, encoded once. Returns the number of recipients.
+    /// Sends an event to every socket of the target, encoded once. Returns the number of recipients. With
+    /// [`Config::recovery`], those that have lost their link get it when they come back.
     ///
     /// `event` is what [`Payload::event`] gave: user code (`Serialize`) ran before, outside of any lock.
     ///
@@ -331,28 +377,43 @@ impl Hub {
     /// [`WrongPayload`] if it is not an event's.
     pub fn broadcast(
         &mut self,
+        now: Instant,
         target: &Target<'_>,
         event: &Payload,
         out: &mut impl FnMut(ConnKey, HubEvent),
     ) -> Result<usize, WrongPayload> {
         WrongPayload::check(PayloadKind::Event, event)?;
-        let Some(namespace) = self.namespaces.get_mut(target.namespace.0 as usize) else { return Ok(0) };
-        if namespace.is_empty(target) {
+        if self.is_empty(target) {
             return Ok(0);
         }
-        let packet = Encoded::event(&namespace.name, None, event);
+        let Some(namespace) = self.namespaces.get_mut(target.namespace.0 as usize) else { return Ok(0) };
+        let mut store = namespace.recovery.take();
+        let packet = match &mut store {
+            None => Encoded::event(&namespace.name, None, event),
+            Some(store) => {
+                let packet = Encoded::event_at(&namespace.name, event, &store.next_offset().to_string());
+                store.record(now, Audience::of(target), packet.clone());
+                packet
+            }
+        };
         let mut recipients = 0_usize;
         namespace.select(target, |socket, conn| {
             recipients = recipients.saturating_add(1);
+            if let Some(store) = &mut store {
+                store.mark(socket);
+            }
             out(conn, HubEvent(ToConnection::Deliver { socket, packet: packet.clone() }));
         });
+        namespace.recovery = store;
         Ok(recipients)
     }
 
     /// Whether a target names no socket for certain, so that an event for it need not be encoded. May say `false` of
-    /// an empty one.
+    /// an empty one, and does so while sockets may come back ([`Config::recovery`]).
     pub fn is_empty(&self, target: &Target<'_>) -> bool {
-        self.namespaces.get(target.namespace.0 as usize).is_none_or(|namespace| namespace.is_empty(target))
+        self.namespaces.get(target.namespace.0 as usize).is_none_or(|namespace| {
+            namespace.is_empty(target) && !namespace.recovery.as_ref().is_some_and(|store| store.awaits())
+        })
     }
 
     /// Makes every socket of the target join the rooms. The answer is [`HubOutput::Selection`]. A socket that is in
@@ -403,15 +464,6 @@ impl Hub {
         self.selections = self.selections.wrapping_add(1);
         self.outputs.push_back(HubOutput::Selection { id, sockets });
         id
-    }
-
-    fn remove(&mut self, socket: SocketKey) {
-        while let Some(left) = self.leave_last(socket) {
-            self.report_leave(socket, Some(left));
-        }
-        if let Some(namespace) = self.namespaces.get_mut(socket.nsp.0 as usize) {
-            namespace.remove(socket);
-        }
     }
 
     fn leave_last(&mut self, socket: SocketKey) -> Option<(Text, bool)> {

@@ -17,6 +17,7 @@ mod event;
 mod handshake;
 mod hub;
 mod namespace;
+mod recovery;
 mod rooms;
 #[expect(clippy::module_inception, reason = "the type's own file")]
 mod server;

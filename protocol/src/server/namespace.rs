@@ -1,10 +1,13 @@
 //! One namespace of a hub: its sockets, and the selection of those that a target names.
 
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 
 use slab::Slab;
 
-use super::rooms::{Joined, Room, Rooms};
+use super::{
+    recovery::Store,
+    rooms::{Joined, Room, Rooms},
+};
 use crate::{
     Text,
     hash::{FastMap, Keyed},
@@ -49,6 +52,8 @@ pub(crate) struct Namespace {
     /// Sids are random and ours: a peer cannot choose keys.
     sids: FastMap<Sid, u32>,
     pub(crate) rooms: Rooms,
+    /// With [`Config::recovery`](crate::Config::recovery).
+    pub(crate) recovery: Option<Box<Store>>,
     generation: u32,
     /// The number of the selection that is being made: see [`Entry::mark`].
     selection: u64,
@@ -61,7 +66,7 @@ pub(crate) struct Entry {
     pub(crate) sid: Sid,
     generation: u32,
     /// Whether the connection request was accepted. Before, the socket may be put into rooms, but nothing reaches it.
-    accepted: bool,
+    pub(crate) accepted: bool,
     /// The selection that this socket was last taken into or excluded from.
     mark: u64,
     pub(crate) joined: Joined,
@@ -75,6 +80,7 @@ impl Namespace {
             sockets: Slab::new(),
             sids: FastMap::default(),
             rooms: Rooms::new(hasher),
+            recovery: None,
             generation: 0,
             selection: 0,
             accepted: 0,

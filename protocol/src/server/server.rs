@@ -41,6 +41,8 @@ pub struct Server {
     outputs: VecDeque<Output<Event>>,
     /// The latest `now`: what the hub says to a connection happens then.
     now: Instant,
+    /// A tick for the hub, which comes behind all inputs that are stored.
+    tick: Option<Instant>,
     /// WebSockets that may have something to write, each once.
     transmits: Transmits,
 }
@@ -53,6 +55,7 @@ impl Server {
             connections: Machines::new(),
             outputs: VecDeque::new(),
             now: Instant::ZERO,
+            tick: None,
             transmits: Transmits::default(),
         }
     }
@@ -165,6 +168,9 @@ impl Server {
     pub fn handle_timeout(&mut self, now: Instant) {
         self.now = self.now.max(now);
         self.connections.handle_timeout(now);
+        if self.hub.poll_timeout().is_some_and(|deadline| deadline <= now) {
+            self.tick = self.tick.max(Some(now));
+        }
     }
 
     /// Accepts a connection request: see [`Connection::accept`].
@@ -186,14 +192,20 @@ impl Server {
         answer.unwrap_or(Err(RequestGone))
     }
 
-    /// Sends an event to one socket: see [`Connection::emit`].
+    /// Sends an event to one socket: see [`Connection::emit`], and [`Hub::emit`] for recovery.
     ///
     /// # Errors
     ///
     /// [`EmitError`] if the socket is gone, its queue is full and its policy says so, or the payload is of another kind.
     pub fn emit(&mut self, now: Instant, socket: SocketKey, event: &Payload) -> Result<(), EmitError> {
         WrongPayload::check(PayloadKind::Event, event)?;
-        self.socket_verb(now, socket, |connection| connection.emit(now, socket, event))
+        let key = self.hub.connection(socket).ok_or(EmitError::NotConnected)?;
+        self.now = self.now.max(now);
+        let connection = self.connections.touch(key).ok_or(EmitError::NotConnected)?;
+        let mut said = Vec::new();
+        let sent = self.hub.emit(now, connection, socket, event, &mut |key, event| said.push((key, event)));
+        said.into_iter().for_each(|(key, event)| forward(&mut self.connections, now, key, event));
+        self.verb(now, key, |_| sent).unwrap_or(Err(EmitError::NotConnected))
     }
 
     /// Sends an event and asks for an acknowledgement: see [`Connection::emit_with_ack`].
@@ -259,7 +271,7 @@ impl Server {
     pub fn broadcast(&mut self, now: Instant, target: &Target<'_>, event: &Payload) -> Result<usize, WrongPayload> {
         self.now = self.now.max(now);
         let Self { hub, connections, now, .. } = self;
-        hub.broadcast(target, event, &mut |key, event| forward(connections, *now, key, event))
+        hub.broadcast(*now, target, event, &mut |key, event| forward(connections, *now, key, event))
     }
 
     /// Makes every socket of the target join the rooms. [`Event::Selection`] answers.
@@ -297,9 +309,13 @@ impl Server {
                 return Some(Output::Event(match output {
                     HubOutput::Room(op) => Event::Room(op),
                     HubOutput::Selection { id, sockets } => Event::Selection { id, sockets },
+                    HubOutput::Forgotten { namespace, sid } => Event::Forgotten { namespace, sid },
                 }));
             }
-            let (key, until, connection) = self.connections.current()?;
+            let Some((key, until, connection)) = self.connections.current() else {
+                self.hub.handle_timeout(self.tick.take()?);
+                continue;
+            };
             return Some(match connection.poll_until(until) {
                 None => {
                     connection.unsent().for_each(|transport| self.transmits.push(key, transport));
@@ -307,7 +323,9 @@ impl Server {
                     continue;
                 }
                 Some(connection::Output::Hub(event)) => {
-                    self.tell_hub(key, event);
+                    // The hub answers whoever asked, and the answer happens when the question did.
+                    let now = connection.clock();
+                    self.tell_hub(now, key, event);
                     continue;
                 }
                 Some(connection::Output::Respond { id, response }) => Output::Respond { id, response },
@@ -328,7 +346,9 @@ impl Server {
 
     /// When [`handle_timeout`](Self::handle_timeout) is to be called next, if at all.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.connections.poll_timeout()
+        // A deadline that a stored tick has reached is handled when that tick's turn comes.
+        let hub = self.hub.poll_timeout().filter(|deadline| self.tick.is_none_or(|tick| tick < *deadline));
+        hub.into_iter().chain(self.connections.poll_timeout()).min()
     }
 
     /// The bytes to write to a WebSocket, as a [`bytes::Buf`].
@@ -347,7 +367,7 @@ impl Server {
         let connection = self.connections.touch(key)?;
         let result = verb(connection);
         while let Some(event) = self.connections.touch(key).and_then(Connection::poll_hub_event) {
-            self.tell_hub(key, event);
+            self.tell_hub(now, key, event);
         }
         Some(result)
     }
@@ -362,11 +382,9 @@ impl Server {
         self.verb(now, key, verb).unwrap_or(Err(EmitError::NotConnected))
     }
 
-    fn tell_hub(&mut self, key: ConnKey, event: ConnectionEvent) {
+    fn tell_hub(&mut self, now: Instant, key: ConnKey, event: ConnectionEvent) {
         let Self { hub, connections, .. } = self;
-        // The hub answers whoever asked, and the answer happens when the question did.
-        let now = connections.get(key).map_or(self.now, Connection::clock);
-        hub.handle_event(key, event, &mut |key, event| forward(connections, now, key, event));
+        hub.handle_event(now, key, event, &mut |key, event| forward(connections, now, key, event));
         if connections.get(key).is_some_and(Connection::is_drained) {
             connections.remove(key);
             self.transmits.remove(key);

@@ -23,6 +23,12 @@ pub struct Stats {
     pub rooms: usize,
     /// Memberships of sockets in rooms.
     pub memberships: usize,
+    /// Lost sessions that wait for their clients ([`crate::Config::recovery`]).
+    pub lost_sessions: usize,
+    /// Events that are kept for lost sessions, or for those that may be lost.
+    pub logged_packets: usize,
+    /// Bytes of these.
+    pub logged_bytes: usize,
     /// Acknowledgements that clients owe.
     pub acks: usize,
     /// HTTP requests that are not answered yet.
@@ -57,6 +63,9 @@ impl AddAssign for Stats {
             (&mut self.namespaces, other.namespaces),
             (&mut self.rooms, other.rooms),
             (&mut self.memberships, other.memberships),
+            (&mut self.lost_sessions, other.lost_sessions),
+            (&mut self.logged_packets, other.logged_packets),
+            (&mut self.logged_bytes, other.logged_bytes),
             (&mut self.acks, other.acks),
             (&mut self.requests, other.requests),
             (&mut self.transports, other.transports),

@@ -11,9 +11,10 @@ mod args;
 pub(crate) async fn run() -> Result<(), BoxError> {
     let [ping_interval, ping_timeout, connect_timeout] = [300, 200, 1_000].map(Duration::from_millis);
     let cors = Some(Cors { origins: Origins::Any, ..Cors::default() });
-    let config = Config { ping_interval, ping_timeout, connect_timeout, cors, ..Config::default() };
+    let recovery = args::has("--recovery").then(Recovery::default);
+    let config = Config { ping_interval, ping_timeout, connect_timeout, cors, recovery, ..Config::default() };
     let address = ("127.0.0.1", args::port());
-    let listening = if std::env::args().any(|arg| arg == "--engine") {
+    let listening = if args::has("--engine") {
         engine(Config { path: "/engine.io/".into(), ..config }).listen(address).await?
     } else {
         socketio(config).listen(address).await?

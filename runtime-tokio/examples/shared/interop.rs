@@ -14,7 +14,8 @@ use every::Every;
 pub(crate) async fn run() -> Result<(), BoxError> {
     let [ping_interval, ping_timeout] = [500, 2_500].map(Duration::from_millis);
     let cors = Some(Cors { origins: Origins::Any, ..Cors::default() });
-    let io = Server::new(Config { ping_interval, ping_timeout, cors, ..Config::default() });
+    let recovery = args::has("--recovery").then(Recovery::default);
+    let io = Server::new(Config { ping_interval, ping_timeout, cors, recovery, ..Config::default() });
     for name in ["/", "/admin"] {
         namespace(&io.of(name));
     }

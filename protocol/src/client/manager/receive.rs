@@ -13,7 +13,7 @@ use crate::{
         event::{AckToken, DisconnectReason, Event},
         socket::{Early, Stage},
     },
-    socket::{Args, Data, Packet, PacketType},
+    socket::{Args, Data, Packet, PacketType, Value},
     ws::Message,
 };
 
@@ -70,11 +70,11 @@ impl Manager {
             // One that repeats itself, or that answers what nobody asked.
             Stage::Asking { .. } | Stage::Joined | Stage::Out => return,
         }
-        let Some(Identity { sid, pid }) = Identity::read(data) else {
+        let Some(Identity { sid, pid, offset }) = Identity::read(data) else {
             socket.stage = Stage::Out;
             return self.give_up(index, Error::OldServer);
         };
-        socket.join(sid.clone(), pid);
+        socket.join(sid.clone(), pid, offset);
         let (id, recovered) = (socket.id, socket.recovered);
         for early in socket.early.take() {
             if let Some(event) = self.deliver(index, early) {
@@ -175,6 +175,8 @@ impl Manager {
 struct Identity {
     sid: Text,
     pid: Option<Text>,
+    /// Where the session begins, or goes on: our own server says so, others tell it with events alone.
+    offset: Option<Text>,
 }
 
 impl Identity {
@@ -186,9 +188,12 @@ impl Identity {
             sid: String,
             #[serde(default)]
             pid: Option<String>,
+            #[serde(default)]
+            offset: Option<Value>,
         }
-        let Fields { sid, pid } = data?.deserialize().ok()?;
+        let Fields { sid, pid, offset } = data?.deserialize().ok()?;
         let sid = Some(sid).filter(|sid| !sid.is_empty())?;
-        Some(Self { sid: sid.into(), pid: pid.filter(|pid| !pid.is_empty()).map(Text::from) })
+        let offset = offset.as_ref().and_then(Value::as_str).map(Text::from);
+        Some(Self { sid: sid.into(), pid: pid.filter(|pid| !pid.is_empty()).map(Text::from), offset })
     }
 }

@@ -1,17 +1,18 @@
 //! What arrives: packets, ticks and the end of the session.
 
-use alloc::{boxed::Box, sync::Arc, vec::Vec};
+use alloc::{boxed::Box, collections::BTreeMap, sync::Arc, vec::Vec};
 
 use super::{Connection, Joined, Output, Slot, State, due};
 use crate::{
     Instant, Text,
     ack::{AckId, AckOutcome},
     engine::{self, CloseReason, Message},
-    key::{Sid, SocketKey},
+    key::SocketKey,
     server::{
         error::Error,
         event::{AckToken, ConnectRequest, DisconnectReason, Event},
-        hub::{ConnectionEvent, ToHub},
+        hub::{ConnectionEvent, Found, ToHub},
+        recovery::Claim,
     },
     socket::{Data, Packet},
 };
@@ -112,17 +113,19 @@ impl Connection {
                 &alloc::format!("Too many namespaces: {limit} are pending, the limit is {limit}"),
             );
         }
+        let claim = self.config.recovery.as_ref().and_then(|_| Claim::read(auth.as_ref())).map(Box::new);
         // Most clients join one namespace.
         self.slots.reserve_exact(usize::from(self.slots.is_empty()));
         self.slots.push(Slot { name: namespace.clone(), state: State::Asked(auth) });
         self.lookups = self.lookups.saturating_add(1);
-        self.hub_events.push_back(ConnectionEvent(ToHub::Lookup(namespace)));
+        self.hub_events.push_back(ConnectionEvent(ToHub::Lookup { namespace, claim }));
     }
 
-    pub(super) fn on_found(&mut self, namespace: Text, socket: SocketKey, sid: Sid) {
+    pub(super) fn on_found(&mut self, found: Found) {
+        let Found { namespace, socket, sid, session } = found;
         let Some(slot) = self.asked(&namespace).and_then(|index| self.slots.get_mut(index)) else {
             // The connection ended while the hub looked.
-            self.hub_events.push_back(ConnectionEvent(ToHub::Leave(socket)));
+            self.hub_events.push_back(ConnectionEvent(ToHub::Leave { socket, keep: false }));
             return;
         };
         // The hub's own name from here on: the client's is a slice of its whole message.
@@ -135,6 +138,7 @@ impl Connection {
             sid,
             namespace,
             auth,
+            session: session.map(Box::new),
             handshake: Arc::clone(&self.handshake),
         })));
     }
@@ -225,18 +229,29 @@ impl Connection {
             return;
         }
         match self.slots.remove(index).state {
-            State::Joined(Joined { socket, acks, .. }) => {
-                self.outputs.push_back(Output::Event(Event::Disconnecting { socket, reason }));
-                for id in acks.into_keys() {
-                    self.push_ack(socket, id, AckOutcome::Disconnected);
-                }
-                self.outputs.push_back(Output::Hub(ConnectionEvent(ToHub::Leave(socket))));
-                let error = error.cloned();
-                self.outputs.push_back(Output::Event(Event::Disconnect { socket, reason, error }));
+            State::Joined(Joined { socket, acks, .. }) => self.report_leave(socket, acks, reason, error),
+            State::Resuming(resuming) => self.report_leave(resuming.socket, BTreeMap::new(), reason, error),
+            State::Pending { socket } => {
+                self.hub_events.push_back(ConnectionEvent(ToHub::Leave { socket, keep: false }));
             }
-            State::Pending { socket } => self.hub_events.push_back(ConnectionEvent(ToHub::Leave(socket))),
             State::Asked(_) | State::Left => {}
         }
+    }
+
+    fn report_leave(
+        &mut self,
+        socket: SocketKey,
+        acks: BTreeMap<u64, Instant>,
+        reason: DisconnectReason,
+        error: Option<&Error>,
+    ) {
+        self.outputs.push_back(Output::Event(Event::Disconnecting { socket, reason }));
+        for id in acks.into_keys() {
+            self.push_ack(socket, id, AckOutcome::Disconnected);
+        }
+        self.outputs.push_back(Output::Hub(ConnectionEvent(ToHub::Leave { socket, keep: reason.is_recoverable() })));
+        let error = error.cloned();
+        self.outputs.push_back(Output::Event(Event::Disconnect { socket, reason, error }));
     }
 
     /// Remembers that this side left a namespace; of too many such, the oldest is forgotten.
