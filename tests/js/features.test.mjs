@@ -232,7 +232,9 @@ for (const mode of MODES) {
         await next(socket.io, "ping");
         await next(socket.io, "ping");
         await other.emitWithAck("open", own("many"));
-        assert.deepEqual((await held).map(([i]) => i), Array.from({ length: 300 }, (_, i) => i));
+        // They have begun in order. Those that waited go on in any: each is woken by itself.
+        const ended = (await held).map(([i]) => i).sort((a, b) => a - b);
+        assert.deepEqual(ended, Array.from({ length: 300 }, (_, i) => i));
       });
 
       test("one in flight runs on after the disconnect", async (t) => {
@@ -581,7 +583,8 @@ for (const mode of MODES) {
         );
         const gone = left(watcher, id);
         victim.kill("SIGKILL");
-        assert.equal(await gone, websocket ? "transport close" : "transport error");
+        // Nobody notices between two polls, before the ping.
+        oneOf(await gone, ...(websocket ? ["transport close"] : ["transport error", "ping timeout"]));
       });
 
       test("the connection is reset", async (t) => {
