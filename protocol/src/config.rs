@@ -115,6 +115,13 @@ impl Default for Recovery {
 }
 
 /// The transports that a server serves.
+///
+/// ```
+/// use sockeye_protocol::{Config, Transports};
+///
+/// let config = Config { transports: Transports { polling: false, ..Transports::default() }, ..Config::default() };
+/// assert!(config.transports.websocket);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Transports {
     /// HTTP long-polling.
@@ -130,6 +137,14 @@ impl Default for Transports {
 }
 
 /// Cross-origin rules: the options of the `cors` package of npm that Socket.IO documents.
+///
+/// ```
+/// use sockeye_protocol::{Config, Cors, Origins};
+///
+/// let origins = Origins::List(vec!["https://example.com".into()]);
+/// let config = Config { cors: Some(Cors { origins, credentials: true, ..Cors::default() }), ..Config::default() };
+/// # drop(config);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cors {
     /// The origins that may send requests. Default: none but those without an `Origin` header.
@@ -160,6 +175,14 @@ impl Default for Cors {
 }
 
 /// A set of origins.
+///
+/// ```
+/// use sockeye_protocol::{Cors, Origins};
+///
+/// // Whoever comes, as long as nothing depends on who it is: cookies are left out.
+/// let cors = Cors { origins: Origins::Any, ..Cors::default() };
+/// assert!(!cors.credentials);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origins {
     /// Every origin. With [`Cors::credentials`] the request's origin is echoed, never `*` (Fetch standard, "CORS
@@ -172,6 +195,14 @@ pub enum Origins {
 /// What happens when a message does not fit a socket's send queue any more.
 ///
 /// A broadcast never fails for one full recipient: there, [`QueuePolicy::Error`] disconnects that recipient.
+///
+/// ```
+/// use sockeye_protocol::{Config, QueuePolicy};
+///
+/// // Of what is out of date soon, the newest counts.
+/// let config = Config { queue_policy: QueuePolicy::DropOldest, ..Config::default() };
+/// # drop(config);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum QueuePolicy {
     /// The emit returns an error and sends nothing; a broadcast's recipient is disconnected.
@@ -187,6 +218,14 @@ pub enum QueuePolicy {
 
 /// What a peer may cost, each bound with its unit and default. Exceeding one closes or refuses with an error that
 /// names the limit and the value.
+///
+/// ```
+/// use sockeye_protocol::{Config, Limits};
+///
+/// let limits = Limits { max_payload: 100_000, send_queue_bytes: 256 * 1024, ..Limits::default() };
+/// let config = Config { limits, ..Config::default() };
+/// # drop(config);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of a POST body and of a WebSocket message. Sent to the client as `maxPayload`; polling answers are
@@ -241,12 +280,13 @@ pub struct Limits {
     /// Acknowledgements that one socket may owe. Default 1,000.
     pub outstanding_acks: usize,
     /// Handlers of one socket that may be in flight (enforced by async drivers). At a disconnect, all events that wait
-    /// begin. Default 64.
+    /// begin; while as many handlers run on for sockets that have left, the driver reads nothing from their peer. Default 64.
     pub handlers: usize,
     /// Events of one socket that may wait for a handler, while [`handlers`](Self::handlers) of them are in flight or its
     /// connect handler still runs (enforced by async drivers). When that many wait for handlers, the driver stops reading
     /// from the peer; what it has read by then, a request's body or one read of a WebSocket, waits too. When that many wait
-    /// for the connect handler, they do so no longer. Default 1,024.
+    /// for the connect handler, they do so no longer. The same holds when they hold more than
+    /// [`max_packet_bytes`](Self::max_packet_bytes) together. Default 1,024.
     pub parked: usize,
 }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use once_cell::race::OnceBox;
 
 use crate::{
-    socket::{Head, PacketType, Payload},
+    socket::{Head, PacketType, PayloadRef},
     ws,
 };
 
@@ -30,24 +30,23 @@ struct Inner {
 
 impl Encoded {
     /// Encodes an event for one namespace, with the id that its acknowledgements shall carry, if any.
-    pub(crate) fn event(namespace: &str, id: Option<u64>, payload: &Payload) -> Self {
+    pub(crate) fn event(namespace: &str, id: Option<u64>, payload: PayloadRef<'_>) -> Self {
         Self::new(namespace, id, payload, [payload.json(), b""])
     }
 
     /// Encodes an event with one more argument: its offset, a text without anything to escape.
-    pub(crate) fn event_at(namespace: &str, payload: &Payload, offset: &str) -> Self {
+    pub(crate) fn event_at(namespace: &str, payload: PayloadRef<'_>, offset: &str) -> Self {
         let open = payload.json().split_last().map_or(&b""[..], |(_, open)| open);
         // An event has a name at least, so there is something in front of the comma.
         let tail = [b",\"", offset.as_bytes(), b"\"]"].concat();
         Self::new(namespace, None, payload, [open, &tail])
     }
 
-    fn new(namespace: &str, id: Option<u64>, payload: &Payload, json: [&[u8]; 2]) -> Self {
-        // "4": an Engine.IO message (Engine.IO protocol v4, "Packet encoding").
+    fn new(namespace: &str, id: Option<u64>, payload: PayloadRef<'_>, json: [&[u8]; 2]) -> Self {
         let head = Head::new(PacketType::Event, payload.attachments().len(), namespace, id);
         let [before, namespace, after] = head.parts();
         let [json, tail] = json;
-        let parts: [&[u8]; 6] = [b"4", before, namespace, after, json, tail];
+        let parts = [before, namespace, after, json, tail];
         let text_frame = ws::encode_frame(ws::Opcode::Text, &parts);
         let text_len = parts.iter().map(|part| part.len()).fold(0, usize::saturating_add);
         Self(Arc::new(Inner {
@@ -106,11 +105,12 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::socket::Payload;
 
     #[test]
     fn every_form_shares_one_encoding() {
         let payload = Payload::event("news", &json!({"a": 1}), 10).unwrap();
-        let encoded = Encoded::event("/admin", Some(3), &payload);
+        let encoded = Encoded::event("/admin", Some(3), (&payload).into());
         assert_eq!(encoded.text(), r#"42/admin,3["news",{"a":1}]"#);
         assert_eq!(encoded.text().as_ptr(), encoded.text_frame()[2..].as_ptr());
         assert_eq!(encoded.text_frame()[0], 0x81);
@@ -122,16 +122,16 @@ mod tests {
     fn an_offset_is_one_more_argument() {
         for (args, text) in [(json!(1), r#"42["news",1,"o.1"]"#), (json!([]), r#"42["news",[],"o.1"]"#)] {
             let payload = Payload::event("news", &args, 10).unwrap();
-            assert_eq!(Encoded::event_at("/", &payload, "o.1").text(), text);
+            assert_eq!(Encoded::event_at("/", (&payload).into(), "o.1").text(), text);
         }
         let payload = Payload::event("news", &(), 10).unwrap();
-        assert_eq!(Encoded::event_at("/a", &payload, "o.1").text(), r#"42/a,["news","o.1"]"#);
+        assert_eq!(Encoded::event_at("/a", (&payload).into(), "o.1").text(), r#"42/a,["news","o.1"]"#);
     }
 
     #[test]
     fn attachments_have_a_frame_and_a_text() {
         let payload = Payload::event("news", &Bytes::from_static(b"\x01\x02"), 10).unwrap();
-        let encoded = Encoded::event("/", None, &payload);
+        let encoded = Encoded::event("/", None, (&payload).into());
         assert_eq!(encoded.text(), r#"451-["news",{"_placeholder":true,"num":0}]"#);
         assert_eq!(encoded.attachments(), [Bytes::from_static(b"\x01\x02")]);
         assert_eq!(encoded.attachment_frames(), [Bytes::from_static(b"\x82\x02\x01\x02")]);

@@ -2,6 +2,23 @@
 
 use alloc::{boxed::Box, collections::VecDeque};
 
+/// Bytes that a queue which is used again and again keeps while it is empty.
+const KEPT: usize = 1_024;
+
+/// Takes the first element. A queue that was long once gives its memory back when it is empty.
+pub(crate) fn take_first<T>(queue: &mut VecDeque<T>) -> Option<T> {
+    let first = queue.pop_front();
+    give_back(queue);
+    first
+}
+
+/// Gives back the memory of a queue that is empty and was long once.
+pub(crate) fn give_back<T>(queue: &mut VecDeque<T>) {
+    if queue.is_empty() && queue.capacity().saturating_mul(size_of::<T>()) > KEPT {
+        *queue = VecDeque::new();
+    }
+}
+
 /// A queue that is empty most of the time: a pointer then, without memory.
 #[derive(Debug)]
 #[allow(clippy::box_collection, reason = "the queue itself is four times as large as a pointer")]
@@ -146,6 +163,16 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_queue_that_was_long_once_gives_its_memory_back() {
+        for (count, kept) in [(128, true), (1_000, false)] {
+            let mut queue: VecDeque<u64> = VecDeque::with_capacity(count as usize);
+            queue.extend(0..count);
+            assert!((0..count).all(|value| take_first(&mut queue) == Some(value)));
+            assert_eq!((take_first(&mut queue), queue.capacity() > 0), (None, kept));
+        }
+    }
 
     proptest! {
         #[test]

@@ -2,8 +2,12 @@
 //! and run over the committed corpus there, so that a refactoring cannot rot them.
 
 mod client_engine;
+mod client_manager;
+mod client_server;
 mod eio_payload;
 mod http_request;
+mod network;
+mod pair;
 mod server_ops;
 mod socket;
 mod ws_stream;
@@ -11,6 +15,8 @@ mod ws_stream;
 pub use client_engine::client_engine;
 #[cfg(test)]
 pub(crate) use client_engine::{Op, check};
+pub use client_manager::client_manager;
+pub use client_server::client_server;
 pub use eio_payload::eio_payload;
 pub use http_request::http_request;
 pub use server_ops::server_ops;
@@ -24,7 +30,7 @@ mod tests {
 
     use proptest::{collection::vec, prelude::*};
 
-    fn corpus(target: &str) -> Vec<Vec<u8>> {
+    pub(super) fn corpus(target: &str) -> Vec<Vec<u8>> {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/corpus/");
         let files = fs::read_dir([folder, target].concat()).unwrap();
         files.map(|file| fs::read(file.unwrap().path()).unwrap()).collect()
@@ -71,6 +77,8 @@ mod tests {
 
     targets! {
         client_engine: near_client_engine,
+        client_manager: near_client_manager,
+        client_server: near_client_server,
         eio_payload: near_eio_payload,
         http_request: near_http_request,
         serde_args: near_serde_args,

@@ -14,11 +14,26 @@ use crate::rng::Rng;
 ///
 /// An Engine.IO session has one, which must stay secret: who knows it can take part in the session. A Socket.IO
 /// socket has another one per namespace, which is public (`socket.id`). Serialises as its text.
+///
+/// ```
+/// use sockeye_protocol::Sid;
+///
+/// let id: Sid = "AAECAwQFBgcICQoLDA0ODw".parse()?;
+/// assert_eq!(id.to_string(), "AAECAwQFBgcICQoLDA0ODw");
+/// assert!("lobby".parse::<Sid>().is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Sid([u8; 16]);
 
 impl Sid {
     /// The number of characters of a written session id.
+    ///
+    /// ```
+    /// use sockeye_protocol::Sid;
+    ///
+    /// assert_eq!("AAECAwQFBgcICQoLDA0ODw".len(), Sid::LEN);
+    /// ```
     pub const LEN: usize = 22;
 
     pub(crate) fn generate(rng: &mut Rng) -> Self {

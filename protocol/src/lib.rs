@@ -197,6 +197,9 @@
 )]
 
 extern crate alloc;
+// What the fuzz targets share with the tests outside of this crate names it as those do.
+#[cfg(any(test, fuzzing))]
+extern crate self as sockeye_protocol;
 
 mod ack;
 pub mod client;

@@ -9,6 +9,7 @@ use alloc::{
 use core::{cmp::Reverse, hash::BuildHasherDefault};
 
 use crate::{
+    fifo::take_first,
     hash::Mix,
     http::Response,
     key::{ConnKey, RequestId, TransportId},
@@ -177,13 +178,13 @@ impl<M: Machine> Machines<M> {
             if self.get(key).is_some() {
                 return self.get_mut(key).map(|machine| (key, until, machine));
             }
-            self.line.pop_front();
+            take_first(&mut self.line);
         }
     }
 
     /// The machine whose turn it is has nothing more to say: arms its deadline and goes on to the next one.
     pub(crate) fn next(&mut self) {
-        if let Some((key, until)) = self.line.pop_front() {
+        if let Some((key, until)) = take_first(&mut self.line) {
             if let Some(slot) = self.slot_mut(key)
                 && slot.touched == Some(until)
             {
@@ -288,7 +289,7 @@ impl Transmits {
     }
 
     pub(crate) fn pop(&mut self) -> Option<(ConnKey, TransportId)> {
-        let next = self.line.pop_front()?;
+        let next = take_first(&mut self.line)?;
         self.in_line.remove(&next);
         Some(next)
     }

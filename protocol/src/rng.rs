@@ -9,6 +9,13 @@ use rand_core::{Rng as _, SeedableRng};
 ///
 /// Everything that this crate draws (session ids, hash keys, WebSocket masks) follows from the seed that a
 /// machine was constructed with. Its `Debug` form hides the bytes, since session ids are secrets.
+///
+/// ```
+/// use sockeye_protocol::Seed;
+///
+/// let seed = Seed([7; 32]); // In production from the operating system.
+/// assert_eq!(format!("{seed:?}"), "Seed(..)");
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Seed(pub [u8; 32]);
 

@@ -8,7 +8,7 @@ use core::{
     str::{self, Utf8Error},
 };
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use bytestring::ByteString;
 
 /// Text whose bytes are shared: cloning and slicing copy nothing.
@@ -23,21 +23,50 @@ use bytestring::ByteString;
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Text(ByteString);
 
+/// Bytes that are checked anew in less time than it takes to share their memory and let go of it.
+const SHORT: usize = 256;
+
 impl Text {
     /// Text without characters.
+    ///
+    /// ```
+    /// assert!(sockeye_protocol::Text::EMPTY.is_empty());
+    /// ```
     pub const EMPTY: Self = Self(ByteString::from_static(""));
 
     /// Text from a literal, without a copy.
+    ///
+    /// ```
+    /// use sockeye_protocol::Text;
+    ///
+    /// const LOBBY: Text = Text::from_static("lobby");
+    /// assert_eq!(LOBBY, "lobby");
+    /// ```
     pub const fn from_static(text: &'static str) -> Self {
         Self(ByteString::from_static(text))
     }
 
     /// The text as a string slice.
+    ///
+    /// ```
+    /// use sockeye_protocol::Text;
+    ///
+    /// assert_eq!(Text::from("lobby").as_str(), "lobby");
+    /// ```
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
     /// The part of this text that `part` is, sharing its bytes. A `part` from elsewhere is copied.
+    ///
+    /// ```
+    /// use sockeye_protocol::Text;
+    ///
+    /// let text = Text::from("room 12");
+    /// let number = text.slice_ref(&text[5..]);
+    /// assert_eq!(number, "12");
+    /// assert_eq!(number.as_ptr(), text[5..].as_ptr());
+    /// ```
     pub fn slice_ref(&self, part: &str) -> Self {
         let (own, other) = (self.0.as_bytes().as_ptr_range(), part.as_bytes().as_ptr_range());
         if part.is_empty() {
@@ -50,11 +79,36 @@ impl Text {
     }
 
     /// The bytes, shared.
+    ///
+    /// ```
+    /// use sockeye_protocol::Text;
+    ///
+    /// assert_eq!(Text::from("lobby").into_bytes(), "lobby");
+    /// ```
     pub fn into_bytes(self) -> Bytes {
         self.0.into_bytes()
     }
 
+    /// The text without its first `count` bytes, which must be whole characters.
+    pub(crate) fn skip(self, count: usize) -> Self {
+        let rest = self.get(count..).unwrap_or_default();
+        if self.len() > SHORT {
+            return self.slice_ref(rest);
+        }
+        let mut bytes = self.0.into_bytes();
+        bytes.advance(count.min(bytes.len()));
+        Self(ByteString::try_from(bytes).unwrap_or_default())
+    }
+
     /// The bytes, borrowed.
+    ///
+    /// ```
+    /// use sockeye_protocol::Text;
+    ///
+    /// let text = Text::from("lobby");
+    /// let bytes = text.as_shared().clone(); // Without a copy.
+    /// assert_eq!(bytes.as_ptr(), text.as_ptr());
+    /// ```
     pub fn as_shared(&self) -> &Bytes {
         self.0.as_bytes()
     }

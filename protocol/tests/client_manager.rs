@@ -8,17 +8,18 @@
     reason = "tests"
 )]
 
+#[path = "../src/fuzzing/pair/mod.rs"]
 mod pair;
 
 use pair::{Fate, Pair, millis, secs};
 use sockeye_protocol::{
     Config as ServerConfig, Instant, SocketKey,
     client::{
-        AckOutcome, Config, Delivery, DisconnectReason, EmitError, Error, Event, Flags, Offline, SocketId,
-        SocketOptions,
+        AckOutcome, Config, Delivery, DisconnectReason, EmitError, Error, Event, Flags, Limits, Offline, SocketId,
+        SocketOptions, Transport, engine,
     },
     server::{ConnectError, ConnectRequest, Event as ServerEvent},
-    socket::Payload,
+    socket::{Packet, Payload},
 };
 
 fn pair() -> Pair {
@@ -312,6 +313,35 @@ fn the_server_disconnects_one_or_all() {
     assert_eq!(short(&pair.take_events()), ["open", "connect"]);
 }
 
+/// What JavaScript gives a `disconnect` listener beside the reason; where a connection fails, the reason is the message.
+#[test]
+fn a_disconnect_has_details() {
+    let (mut pair, socket, _) = connected();
+    let other = pair.client.add_socket("/b", SocketOptions::default());
+    pair.add_namespace("/b");
+    pair.auto_accept = false;
+    pair.client.connect(pair.now, other);
+    pair.advance(secs(1));
+    pair.server.shutdown(pair.now);
+    pair.advance(secs(1));
+    let events = pair.take_events();
+    let details = events.iter().find_map(|event| match event {
+        Event::Disconnect { reason, error, .. } => Some((*reason, error.clone())),
+        _ => None,
+    });
+    let frame = engine::CloseFrame { code: 1001, reason: "server shutting down".into() };
+    let error = engine::Error::Closed(engine::ClosedBy::Frame(Some(frame)));
+    assert_eq!(error.to_string(), "websocket connection closed");
+    assert_eq!(details, Some((DisconnectReason::TransportClose, Some(Error::Engine(error)))));
+    let closed = Error::Closed(DisconnectReason::TransportClose);
+    assert!(
+        events.iter().any(
+            |event| matches!(event, Event::ConnectError { socket, error } if *socket == other && *error == closed)
+        )
+    );
+    assert_eq!(pair.client.last_error(socket), Some(&closed));
+}
+
 #[test]
 fn a_lost_connection_comes_back_and_sends_what_waited() {
     let (mut pair, socket, _) = connected();
@@ -346,18 +376,19 @@ fn attempts_end_and_the_order_of_their_events() {
     pair.advance(secs(60));
     let events: Vec<String> = short(&pair.take_events());
     let names: Vec<&str> = events.iter().map(|line| line.split(' ').next().unwrap_or_default()).collect();
+    // As where a JavaScript application has a socket first, and then looks at its manager.
     assert_eq!(
         names,
         [
-            "error",
             "connect_error",
+            "error",
             "reconnect_attempt",
-            "error",
             "connect_error",
+            "error",
             "reconnect_error",
             "reconnect_attempt",
-            "error",
             "connect_error",
+            "error",
             "reconnect_failed",
             "reconnect_error"
         ]
@@ -368,6 +399,62 @@ fn attempts_end_and_the_order_of_their_events() {
     pair.client.connect(pair.now, socket);
     pair.advance(secs(1));
     assert_eq!(short(&pair.take_events()), ["open", "connect"]);
+}
+
+/// As in JavaScript (`reconnectionAttempts || Infinity`).
+#[test]
+fn no_attempts_at_all_are_attempts_without_end() {
+    let config = Config { reconnection_attempts: Some(0), randomization_factor: 0.0, ..Config::default() };
+    let mut pair = Pair::new(config, ServerConfig::default(), 1);
+    pair.faults.outage = Some(Fate::Refused);
+    let socket = pair.client.add_socket("/", SocketOptions::default());
+    pair.client.connect(pair.now, socket);
+    pair.advance(secs(600));
+    let events = short(&pair.take_events());
+    assert!(events.iter().any(|event| event == "reconnect_attempt 100"), "{events:?}");
+    pair.faults.outage = None;
+    assert!(pair.until(secs(10), |pair| pair.client.is_connected(socket)));
+}
+
+/// As in JavaScript: a namespace that has left and come back is the last.
+#[test]
+fn namespaces_come_and_go_in_the_order_in_which_they_were_connected() {
+    let mut pair = pair();
+    let names = ["/", "/a", "/b"];
+    let sockets = names.map(|name| {
+        pair.add_namespace(name);
+        pair.client.add_socket(name, SocketOptions::default())
+    });
+    for index in [2, 0, 1] {
+        pair.client.connect(pair.now, sockets[index]);
+    }
+    pair.advance(secs(1));
+    pair.client.disconnect(pair.now, sockets[0]);
+    pair.client.connect(pair.now, sockets[0]);
+    // It is connected, or about to be, already.
+    pair.client.connect(pair.now, sockets[2]);
+    pair.advance(secs(1));
+    pair.take_events();
+    let order = [sockets[2], sockets[1], sockets[0]];
+    pair.restart();
+    pair.faults.outage = Some(Fate::Refused);
+    pair.advance(secs(10));
+    pair.faults.outage = None;
+    pair.advance(secs(10));
+    let told: Vec<_> = pair
+        .take_events()
+        .into_iter()
+        .filter_map(|event| match event {
+            Event::Disconnect { socket, .. } => Some(("lost", socket)),
+            Event::ConnectError { socket, .. } => Some(("refused", socket)),
+            Event::Connect { socket, .. } => Some(("connected", socket)),
+            _ => None,
+        })
+        .collect();
+    assert!(told.len() >= 9, "{told:?}");
+    for round in told.chunks(3) {
+        assert_eq!(round, order.map(|socket| (round[0].0, socket)));
+    }
 }
 
 #[test]
@@ -396,6 +483,7 @@ fn close_ends_a_wait_at_once_and_open_too() {
     pair.advance(millis(100));
     pair.client.disconnect(pair.now, socket);
     assert!(pair.client.is_closed() && pair.client.poll_timeout().is_none());
+    assert_eq!(pair.client.last_error(socket), Some(&Error::Closed(DisconnectReason::ClientDisconnect)));
 }
 
 #[test]
@@ -421,6 +509,9 @@ fn retries_send_until_it_is_acknowledged() {
     let (second, _) = pair.client.emit_with_ack(pair.now, socket, &event("n", 2), None, Flags::default()).unwrap();
     pair.advance(secs(4));
     assert_eq!(pair.client.stats().retried_packets, 2);
+    // A volatile one does not wait for its turn (behaviours, item 73).
+    let volatile = pair.client.emit(pair.now, socket, &event("v", 0), Flags::VOLATILE);
+    assert_eq!((volatile, pair.client.stats().retried_packets), (Ok(Delivery::Sent), 2));
     let mut tokens = Vec::new();
     let mut arrived = |pair: &mut Pair| {
         let mut numbers = Vec::new();
@@ -435,7 +526,7 @@ fn retries_send_until_it_is_acknowledged() {
     assert_eq!(arrived(&mut pair).0, [1], "one at a time");
     pair.advance(secs(4));
     let (numbers, mut tokens) = arrived(&mut pair);
-    assert_eq!(numbers, [1], "sent again");
+    assert_eq!(numbers, [0, 1], "the volatile one, and the first again");
     pair.server.reply(pair.now, &tokens.remove(0), &Payload::ack(&(), 10).unwrap()).unwrap();
     pair.advance(secs(1));
     assert_eq!(arrived(&mut pair).0, [2]);
@@ -445,6 +536,32 @@ fn retries_send_until_it_is_acknowledged() {
     let events = short(&pair.take_events());
     assert_eq!(events[events.len() - 2..], [r#"discarded ["n",2]"#.into(), format!("ack {second} Timeout")]);
     assert_eq!((pair.client.stats().retried_packets, pair.client.stats().acks), (0, 0));
+}
+
+/// What is sent again piles up no further than anything else that waits.
+#[test]
+fn retries_are_bounded_while_nothing_leaves() {
+    let limits = Limits { send_queue_packets: 100, ..Limits::default() };
+    let config = Config { transports: vec![Transport::Polling], limits, ..Config::default() };
+    let mut pair = Pair::new(config, ServerConfig::default(), 1);
+    let options = SocketOptions { retries: u32::MAX, ack_timeout: Some(millis(10)), ..SocketOptions::default() };
+    let socket = pair.client.add_socket("/", options);
+    pair.client.connect(pair.now, socket);
+    pair.advance(secs(1));
+    pair.take_events();
+    pair.silence();
+    pair.faults.outage = Some(Fate::Silent);
+    pair.client.emit(pair.now, socket, &event("n", 1), Flags::default()).unwrap();
+    let queued = |pair: &Pair| pair.client.engine().unwrap().queued_packets();
+    pair.advance(secs(10));
+    assert_eq!(queued(&pair), 100);
+    pair.take_events();
+    pair.advance(secs(10));
+    assert_eq!((queued(&pair), short(&pair.take_events())), (100, Vec::new()), "only what is sent is told");
+    // It is sent on the next connection at once.
+    pair.faults.outage = None;
+    pair.server_events.clear();
+    assert!(pair.until(secs(60), |pair| !received(pair).is_empty()));
 }
 
 #[test]
@@ -469,6 +586,29 @@ fn retries_survive_the_connection() {
     pair.server.reply(pair.now, &token, &Payload::ack(&"done", 10).unwrap()).unwrap();
     pair.advance(secs(1));
     assert_eq!(short(&pair.take_events()).last(), Some(&format!("ack {id} \"done\"")));
+}
+
+/// A server that reads nothing has no more time to acknowledge than one that does.
+#[test]
+fn a_try_that_is_put_off_counts() {
+    let limits = Limits { send_queue_packets: 2, ..Limits::default() };
+    let config = Config { transports: vec![Transport::Polling], limits, ..Config::default() };
+    let mut pair = Pair::new(config, ServerConfig::default(), 1);
+    let options = SocketOptions { retries: 7, ack_timeout: Some(secs(2)), ..SocketOptions::default() };
+    let socket = pair.client.add_socket("/", options);
+    pair.client.connect(pair.now, socket);
+    pair.advance(secs(1));
+    pair.take_events();
+    pair.silence();
+    pair.faults.outage = Some(Fate::Silent);
+    let (id, _) = pair.client.emit_with_ack(pair.now, socket, &event("n", 1), None, Flags::default()).unwrap();
+    pair.advance(secs(16) - millis(1));
+    let sent = short(&pair.take_events());
+    assert!((2..8).contains(&sent.len()), "some of them were put off: {sent:?}");
+    assert!(sent.iter().all(|event| event == r#"outgoing ["n",1]"#));
+    pair.advance(millis(1));
+    assert_eq!(short(&pair.take_events()), [r#"discarded ["n",1]"#.into(), format!("ack {id} Timeout")]);
+    assert_eq!((pair.client.stats().retried_packets, pair.client.is_connected(socket)), (0, true));
 }
 
 #[test]
@@ -523,7 +663,7 @@ fn headers_are_asked_for_each_attempt() {
     let Some(Event::NeedHeaders(first)) = pair.take_events().pop() else { panic!() };
     assert_eq!((first.attempt(), first.last_error()), (0, None));
     pair.client.provide_headers(pair.now, &first, Err("no token".into())).unwrap();
-    assert_eq!(short(&pair.take_events()), ["error no token", "connect_error no token"]);
+    assert_eq!(short(&pair.take_events()), ["connect_error no token", "error no token"]);
     pair.advance(secs(2));
     let mut events = pair.take_events();
     let Some(Event::NeedHeaders(second)) = events.pop() else { panic!() };
@@ -536,6 +676,38 @@ fn headers_are_asked_for_each_attempt() {
 }
 
 /// A server that never answers CONNECT holds nobody for ever, and one namespace that waits disturbs no other.
+/// Namespaces that were removed are remembered up to a number: whether the server has answered for them or not.
+#[test]
+fn left_namespaces_are_bounded() {
+    for answers in [true, false] {
+        let limits = Limits { left_namespaces: 3, ..Limits::default() };
+        let config = Config { limits, ..Config::default() };
+        let mut pair = Pair::new(config, ServerConfig::default(), 1);
+        let (main, kept) =
+            (pair.client.add_socket("/", SocketOptions::default()), |pair: &Pair| pair.client.stats().left_namespaces);
+        pair.client.connect(pair.now, main);
+        pair.advance(secs(1));
+        pair.auto_accept = answers;
+        for number in 1..=4 {
+            let name = format!("/{number}");
+            pair.add_namespace(&name);
+            let socket = pair.client.add_socket(&name, SocketOptions::default());
+            pair.client.connect(pair.now, socket);
+            pair.advance(secs(1));
+            assert_eq!(pair.client.is_connected(socket), answers);
+            pair.client.remove(pair.now, socket);
+            assert_eq!(kept(&pair), number.min(3));
+        }
+        // The first is not known any more, the last one is.
+        for (name, left) in [("/1", 3), ("/4", 2)] {
+            pair.client.add_socket(name, SocketOptions::default());
+            assert_eq!(kept(&pair), left, "{name}");
+        }
+        pair.client.close(pair.now);
+        assert_eq!(kept(&pair), 0);
+    }
+}
+
 #[test]
 fn a_connect_without_answer_is_told_and_given_up() {
     let config = Config { connect_timeout: Some(secs(10)), ..Config::default() };
@@ -572,6 +744,77 @@ fn a_connect_without_answer_is_told_and_given_up() {
     assert_eq!(pair.now.saturating_duration_since(Instant::ZERO), millis(38_500));
 }
 
+/// Who left before the server answered, and comes back, waits for that answer from then on.
+#[test]
+fn a_namespace_that_is_asked_for_again_has_its_time_anew() {
+    let config = Config { connect_timeout: Some(secs(10)), ..Config::default() };
+    let mut pair = Pair::new(config, ServerConfig::default(), 1);
+    pair.add_namespace("/slow");
+    let root = pair.client.add_socket("/", SocketOptions::default());
+    pair.client.connect(pair.now, root);
+    pair.advance(secs(1));
+    pair.auto_accept = false;
+    for removed in [false, true] {
+        let slow = pair.client.add_socket("/slow", SocketOptions::default());
+        pair.client.connect(pair.now, slow);
+        pair.advance(secs(1));
+        if removed {
+            pair.client.remove(pair.now, slow)
+        } else {
+            pair.client.disconnect(pair.now, slow)
+        }
+        pair.advance(secs(100));
+        let slow = pair.client.add_socket("/slow", SocketOptions::default());
+        pair.client.connect(pair.now, slow);
+        pair.take_events();
+        pair.advance(millis(9_999));
+        assert_eq!(short(&pair.take_events()), [""; 0], "removed: {removed}");
+        pair.advance(millis(1));
+        assert_eq!(short(&pair.take_events()), ["connect_error the server has not connected the namespace within 10s"]);
+        pair.server_events.clear();
+        pair.client.remove(pair.now, slow);
+    }
+}
+
+/// Both sides hold as much after a flood as without one: what was sent, and the queues that it went through, is gone.
+#[test]
+fn a_flood_leaves_no_memory_behind() {
+    let held = |events: u64| {
+        let config = Config { transports: vec![Transport::WebSocket], ..Config::default() };
+        let mut pair = Pair::new(config, ServerConfig::default(), 1);
+        pair.add_namespace("/retries");
+        pair.eager = false;
+        pair.chunk = 1;
+        let retries = SocketOptions { retries: 3, ..SocketOptions::default() };
+        let sockets =
+            [pair.client.add_socket("/", SocketOptions::default()), pair.client.add_socket("/retries", retries)];
+        for socket in sockets {
+            for number in 0..events {
+                pair.client.emit(pair.now, socket, &event("n", number), Flags::default()).unwrap();
+            }
+            pair.client.connect(pair.now, socket);
+        }
+        let mut arrived = 0;
+        let end = pair.now + secs(100);
+        while pair.step(end) {
+            for event in std::mem::take(&mut pair.server_events) {
+                if let ServerEvent::Packet { ack, .. } = event {
+                    arrived += 1;
+                    if let Some(token) = ack {
+                        pair.server.reply(pair.now, &token, &Payload::ack(&(), 10).unwrap()).unwrap();
+                    }
+                }
+            }
+        }
+        assert_eq!(arrived, 2 * events);
+        let (client, server) = (pair.client, pair.server);
+        let freed = [allocation_counter::measure(|| drop(client)), allocation_counter::measure(|| drop(server))];
+        freed.map(|info| -info.bytes_current)
+    };
+    let ([client, server], after) = (held(1), held(5_000));
+    assert!(after[0] <= client + 2_048 && after[1] <= server + 2_048, "{after:?} instead of {client} and {server}");
+}
+
 #[test]
 fn reasons_have_the_texts_of_javascript() {
     use DisconnectReason::*;
@@ -587,4 +830,110 @@ fn reasons_have_the_texts_of_javascript() {
     for (reason, text, reconnects) in reasons {
         assert_eq!((reason.to_string().as_str(), reason.reconnects()), (text, reconnects));
     }
+}
+
+#[test]
+fn what_waits_can_be_dropped_before_it_is_sent() {
+    let mut pair = pair();
+    pair.faults.outage = Some(Fate::Refused);
+    let plain = pair.client.add_socket("/", SocketOptions::default());
+    let queued = pair.client.add_socket("/queued", SocketOptions { retries: 1, ..SocketOptions::default() });
+    pair.add_namespace("/queued");
+    for socket in [plain, queued] {
+        pair.client.emit(pair.now, socket, &event("stale", 1), Flags::default()).unwrap();
+        let ack = pair.client.emit_with_ack(pair.now, socket, &event("stale", 2), None, Flags::default()).unwrap().0;
+        assert_eq!((pair.client.discard(pair.now, socket), pair.client.discard(pair.now, socket)), (2, 0));
+        let lines = [r#"discarded ["stale",1]"#.into(), r#"discarded ["stale",2]"#.into()];
+        let expected: Vec<String> = lines.into_iter().chain([format!("ack {ack} Disconnected")]).collect();
+        assert_eq!(short(&pair.take_events()), expected);
+        assert_eq!((pair.client.buffered(socket), pair.client.stats().acks), ((0, 0), 0));
+        pair.client.emit(pair.now, socket, &event("fresh", 3), Flags::default()).unwrap();
+        pair.client.connect(pair.now, socket);
+    }
+    pair.faults.outage = None;
+    pair.advance(secs(10));
+    assert_eq!(received(&mut pair), [("fresh".into(), 3), ("fresh".into(), 3)]);
+    // What is on its way is not waiting.
+    pair.client.emit(pair.now, queued, &event("later", 4), Flags::default()).unwrap();
+    assert_eq!(pair.client.discard(pair.now, queued), 1);
+    assert_eq!(pair.client.stats().retried_packets, 1);
+    pair.client.discard(pair.now, plain);
+}
+
+#[test]
+fn options_may_change_between_attempts() {
+    let config = Config { randomization_factor: 0.0, ..Config::default() };
+    let mut pair = Pair::new(config, ServerConfig::default(), 1);
+    pair.faults.outage = Some(Fate::Refused);
+    let socket = pair.client.add_socket("/", SocketOptions::default());
+    pair.client.connect(pair.now, socket);
+    pair.advance(millis(100));
+    let (config, limits) = ((**pair.client.config()).clone(), pair.client.config().limits.clone());
+    // The wait that has begun goes on; the next is cut at 4 s.
+    let mut changed = Config { reconnection_delay: secs(8), reconnection_delay_max: secs(4), ..config.clone() };
+    changed.limits.pending_acks = 0;
+    pair.client.set_config(pair.now, changed);
+    assert_eq!(pair.client.config().limits, limits);
+    pair.advance(secs(1));
+    // Since the second attempt failed, a round trip after the first second.
+    let until = pair.client.waits_until().unwrap();
+    assert!((Instant::from_millis(5_000)..Instant::from_millis(5_100)).contains(&until), "{until:?}");
+    pair.client.set_config(pair.now, Config { reconnection: false, ..config.clone() });
+    assert!(pair.client.is_closed() && pair.client.is_abandoned(socket) && pair.client.poll_timeout().is_none());
+    pair.take_events();
+    // An attempt that is asked for is the only one then.
+    pair.client.open(pair.now);
+    pair.advance(secs(60));
+    assert_eq!(short(&pair.take_events()).len(), 2, "an error, and that of the socket");
+    pair.faults.outage = None;
+    pair.client.set_config(pair.now, Config { query: vec![("try".into(), "2".into())], ..config });
+    pair.client.open(pair.now);
+    pair.advance(secs(1));
+    assert!(pair.client.is_connected(socket) && !pair.client.is_abandoned(socket));
+}
+
+#[test]
+fn each_packet_is_told_as_such_if_wanted() {
+    let (mut pair, socket, server) = connected();
+    for report in [true, false] {
+        pair.client.report_packets(report);
+        pair.server.emit(pair.now, server, &event("n", 1)).unwrap();
+        pair.advance(millis(100));
+        let events = pair.take_events();
+        let told = events.iter().filter(|event| matches!(event, Event::Received(Packet::Event { .. }))).count();
+        assert_eq!((events.len(), told), (1 + usize::from(report), usize::from(report)));
+        let last = events.last();
+        assert!(matches!(last, Some(Event::Packet { socket: to, .. }) if *to == socket), "{events:?}");
+    }
+}
+
+/// `rememberUpgrade` is state of each client, which its owner may hand on; not of the process.
+#[test]
+fn an_upgrade_is_remembered_by_whom_it_is_told() {
+    let config = Config { remember_upgrade: true, ..Config::default() };
+    let first_transport = |remembered: bool| {
+        let mut pair = Pair::new(config.clone(), ServerConfig::default(), 1);
+        pair.client.set_prior_websocket_success(remembered);
+        let socket = pair.client.add_socket("/", SocketOptions::default());
+        pair.client.connect(pair.now, socket);
+        let first = pair.client.engine().map(|engine| engine.transport_name());
+        pair.advance(secs(1));
+        assert!(pair.client.is_connected(socket) && pair.client.prior_websocket_success());
+        (first, pair)
+    };
+    let (first, mut pair) = first_transport(false);
+    assert_eq!(first, Some("polling"));
+    // Another client knows nothing of that, until it is told.
+    assert_eq!(first_transport(false).0, Some("polling"));
+    assert_eq!(first_transport(pair.client.prior_websocket_success()).0, Some("websocket"));
+    // The next connection of the same client does, and forgets it after a failure.
+    pair.client.close(pair.now);
+    pair.advance(secs(1));
+    assert!(pair.client.prior_websocket_success());
+    pair.client.open(pair.now);
+    assert_eq!(pair.client.engine().map(|engine| engine.transport_name()), Some("websocket"));
+    pair.faults.outage = Some(Fate::Refused);
+    pair.restart();
+    pair.advance(millis(100));
+    assert!(!pair.client.prior_websocket_success());
 }

@@ -11,12 +11,14 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use sockeye_protocol::{
     Instant, Seed, Text, TransportId,
     client::{
         AckOutcome, Config, Endpoint, Error, Event, Flags, Limits, Manager, Offline, Output, SocketId, SocketOptions,
-        Transport, http::Response,
+        Transport,
+        engine::QueueUnit,
+        http::{Failure, Response},
     },
     socket::Payload,
     ws::{self, Message, OutMessage},
@@ -33,6 +35,8 @@ struct Script {
     auth: Option<Payload>,
     /// Whether the server accepts WebSockets.
     accepts: bool,
+    /// The one that it has not answered.
+    opening: Option<TransportId>,
 }
 
 impl Script {
@@ -47,6 +51,7 @@ impl Script {
             events: Vec::new(),
             auth: None,
             accepts: true,
+            opening: None,
         }
     }
 
@@ -72,7 +77,7 @@ impl Script {
     fn drive(&mut self) {
         while let Some(output) = self.client.poll_output() {
             match output {
-                Output::Open { .. } if !self.accepts => {}
+                Output::Open { transport, .. } if !self.accepts => self.opening = Some(transport),
                 Output::Open { transport, request } => {
                     let accept = ws::accept_key(request.header("Sec-WebSocket-Key").unwrap());
                     let headers: [(&str, &[u8]); 3] = [
@@ -297,6 +302,64 @@ fn early_events_have_a_bound() {
 }
 
 #[test]
+fn early_events_have_a_bound_in_bytes() {
+    // The name and the arguments, as they came; one of any size is taken.
+    let limits = Limits { early_bytes: 20, ..Limits::default() };
+    let early = |sizes: &[usize]| {
+        let config = Config { limits: limits.clone(), ..Config::default() };
+        let (mut script, _) = Script::open(config, SocketOptions::default());
+        for size in sizes {
+            script.say(&format!(r#"2["e","{}"]"#, "x".repeat(size - 3)));
+        }
+        let told = script.events.iter().find_map(|event| match event {
+            Event::ConnectError { error: Error::TooManyEarlyEvents { limit, value, unit }, .. } => {
+                Some((*unit, *limit, *value))
+            }
+            _ => None,
+        });
+        (script.client.stats().early_bytes, told)
+    };
+    assert_eq!(early(&[10, 10]), (20, None));
+    assert_eq!(early(&[10, 11]), (0, Some((QueueUnit::Bytes, 20, 21))));
+    assert_eq!(early(&[100]), (100, None));
+}
+
+#[test]
+fn packets_have_a_bound_in_bytes() {
+    let limits = Limits { max_packet_bytes: 60, ..Limits::default() };
+    let head = r#"51-["e",{"_placeholder":true,"num":0}]"#;
+    for (text, attachment) in [(format!(r#"2["{}"]"#, "x".repeat(55)), None), (head.to_owned(), Some(60 - head.len()))]
+    {
+        for over in [0, 1] {
+            let config = Config { limits: limits.clone(), ..Config::default() };
+            let (mut script, _) = Script::open(config, SocketOptions::default());
+            script.say(r#"0{"sid":"a"}"#);
+            script.events.clear();
+            match attachment {
+                None => script.say(&text.replacen('x', if over == 1 { "xx" } else { "x" }, 1)),
+                Some(size) => {
+                    script.say(&text);
+                    let transport = script.transport.unwrap();
+                    let attachment = Message::Binary(vec![1; size + over].into());
+                    script.client.handle_message(script.now, transport, attachment);
+                    script.drive();
+                }
+            }
+            let Some(event) = script.events.first() else { panic!("{text}") };
+            if over == 0 {
+                assert!(matches!(event, Event::Packet { .. }), "{event:?}");
+            } else {
+                let Event::Disconnect { reason, error: Some(Error::Packet(error)), .. } = event else {
+                    panic!("{event:?}")
+                };
+                assert_eq!(reason.as_str(), "parse error");
+                assert!(error.to_string().contains("60"), "{error}");
+            }
+        }
+    }
+}
+
+#[test]
 fn an_acknowledgement_of_the_last_connection_is_nobodys() {
     let (mut script, socket) = Script::connected(r#"0{"sid":"a"}"#);
     let payload = Payload::event("ask", &(), 10).unwrap();
@@ -415,4 +478,87 @@ fn outputs_do_not_depend_on_batches() {
             assert_eq!(run, &runs[0], "seed {seed}");
         }
     }
+}
+
+/// A server that takes every client and drops it at once: each comes back once in a while, by chance, and never faster.
+#[test]
+fn c6_a_lure_is_followed_slowly() {
+    let mut script = Script::new(Config::default());
+    script.client = Manager::new(
+        Config { transports: vec![Transport::WebSocket], ..Config::default() },
+        Endpoint::parse("http://localhost:3000").unwrap(),
+        &Seed::for_tests(6),
+    );
+    let socket = script.client.add_socket("/", SocketOptions::default());
+    script.client.connect(script.now, socket);
+    script.drive();
+    let mut waits = Vec::new();
+    for _ in 0..1_000 {
+        assert_eq!(script.take().last().unwrap(), "0");
+        script.say(r#"0{"sid":"a"}"#);
+        script.lose();
+        let until = script.client.waits_until().unwrap();
+        waits.push(until.saturating_duration_since(script.now));
+        script.pass(until.saturating_duration_since(script.now));
+    }
+    let bounds = Duration::from_millis(500)..=Duration::from_millis(1_500);
+    assert!(waits.iter().all(|wait| bounds.contains(wait)), "{waits:?}");
+    let mean = waits.iter().sum::<Duration>() / 1_000;
+    assert!((Duration::from_millis(950)..=Duration::from_millis(1_050)).contains(&mean), "{mean:?}");
+    waits.sort_unstable();
+    waits.dedup();
+    assert!(waits.len() > 300, "by chance: {}", waits.len());
+    // One that refuses everybody is asked less and less often, but at least every 5 s.
+    script.accepts = false;
+    script.say(r#"0{"sid":"a"}"#);
+    script.lose();
+    let mut last = Duration::ZERO;
+    for attempt in 0..100 {
+        let until = script.client.waits_until().unwrap();
+        last = until.saturating_duration_since(script.now);
+        assert!(attempt < 4 || (secs(4)..=secs(5)).contains(&last), "{attempt}: {last:?}");
+        script.pass(last);
+        let transport = script.opening.take().unwrap();
+        script.client.handle_open_failure(script.now, transport, Failure::Connect("refused".into()));
+        script.drive();
+    }
+    assert!(last <= secs(5));
+}
+
+/// A device wakes up and reads all that has come at once. Who answers the first of it does so on a connection that lives:
+/// the ping is behind it.
+#[test]
+fn a_ping_that_was_not_looked_at_yet_counts() {
+    for together in [false, true] {
+        let (mut script, socket) = Script::connected(r#"0{"sid":"a"}"#);
+        script.take();
+        let transport = script.transport.unwrap();
+        script.now = script.now + secs(1_000);
+        if together {
+            let mut frames = BytesMut::from(&b"\x81\x0742[\"e\"]\x81\x012"[..]);
+            script.client.handle_bytes(script.now, transport, &mut frames);
+        } else {
+            for text in ["42[\"e\"]", "2"] {
+                script.client.handle_message(script.now, transport, Message::Text(text.into()));
+            }
+        }
+        assert!(matches!(script.client.poll_output(), Some(Output::Event(Event::Packet { .. }))));
+        script.emit(socket, "answer");
+        assert_eq!(script.take(), [r#"2["answer"]"#, "3"], "together: {together}");
+    }
+}
+
+#[test]
+fn what_is_not_read_is_excused_on_the_next_connection_too() {
+    let (mut script, _) = Script::connected(r#"0{"sid":"a"}"#);
+    script.client.handle_withheld(script.now, true);
+    script.drive();
+    assert_eq!(script.client.poll_timeout(), Some(Instant::ZERO + secs(60)));
+    script.lose();
+    script.pass(secs(1));
+    script.say(r#"0{"sid":"b"}"#);
+    assert_eq!(script.client.poll_timeout(), Some(Instant::ZERO + secs(61)));
+    script.client.handle_withheld(script.now, false);
+    script.drive();
+    assert_eq!(script.client.poll_timeout(), Some(Instant::ZERO + secs(46)));
 }

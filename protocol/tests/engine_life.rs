@@ -49,6 +49,26 @@ mod upgrade {
         assert_eq!(client.tick(1), ["4: 200 6"]);
     }
 
+    /// The client polls no more once it is answered: only its `5` lets go what waits, however much that is.
+    #[test]
+    fn what_waits_to_be_sent_never_keeps_the_upgrade_from_being_read() {
+        let mut client = Client::polling(config(|config| config.limits.high_water = 10));
+        client.session.send(text("more than high water")).unwrap();
+        assert!(!client.session.wants_read());
+        client.upgrade();
+        client.drain();
+        assert!(client.session.wants_read());
+        client.text(0, "2probe");
+        client.session.handle_withheld(client.now, false);
+        client.drain();
+        assert!(client.session.wants_read());
+        client.text(0, "5");
+        client.drain();
+        assert!(!client.session.wants_read(), "now it does not take what it gets");
+        assert_eq!(client.sent(0), ["3probe", "4more than high water"]);
+        assert!(client.session.wants_read());
+    }
+
     #[test]
     fn the_upgrade_releases_what_waits_on_polling() {
         let mut client = Client::probed(Config::default());

@@ -269,6 +269,41 @@ fn a_tuple_takes_arguments_in_turn_and_others_the_first() {
 }
 
 #[test]
+fn a_tuple_without_a_length_takes_all_arguments() {
+    #[derive(Debug, PartialEq)]
+    struct All(Vec<Value>);
+    impl<'de> Deserialize<'de> for All {
+        fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            struct Each;
+            impl<'de> serde::de::Visitor<'de> for Each {
+                type Value = All;
+                fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                    f.write_str("arguments")
+                }
+                fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut seq: A) -> Result<All, A::Error> {
+                    assert_eq!(seq.size_hint(), None);
+                    let mut values = Vec::new();
+                    while let Some(value) = seq.next_element()? {
+                        values.push(value);
+                    }
+                    Ok(All(values))
+                }
+            }
+            deserializer.deserialize_tuple(usize::MAX, Each)
+        }
+    }
+    let check = |json: &str, attachments: &[&'static [u8]], expected: Vec<Value>| {
+        assert_eq!(args(json, attachments).deserialize::<All>(), Ok(All(expected)), "{json}");
+    };
+    check("", &[], vec![]);
+    check("null", &[], vec![Value::Null]);
+    check("1,null,\"a\",[2],null", &[], vec![1.into(), Value::Null, "a".into(), vec![2].into(), Value::Null]);
+    check(&format!("1,{P0}"), &[b"a"], vec![1.into(), Bytes::from_static(b"a").into()]);
+    // What only JavaScript takes for a text or a number does not end the list.
+    check("1,\"\\ud800\",1e999,2", &[], vec![1.into(), "\u{fffd}".into(), Value::Null, 2.into()]);
+}
+
+#[test]
 fn attachments_come_back_wherever_they_stand() {
     fn check<T: DeserializeOwned + PartialEq + std::fmt::Debug>(
         json: String,

@@ -27,6 +27,11 @@ impl Backoff {
         Self { min, max, jitter, attempts: 0 }
     }
 
+    /// The same with the attempts that were counted.
+    pub(super) fn set(&mut self, min: Duration, max: Duration, jitter: f64) {
+        *self = Self { attempts: self.attempts, ..Self::new(min, max, jitter) };
+    }
+
     /// Attempts since the last reset.
     pub(super) const fn attempts(&self) -> u32 {
         self.attempts

@@ -24,7 +24,7 @@ pub struct Config {
     // The manager.
     /// Whether a lost connection, and a first one that fails, is tried again. Default `true`.
     pub reconnection: bool,
-    /// How often in a row it is tried again. Default `None`: without end.
+    /// How often in a row it is tried again. Default `None`, and the same is zero, as in JavaScript: without end.
     pub reconnection_attempts: Option<u32>,
     /// The time before the first attempt to reconnect; each further one waits twice as long. Default 1 s.
     pub reconnection_delay: Duration,
@@ -49,7 +49,8 @@ pub struct Config {
     /// Whether the path ends with a slash, whatever [`path`](Self::path) says. Default `true`.
     pub add_trailing_slash: bool,
     /// The query of every request. A query in the URL replaces it, as in JavaScript. `EIO`, `transport` and `sid` cannot be
-    /// set. Default empty.
+    /// set. Where a redirection leads to another origin it is left out: only what stands in the redirection goes there.
+    /// Default empty.
     pub query: Vec<(String, String)>,
     /// The transports to try, the first one first. Default polling, then WebSocket.
     pub transports: Vec<Transport>,
@@ -123,9 +124,32 @@ impl Config {
     pub(crate) fn base64(&self, transport: Transport) -> bool {
         self.overrides(transport).force_base64.unwrap_or(self.force_base64)
     }
+
+    pub(crate) fn cookies(&self, transport: Transport) -> bool {
+        self.overrides(transport).with_credentials.unwrap_or(self.with_credentials)
+    }
+
+    /// The time that a request of polling has, if it has not all the time.
+    pub(crate) fn polling_timeout(&self) -> Option<Duration> {
+        let timeout = self.overrides(Transport::Polling).request_timeout.or(self.request_timeout);
+        timeout.filter(|timeout| !timeout.is_zero())
+    }
+
+    /// The sub-protocols that are offered to a WebSocket's server.
+    pub(crate) fn offered_protocols(&self) -> &[String] {
+        self.overrides(Transport::WebSocket).protocols.as_ref().unwrap_or(&self.protocols)
+    }
 }
 
 /// A way to carry a session.
+///
+/// ```
+/// use sockeye_protocol::client::{Config, Transport};
+///
+/// // One that never polls.
+/// let config = Config { transports: vec![Transport::WebSocket], ..Config::default() };
+/// assert_eq!(Config::default().transports, [Transport::Polling, Transport::WebSocket]);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Transport {
     /// HTTP long-polling.
@@ -148,7 +172,16 @@ impl Transport {
     }
 }
 
-/// Options of one transport in place of the common ones (`transportOptions`).
+/// Options of one transport in place of the common ones (`transportOptions`): those that a request depends on.
+///
+/// ```
+/// use sockeye_protocol::client::{Config, Overrides, TransportOptions};
+///
+/// // Polling takes another way through the proxies.
+/// let polling = Overrides { path: Some("/poll/".into()), ..Overrides::default() };
+/// let options = TransportOptions { polling, ..TransportOptions::default() };
+/// let config = Config { transport_options: options, ..Config::default() };
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TransportOptions {
     /// Those of HTTP long-polling.
@@ -158,6 +191,17 @@ pub struct TransportOptions {
 }
 
 /// What one transport does differently; `None` is as in [`Config`].
+///
+/// ```
+/// use sockeye_protocol::client::Overrides;
+///
+/// let polling = Overrides {
+///     extra_headers: Some(vec![("x-transport".into(), "polling".into())]),
+///     timestamp_requests: Some(false),
+///     ..Overrides::default()
+/// };
+/// assert_eq!(polling.path, None); // As in `Config`.
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Overrides {
     /// In place of [`Config::path`].
@@ -166,12 +210,31 @@ pub struct Overrides {
     pub extra_headers: Option<Vec<(String, String)>>,
     /// In place of [`Config::timestamp_requests`].
     pub timestamp_requests: Option<bool>,
+    /// In place of [`Config::timestamp_param`].
+    pub timestamp_param: Option<String>,
     /// In place of [`Config::force_base64`].
     pub force_base64: Option<bool>,
+    /// In place of [`Config::query`] and of a query in the URL, as in JavaScript; that of a redirection replaces it.
+    pub query: Option<Vec<(String, String)>>,
+    /// In place of [`Config::with_credentials`]: whether requests of this transport have cookies, and those that their
+    /// answers set are kept.
+    pub with_credentials: Option<bool>,
+    /// In place of [`Config::request_timeout`]; zero is none. Of polling: a WebSocket has no request that waits.
+    pub request_timeout: Option<Duration>,
+    /// In place of [`Config::protocols`]. Of WebSocket: polling has none.
+    pub protocols: Option<Vec<String>>,
 }
 
 /// What a server may cost, each bound with its unit and default. Exceeding one closes with an error that names the limit
 /// and the value.
+///
+/// ```
+/// use sockeye_protocol::client::{Config, Limits};
+///
+/// // A server that is not to be trusted with more than a megabyte at a time.
+/// let limits = Limits { max_payload: 1_000_000, max_packet_bytes: 1_000_000, ..Limits::default() };
+/// let config = Config { limits, ..Config::default() };
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of a response's body and of a WebSocket message. Default 100 MiB, as the client of the `ws` package has it
@@ -189,8 +252,6 @@ pub struct Limits {
     pub send_queue_bytes: usize,
     /// Packets that may wait to be sent. Default 65,536.
     pub send_queue_packets: usize,
-    /// Bytes waiting to be sent above which a driver should make the application wait. Default 256 KiB.
-    pub high_water: usize,
     /// The time in which a WebSocket must have taken over from polling, from the request on; polling goes on if it has
     /// not. JavaScript's client waits without end. Default 10 s, the server's own.
     pub upgrade_timeout: Duration,
@@ -199,6 +260,9 @@ pub struct Limits {
     /// The time in which the server must take the last bytes of a closing WebSocket and answer its close frame, or answer
     /// the last requests. Default 5 s.
     pub close_timeout: Duration,
+    /// For how long a server's missing ping is excused while nothing is read from it, see
+    /// [`Engine::handle_withheld`](super::engine::Engine::handle_withheld). Default 60 s, as on the server side.
+    pub withheld_timeout: Duration,
     /// Redirections that the handshake follows, one after the other. Zero follows none. Default 5.
     pub redirects: usize,
     /// Cookies that are kept. Default 50 (RFC 6265, 6.1).
@@ -211,10 +275,8 @@ pub struct Limits {
     pub header_count: usize,
     /// Acknowledgements of the server that one socket may wait for. Default 65,536.
     pub pending_acks: usize,
-    /// Acknowledgements that one socket may owe the server. Default 1,000.
-    pub outstanding_acks: usize,
     /// Namespaces that were left on a connection and may still be spoken of by the server, which are remembered so that
-    /// this is not taken for a new session. Default 100.
+    /// this is not taken for a new session; of more, the oldest is forgotten. Default 100.
     pub left_namespaces: usize,
     /// Bytes of events that a namespace may receive before it is connected: what a middleware sends, or what a recovered
     /// session missed. Default 16 MiB.
@@ -223,7 +285,8 @@ pub struct Limits {
     pub early_packets: usize,
     /// Handlers of one socket that may be in flight (enforced by async drivers). Default 64.
     pub handlers: usize,
-    /// Events of one socket that may wait for a handler (enforced by async drivers). Default 1,024.
+    /// Events of one socket that may wait for a handler, or in a stream for whoever pulls (enforced by async drivers).
+    /// Default 1,024.
     pub parked: usize,
 }
 
@@ -237,17 +300,16 @@ impl Default for Limits {
             packet_timeout: Duration::from_secs(30),
             send_queue_bytes: 4 * 1024 * 1024,
             send_queue_packets: 65_536,
-            high_water: 256 * 1024,
             upgrade_timeout: Duration::from_secs(10),
             drain_timeout: Duration::from_secs(30),
             close_timeout: Duration::from_secs(5),
+            withheld_timeout: Duration::from_secs(60),
             redirects: 5,
             cookies: 50,
             cookie_bytes: 4_096,
             header_bytes: 16 * 1024,
             header_count: 100,
             pending_acks: 65_536,
-            outstanding_acks: 1_000,
             left_namespaces: 100,
             early_bytes: 16 * 1024 * 1024,
             early_packets: 65_536,

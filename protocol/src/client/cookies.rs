@@ -11,6 +11,23 @@ use crate::{Instant, Text, http::is_field_value};
 
 /// The cookies that a server has set: [`Config::with_credentials`](super::Config::with_credentials). They live longer
 /// than an engine, so they go in at its start and are there to be taken back at its end.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+/// # fn main() {
+/// let (mut engine, id) = opening(|config| config.with_credentials = true);
+/// let head = Response { status: 200, headers: &[("set-cookie", b"node=7; Path=/; HttpOnly")] };
+/// engine.handle_response(NOW, id, &head, Bytes::from(OPEN));
+/// while engine.poll_output().is_some() {}
+///
+/// // The next session goes to the same node.
+/// let cookies: Cookies = engine.cookies().clone();
+/// let config = Arc::new(Config { with_credentials: true, ..Config::default() });
+/// let mut engine = Engine::new(NOW, config, &endpoint(), cookies, false, &Seed::for_tests(2));
+/// let Some(engine::Output::Request { request, .. }) = engine.poll_output() else { panic!() };
+/// assert_eq!(request.header("cookie"), Some("node=7"));
+/// # }
+/// ```
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Cookies(Vec<Cookie>);
 
@@ -23,14 +40,37 @@ struct Cookie {
 
 impl Cookies {
     /// A jar without cookies.
+    ///
+    /// ```
+    /// assert!(sockeye_protocol::client::Cookies::EMPTY.is_empty());
+    /// ```
     pub const EMPTY: Self = Self(Vec::new());
 
     /// The number of cookies, expired ones included.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+    /// # fn main() {
+    /// let (mut engine, id) = opening(|config| config.with_credentials = true);
+    /// let head = Response { status: 200, headers: &[("set-cookie", b"a=1"), ("set-cookie", b"b=2")] };
+    /// engine.handle_response(NOW, id, &head, Bytes::from(OPEN));
+    /// while engine.poll_output().is_some() {}
+    /// assert_eq!(engine.cookies().len(), 2);
+    /// # }
+    /// ```
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
     /// Whether there is no cookie.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+    /// # fn main() {
+    /// let (engine, _) = opening(|_| {});
+    /// assert!(engine.cookies().is_empty());
+    /// # }
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

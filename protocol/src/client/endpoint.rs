@@ -30,6 +30,14 @@ pub struct Endpoint {
 }
 
 /// Why a text is not the URL of a server.
+///
+/// ```
+/// use sockeye_protocol::client::{Endpoint, UrlError};
+///
+/// assert_eq!(Endpoint::parse("ftp://localhost"), Err(UrlError::Scheme("ftp".into())));
+/// assert_eq!(Endpoint::parse("http://me:secret@localhost"), Err(UrlError::UserInfo));
+/// assert_eq!(Endpoint::parse("localhost:3000").unwrap_err().to_string(), r#"http, https, ws or wss expected, not "localhost""#);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum UrlError {
@@ -55,6 +63,13 @@ impl Endpoint {
     /// Reads a URL: `http://localhost:3000`, `wss://example.com/namespace?query`, .. `ws` means the same as `http`, and
     /// `wss` as `https`.
     ///
+    /// ```
+    /// use sockeye_protocol::client::Endpoint;
+    ///
+    /// assert_eq!(Endpoint::parse("ws://localhost:3000/chat").unwrap().namespace(), "/chat");
+    /// assert!(Endpoint::parse("/chat").is_err()); // There is no page that it could be relative to.
+    /// ```
+    ///
     /// # Errors
     ///
     /// What is wrong with it.
@@ -76,26 +91,56 @@ impl Endpoint {
     }
 
     /// Whether the connection is to use TLS.
+    ///
+    /// ```
+    /// # use sockeye_protocol::client::Endpoint;
+    /// assert!(Endpoint::parse("wss://example.com").unwrap().secure());
+    /// assert!(!Endpoint::parse("http://example.com").unwrap().secure());
+    /// ```
     pub fn secure(&self) -> bool {
         self.origin.secure
     }
 
     /// The name or address to connect to, in lower case; an IPv6 address without brackets.
+    ///
+    /// ```
+    /// # use sockeye_protocol::client::Endpoint;
+    /// assert_eq!(Endpoint::parse("http://Example.com").unwrap().host(), "example.com");
+    /// assert_eq!(Endpoint::parse("http://[::1]:3000").unwrap().host(), "::1");
+    /// ```
     pub fn host(&self) -> &str {
         &self.origin.host
     }
 
     /// The TCP port to connect to.
+    ///
+    /// ```
+    /// # use sockeye_protocol::client::Endpoint;
+    /// assert_eq!(Endpoint::parse("http://[::1]:3000").unwrap().port(), 3000);
+    /// assert_eq!(Endpoint::parse("wss://example.com").unwrap().port(), 443);
+    /// ```
     pub fn port(&self) -> u16 {
         self.origin.port
     }
 
     /// The path of the URL: a namespace, `/` if there is none.
+    ///
+    /// ```
+    /// # use sockeye_protocol::client::Endpoint;
+    /// assert_eq!(Endpoint::parse("http://localhost:3000/admin").unwrap().namespace(), "/admin");
+    /// assert_eq!(Endpoint::parse("http://localhost:3000").unwrap().namespace(), "/");
+    /// ```
     pub fn namespace(&self) -> &str {
         &self.namespace
     }
 
     /// The query of the URL, as it stands there.
+    ///
+    /// ```
+    /// # use sockeye_protocol::client::Endpoint;
+    /// assert_eq!(Endpoint::parse("http://localhost:3000/?token=abc&v=2").unwrap().query(), Some("token=abc&v=2"));
+    /// assert_eq!(Endpoint::parse("http://localhost:3000").unwrap().query(), None);
+    /// ```
     pub fn query(&self) -> Option<&str> {
         self.query.as_deref()
     }
@@ -152,11 +197,16 @@ pub(crate) struct Place {
     pub(crate) origin: Origin,
     /// In place of the option's path, for both transports.
     pub(crate) path: Option<Text>,
-    /// In place of the option's query.
+    /// In place of the options' query.
     pub(crate) query: Option<Text>,
 }
 
 impl Place {
+    /// Whether a redirection has led here.
+    pub(crate) const fn is_redirected(&self) -> bool {
+        self.path.is_some()
+    }
+
     pub(crate) fn of(endpoint: &Endpoint) -> Self {
         Self { origin: endpoint.origin.clone(), path: None, query: endpoint.query.clone() }
     }
@@ -185,6 +235,20 @@ impl Place {
 }
 
 /// Why a redirection is not followed.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+/// # fn main() {
+/// use sockeye_protocol::client::{RedirectError, engine::{Cause, Error}};
+///
+/// let (mut engine, id) = opening(|config| config.limits.redirects = 0);
+/// engine.handle_response(NOW, id, &Response { status: 302, headers: &[("location", b"/other/")] }, Bytes::new());
+/// let Some(engine::Output::Event(engine::Event::Close { error: Some(Error::Poll(cause)), .. })) = engine.poll_output() else {
+///     panic!()
+/// };
+/// assert_eq!(*cause, Cause::Redirect(RedirectError::TooMany { limit: 0 }));
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RedirectError {

@@ -14,6 +14,24 @@ use crate::{
 };
 
 /// Why there is no connection, or one ended. Its text is what JavaScript has as `message`.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+/// # fn main() {
+/// let (mut client, socket) = client(|_| {});
+/// client.connect(NOW, socket);
+/// let get = request(&outputs(&mut client), "GET");
+/// client.handle_failure(NOW, get, Failure::Connect("refused".into()));
+/// let error = client.poll_output();
+/// let Some(Output::Event(Event::ConnectError { error, .. })) = error else { panic!() };
+/// assert_eq!(error.to_string(), "xhr poll error"); // What JavaScript says.
+/// let mut cause: &dyn std::error::Error = &error;
+/// while let Some(behind) = cause.source() {
+///     cause = behind;
+/// }
+/// assert_eq!(cause.to_string(), "cannot connect: refused");
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -65,7 +83,21 @@ pub enum Error {
 }
 
 impl Error {
+    /// What ended a connection: why, where the details say no more than that the server has closed it.
+    pub(super) fn of_close(reason: DisconnectReason, details: Option<&Self>) -> Self {
+        match details {
+            None | Some(Self::Engine(engine::Error::Closed(_))) => Self::Closed(reason),
+            Some(details) => details.clone(),
+        }
+    }
+
     /// Whether a namespace that fails for this reason is connected again by itself.
+    ///
+    /// ```
+    /// # use sockeye_protocol::client::{DisconnectReason, Error};
+    /// assert!(Error::Closed(DisconnectReason::ServerDisconnect).is_final());
+    /// assert!(!Error::Closed(DisconnectReason::PingTimeout).is_final());
+    /// ```
     pub const fn is_final(&self) -> bool {
         matches!(
             self,
@@ -75,6 +107,20 @@ impl Error {
 }
 
 /// What a server said when it refused a namespace.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+/// # fn main() {
+/// let (mut client, socket) = client(|_| {});
+/// client.connect(NOW, socket);
+/// let get = request(&outputs(&mut client), "GET");
+/// let said = says(&mut client, get, OPEN);
+/// let said = says(&mut client, request(&said, "GET"), r#"44{"message":"not authorized","data":{"retry":5}}"#);
+/// let Some(Event::ConnectError { error: Error::Refused(refusal), .. }) = events(said).into_iter().next() else { panic!() };
+/// assert_eq!(refusal.message, "not authorized");
+/// assert_eq!(refusal.data.unwrap().raw(), r#"{"retry":5}"#);
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Refusal {
@@ -116,6 +162,16 @@ impl fmt::Display for Refusal {
 }
 
 /// Why an event or an acknowledgement is not sent, now or later.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+/// # fn main() {
+/// let (mut client, _) = client(|_| {});
+/// let careful = client.add_socket("/careful", SocketOptions { offline: Offline::Reject, ..SocketOptions::default() });
+/// let sent = client.emit(NOW, careful, &event("hello", "world"), Flags::default());
+/// assert_eq!(sent, Err(EmitError::NotConnected));
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EmitError {
@@ -160,6 +216,25 @@ impl EmitError {
 }
 
 /// Why an [`AuthRequest`](super::AuthRequest) or a [`HeadersRequest`](super::HeadersRequest) could not be answered.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+/// # fn main() {
+/// let (mut client, socket) = client(|_| {});
+/// client.connect(NOW, socket);
+/// let get = request(&outputs(&mut client), "GET");
+/// client.handle_response(NOW, get, &OK, Bytes::from(OPEN));
+/// let question = loop {
+///     if let Some(Output::Event(Event::NeedAuth(question))) = client.poll_output() {
+///         break question;
+///     }
+/// };
+/// let text = Payload::data(&"a text").unwrap();
+/// assert_eq!(client.provide_auth(NOW, &question, Ok(Some(&text))), Err(ProvideError::NotAnObject));
+/// assert_eq!(client.provide_auth(NOW, &question, Ok(None)), Ok(()));
+/// assert_eq!(client.provide_auth(NOW, &question, Ok(None)), Err(ProvideError::Gone));
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProvideError {

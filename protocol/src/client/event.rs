@@ -6,13 +6,28 @@ use super::error::Error;
 use crate::{
     Text,
     ack::{AckId, AckOutcome},
-    socket::{Args, Payload},
+    socket::{Args, Packet, Payload},
 };
 
 /// Something that the application should know.
 ///
 /// Those with a `socket` come in the order of that namespace's packets; the others are of the connection as a whole,
 /// which Socket.IO calls events of the Manager.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+/// # fn main() {
+/// let (mut client, _, get) = connected();
+/// for event in events(says(&mut client, get, r#"42["news",1]"#)) {
+///     match event {
+///         Event::Packet { event, args, .. } => println!("{event} {}", args.raw()),
+///         Event::Disconnect { reason, .. } => println!("disconnected: {reason}"),
+///         Event::ConnectError { error, .. } => println!("not connected: {error}"),
+///         _ => {}
+///     }
+/// }
+/// # }
+/// ```
 #[derive(Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
@@ -89,7 +104,10 @@ pub enum Event {
     Upgrade,
     /// The server has sent a ping, which was answered (`ping`).
     Ping,
-    /// The connection failed, or could not be opened (`error`).
+    /// A packet has arrived, whatever it is (`packet`); what it means follows. Only after
+    /// [`Manager::report_packets`](super::Manager::report_packets).
+    Received(Packet),
+    /// The connection failed; or it could not be opened, which comes after its namespaces were told (`error`).
     Error(Error),
     /// The connection is closed, after all its namespaces (`close`). Comes once for each [`Open`](Self::Open).
     Close {
@@ -118,6 +136,16 @@ pub enum Event {
 }
 
 /// Names one socket of a [`Manager`](super::Manager), a namespace. No other socket of that manager ever has the same.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+/// # fn main() {
+/// let (mut client, socket) = client(|_| {});
+/// let chat: SocketId = client.add_socket("/chat", SocketOptions::default());
+/// assert_ne!(chat, socket);
+/// assert_eq!(client.socket("/chat"), Some(chat));
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SocketId(pub(super) u64);
 
@@ -128,6 +156,18 @@ impl fmt::Display for SocketId {
 }
 
 /// With which to acknowledge one event, once. It is worth nothing after the socket was disconnected.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+/// # fn main() {
+/// let (mut client, socket, get) = connected();
+/// let said = events(says(&mut client, get, r#"421["age?"]"#));
+/// let [Event::Packet { ack: Some(token), .. }] = &said[..] else { panic!() };
+/// client.reply(NOW, token, &Payload::ack(&42, 10).unwrap()).unwrap();
+/// let [Output::Request { request, .. }] = &outputs(&mut client)[..] else { panic!() };
+/// assert_eq!(request.body, "431[42]");
+/// # }
+/// ```
 #[derive(Debug, PartialEq, Eq)]
 pub struct AckToken {
     pub(super) socket: SocketId,
@@ -138,6 +178,16 @@ pub struct AckToken {
 
 impl AckToken {
     /// The socket that the event came on.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+    /// # fn main() {
+    /// let (mut client, socket, get) = connected();
+    /// let said = events(says(&mut client, get, r#"421["age?"]"#));
+    /// let [Event::Packet { ack: Some(token), .. }] = &said[..] else { panic!() };
+    /// assert_eq!(token.socket(), socket);
+    /// # }
+    /// ```
     pub const fn socket(&self) -> SocketId {
         self.socket
     }
@@ -145,6 +195,23 @@ impl AckToken {
 
 /// The question as whom to connect to a namespace, asked on each connection, so that a token which has expired can be
 /// replaced. Nothing is sent for this namespace before it is answered.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+/// # fn main() {
+/// let (mut client, socket) = client(|_| {});
+/// client.connect(NOW, socket);
+/// let get = request(&outputs(&mut client), "GET");
+/// client.handle_response(NOW, get, &OK, Bytes::from(OPEN));
+/// while let Some(output) = client.poll_output() {
+///     if let Output::Event(Event::NeedAuth(question)) = output {
+///         let token = if question.last_error().is_some() { "a new one" } else { "abc" };
+///         let auth = Payload::data(&std::collections::BTreeMap::from([("token", token)])).unwrap();
+///         client.provide_auth(NOW, &question, Ok(Some(&auth))).unwrap();
+///     }
+/// }
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct AuthRequest {
     pub(super) socket: SocketId,
@@ -155,22 +222,82 @@ pub struct AuthRequest {
 
 impl AuthRequest {
     /// The socket that is to be connected.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+    /// # fn main() {
+    /// # let (mut client, socket) = client(|_| {});
+    /// # client.connect(NOW, socket);
+    /// # let get = request(&outputs(&mut client), "GET");
+    /// # client.handle_response(NOW, get, &OK, Bytes::from(OPEN));
+    /// # let question = loop {
+    /// #     if let Some(Output::Event(Event::NeedAuth(question))) = client.poll_output() {
+    /// #         break question;
+    /// #     }
+    /// # };
+    /// assert_eq!(question.socket(), socket);
+    /// # }
+    /// ```
     pub const fn socket(&self) -> SocketId {
         self.socket
     }
 
     /// Its namespace.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+    /// # fn main() {
+    /// # let (mut client, socket) = client(|_| {});
+    /// # client.connect(NOW, socket);
+    /// # let get = request(&outputs(&mut client), "GET");
+    /// # client.handle_response(NOW, get, &OK, Bytes::from(OPEN));
+    /// # let question = loop {
+    /// #     if let Some(Output::Event(Event::NeedAuth(question))) = client.poll_output() {
+    /// #         break question;
+    /// #     }
+    /// # };
+    /// assert_eq!(question.namespace(), "/");
+    /// # }
+    /// ```
     pub const fn namespace(&self) -> &Text {
         &self.namespace
     }
 
     /// Why this socket could not be connected, or lost its connection, the last time.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+    /// # fn main() {
+    /// # let (mut client, socket) = client(|_| {});
+    /// # client.connect(NOW, socket);
+    /// # let get = request(&outputs(&mut client), "GET");
+    /// # client.handle_response(NOW, get, &OK, Bytes::from(OPEN));
+    /// # let question = loop {
+    /// #     if let Some(Output::Event(Event::NeedAuth(question))) = client.poll_output() {
+    /// #         break question;
+    /// #     }
+    /// # };
+    /// assert_eq!(question.last_error(), None); // It is asked for the first time.
+    /// # }
+    /// ```
     pub const fn last_error(&self) -> Option<&Error> {
         self.last_error.as_ref()
     }
 }
 
 /// The question with which headers to open a connection, asked for each attempt.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+/// # fn main() {
+/// let (mut client, socket) = client(|config| config.ask_headers = true);
+/// client.connect(NOW, socket);
+/// let Some(Output::Event(Event::NeedHeaders(question))) = client.poll_output() else { panic!() };
+/// client.provide_headers(NOW, &question, Ok(vec![("authorization".into(), "Bearer abc".into())])).unwrap();
+/// let Some(Output::Request { request, .. }) = client.poll_output() else { panic!() };
+/// assert_eq!(request.header("authorization"), Some("Bearer abc"));
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct HeadersRequest {
     pub(super) serial: u64,
@@ -180,17 +307,52 @@ pub struct HeadersRequest {
 
 impl HeadersRequest {
     /// The how many-th attempt to reconnect it is, from 1; 0 for the first connection.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+    /// # fn main() {
+    /// let (mut client, socket) = client(|config| config.ask_headers = true);
+    /// client.connect(NOW, socket);
+    /// let Some(Output::Event(Event::NeedHeaders(question))) = client.poll_output() else { panic!() };
+    /// assert_eq!(question.attempt(), 0);
+    /// # }
+    /// ```
     pub const fn attempt(&self) -> u32 {
         self.attempt
     }
 
     /// Why there was no connection the last time.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+    /// # fn main() {
+    /// let (mut client, socket) = client(|config| config.ask_headers = true);
+    /// client.connect(NOW, socket);
+    /// let Some(Output::Event(Event::NeedHeaders(question))) = client.poll_output() else { panic!() };
+    /// client.provide_headers(NOW, &question, Err("no token to be had".into())).unwrap();
+    /// client.handle_timeout(client.poll_timeout().unwrap());
+    /// let told = events(outputs(&mut client));
+    /// let Some(Event::NeedHeaders(question)) = told.last() else { panic!() };
+    /// assert_eq!((question.attempt(), question.last_error().unwrap().to_string()), (1, "no token to be had".into()));
+    /// # }
+    /// ```
     pub const fn last_error(&self) -> Option<&Error> {
         self.last_error.as_ref()
     }
 }
 
 /// Why a namespace or the connection is gone, with the exact texts of Socket.IO.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+/// # fn main() {
+/// let (mut client, socket, _) = connected();
+/// client.disconnect(NOW, socket);
+/// let told = events(outputs(&mut client));
+/// assert!(matches!(told[0], Event::Disconnect { reason: DisconnectReason::ClientDisconnect, .. }));
+/// assert_eq!(DisconnectReason::ClientDisconnect.to_string(), "io client disconnect");
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DisconnectReason {
@@ -231,6 +393,12 @@ impl DisconnectReason {
     }
 
     /// Whether a new connection is made by itself after it, unless reconnection is switched off.
+    ///
+    /// ```
+    /// # use sockeye_protocol::client::DisconnectReason;
+    /// assert!(DisconnectReason::TransportClose.reconnects());
+    /// assert!(!DisconnectReason::ServerDisconnect.reconnects());
+    /// ```
     pub const fn reconnects(self) -> bool {
         !matches!(self, Self::ServerDisconnect | Self::ClientDisconnect | Self::ForcedClose)
     }

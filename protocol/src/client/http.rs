@@ -10,6 +10,18 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use crate::{Text, http::is_field_value};
 
 /// A whole HTTP request.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+/// # fn main() {
+/// let (mut client, socket) = client(|_| {});
+/// client.connect(NOW, socket);
+/// let Some(Output::Request { request, .. }) = client.poll_output() else { panic!() };
+/// assert_eq!((request.method, &*request.host, request.port, request.secure), ("GET", "localhost", 3000, false));
+/// assert!(request.target.starts_with("/socket.io/?EIO=4&transport=polling"));
+/// assert!(request.body.is_empty() && !request.upgrade);
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     /// `GET` or `POST`.
@@ -35,6 +47,16 @@ pub struct Request {
 
 impl Request {
     /// The value of the first header with this name, in any case.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+    /// # fn main() {
+    /// let (mut client, socket) = client(|_| {});
+    /// client.connect(NOW, socket);
+    /// let Some(Output::Request { request, .. }) = client.poll_output() else { panic!() };
+    /// assert_eq!(request.header("host"), Some("localhost:3000"));
+    /// # }
+    /// ```
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
@@ -96,6 +118,13 @@ pub struct Response<'a> {
 
 impl Response<'_> {
     /// The value of the first header with this name, in any case.
+    ///
+    /// ```
+    /// # use sockeye_protocol::client::http::Response;
+    /// let head = Response { status: 200, headers: &[("Content-Type", b"text/plain")] };
+    /// assert_eq!(head.header("content-type"), Some(&b"text/plain"[..]));
+    /// assert_eq!(head.header("set-cookie"), None);
+    /// ```
     pub fn header(&self, name: &str) -> Option<&[u8]> {
         self.header_lines(name).next()
     }
@@ -107,6 +136,12 @@ impl Response<'_> {
 }
 
 /// Why a request has no response, or a WebSocket could not be opened: what a driver reports.
+///
+/// ```
+/// # use sockeye_protocol::client::http::Failure;
+/// let failure = Failure::Connect("Connection refused (os error 111)".into());
+/// assert_eq!(failure.to_string(), "cannot connect: Connection refused (os error 111)");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Failure {

@@ -1,6 +1,7 @@
 //! A client of a Socket.IO server: one connection, any number of namespaces on it.
 
 mod emit;
+mod getters;
 mod life;
 mod link;
 mod namespaces;
@@ -22,10 +23,10 @@ use super::{
     event::{Event, SocketId},
     http::{Failure, Request, Response},
     socket::Socket,
-    stats::Stats,
 };
 use crate::{
-    Instant, RequestId, Seed, Text, TransportId,
+    Instant, RequestId, Seed, TransportId,
+    fifo::take_first,
     rng::Rng,
     socket::Decoder,
     ws::{Message, TransmitQueue},
@@ -45,8 +46,10 @@ use crate::{
 ///   [`handle_timeout`](Self::handle_timeout).
 /// - **Verbs**, which act at once: [`open`](Self::open), [`close`](Self::close), [`add_socket`](Self::add_socket),
 ///   [`connect`](Self::connect), [`disconnect`](Self::disconnect), [`remove`](Self::remove), [`emit`](Self::emit),
-///   [`emit_with_ack`](Self::emit_with_ack), [`reply`](Self::reply), [`provide_auth`](Self::provide_auth),
-///   [`provide_headers`](Self::provide_headers).
+///   [`emit_with_ack`](Self::emit_with_ack), [`discard`](Self::discard), [`reply`](Self::reply),
+///   [`provide_auth`](Self::provide_auth), [`provide_headers`](Self::provide_headers),
+///   [`set_config`](Self::set_config), [`set_prior_websocket_success`](Self::set_prior_websocket_success),
+///   [`report_packets`](Self::report_packets).
 /// - **Outputs**: [`poll_output`](Self::poll_output), [`poll_timeout`](Self::poll_timeout),
 ///   [`transmit`](Self::transmit).
 /// - **Getters**: all others.
@@ -65,6 +68,17 @@ use crate::{
 ///   were emitted, across connections too. None is sent twice, but for [retries](super::SocketOptions::retries).
 /// - Every acknowledgement ends exactly once: with the answer, with its timeout, or with the connection. That of an event
 ///   which waits in the send buffer stays with it.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+/// # fn main() {
+/// let mut client = Manager::new(Config::default(), Endpoint::parse("https://example.com").unwrap(), &Seed::for_tests(1));
+/// let socket = client.add_socket("/chat", SocketOptions::default());
+/// client.connect(NOW, socket);
+/// client.emit(NOW, socket, &event("hello", "world"), Flags::default()).unwrap();
+/// assert!(matches!(client.poll_output(), Some(Output::Request { .. })));
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Manager {
     config: Arc<Config>,
@@ -77,9 +91,11 @@ pub struct Manager {
     /// Connections that say goodbye.
     retiring: Vec<Link>,
     next_link: u32,
+    /// Whether the driver does not read.
+    withheld: bool,
     /// The cookies of the last connection.
     jar: Cookies,
-    /// Whether the last connection was on WebSocket (`rememberUpgrade`).
+    /// Whether WebSocket has worked, as of the last connection (`rememberUpgrade`).
     remembered: bool,
     /// Ordered by their ids.
     sockets: Vec<Socket>,
@@ -92,6 +108,8 @@ pub struct Manager {
     packet_deadline: Option<Instant>,
     /// Why there was no connection the last time.
     last_error: Option<Error>,
+    /// Whether each packet is told of as such.
+    reports_packets: bool,
     outputs: VecDeque<Output>,
     /// Inputs of the connection, and the ticks between them.
     line: VecDeque<Turn>,
@@ -112,6 +130,25 @@ struct Turn {
 }
 
 /// What a client wants its driver to do. Ids are unique over all connections of one [`Manager`].
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+/// # fn main() {
+/// let (mut client, socket) = client(|_| {});
+/// client.connect(NOW, socket);
+/// while let Some(output) = client.poll_output() {
+///     match output {
+///         Output::Request { id, request } => println!("{id:?}: {} {}", request.method, request.target),
+///         Output::Cancel { id } => println!("{id:?} is not wanted any more"),
+///         Output::Open { transport, request } => println!("{transport:?}: {}", request.target),
+///         Output::Shutdown { transport } => println!("{transport:?}: write the rest, and close"),
+///         Output::Abort { transport } => println!("{transport:?}: close"),
+///         Output::Event(event) => println!("{event:?}"),
+///         _ => {}
+///     }
+/// }
+/// # }
+/// ```
 #[derive(Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Output {
@@ -151,6 +188,15 @@ pub enum Output {
 
 impl Manager {
     /// A client that does nothing yet: [`add_socket`](Self::add_socket) and [`connect`](Self::connect) come next.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+    /// # fn main() {
+    /// // The seed is to come from the operating system, and to be of this client alone.
+    /// let client = Manager::new(Config::default(), endpoint(), &Seed::for_tests(1));
+    /// assert!(client.is_closed());
+    /// # }
+    /// ```
     pub fn new(config: impl Into<Arc<Config>>, endpoint: Endpoint, seed: &Seed) -> Self {
         let config = config.into();
         let backoff =
@@ -165,6 +211,7 @@ impl Manager {
             link: None,
             retiring: Vec::new(),
             next_link: 0,
+            withheld: false,
             jar: Cookies::default(),
             remembered: false,
             sockets: Vec::new(),
@@ -173,6 +220,7 @@ impl Manager {
             next_serial: 0,
             packet_deadline: None,
             last_error: None,
+            reports_packets: false,
             outputs: VecDeque::new(),
             line: VecDeque::new(),
             tick: None,
@@ -181,135 +229,55 @@ impl Manager {
         }
     }
 
-    // Getters.
-
-    /// What it was set up with.
-    pub const fn config(&self) -> &Arc<Config> {
-        &self.config
-    }
-
-    /// Whether there is a connection.
-    pub const fn is_open(&self) -> bool {
-        matches!(self.life, Life::Open)
-    }
-
-    /// Whether there is neither a connection, nor an attempt at one, nor a wait for the next.
-    pub const fn is_closed(&self) -> bool {
-        matches!(self.life, Life::Closed)
-    }
-
-    /// Until when it waits for the next attempt, if it does.
-    pub const fn waits_until(&self) -> Option<Instant> {
-        match self.life {
-            Life::Waiting { until, .. } => Some(until),
-            _ => None,
-        }
-    }
-
-    /// Whether nothing is left to do: it is closed, and so are all its connections. Only then may a driver drop it without
-    /// loss.
-    pub fn is_drained(&self) -> bool {
-        self.is_closed() && self.retiring.is_empty() && self.outputs.is_empty() && self.line.is_empty()
-    }
-
-    /// The connection, if there is one or an attempt: its transport, its session id, what is queued.
-    pub fn engine(&self) -> Option<&Engine> {
-        self.link.as_ref().map(|link| &link.engine)
-    }
-
-    /// The socket of a namespace.
-    pub fn socket(&self, namespace: &str) -> Option<SocketId> {
-        self.sockets.iter().find(|socket| socket.namespace == *namespace).map(|socket| socket.id)
-    }
-
-    /// All sockets, in the order in which they were added.
-    pub fn sockets(&self) -> impl Iterator<Item = SocketId> {
-        self.sockets.iter().map(|socket| socket.id)
-    }
-
-    /// The namespace of a socket.
-    pub fn namespace(&self, socket: SocketId) -> Option<&Text> {
-        self.get(socket).map(|socket| &socket.namespace)
-    }
-
-    /// Whether a socket is connected.
-    pub fn is_connected(&self, socket: SocketId) -> bool {
-        self.get(socket).is_some_and(Socket::is_joined)
-    }
-
-    /// Whether a socket takes part in each connection (`active`): from [`connect`](Self::connect) until either side
-    /// disconnects it, or the server refuses it.
-    pub fn is_active(&self, socket: SocketId) -> bool {
-        self.get(socket).is_some_and(|socket| socket.active)
-    }
-
-    /// The id of a socket while it is connected (`socket.id`).
-    pub fn sid(&self, socket: SocketId) -> Option<&Text> {
-        self.get(socket)?.sid.as_ref()
-    }
-
-    /// Whether the server restored the session of before when the socket was last connected.
-    pub fn is_recovered(&self, socket: SocketId) -> bool {
-        self.get(socket).is_some_and(|socket| socket.recovered)
-    }
-
-    /// Events of a socket that wait to be sent, and their bytes: those that the connection has not been given yet.
-    pub fn buffered(&self, socket: SocketId) -> (usize, usize) {
-        self.get(socket).map_or((0, 0), |socket| {
-            (
-                socket.send.len().saturating_add(socket.queue.len()),
-                socket.send.bytes().saturating_add(socket.queue.bytes()),
-            )
-        })
-    }
-
-    /// Counts of what it holds.
-    pub fn stats(&self) -> Stats {
-        let mut stats = Stats {
-            sockets: self.sockets.len(),
-            left_namespaces: self.ghosts.len(),
-            received_bytes: self.decoder.pending_bytes(),
-            waiting: self.outputs.len().saturating_add(self.line.len()),
-            ..Stats::default()
-        };
-        let add = |sum: &mut usize, part: usize| *sum = sum.saturating_add(part);
-        for socket in &self.sockets {
-            add(&mut stats.acks, socket.acks.len());
-            add(&mut stats.acks, socket.queue.wanted());
-            add(&mut stats.buffered_packets, socket.send.len());
-            add(&mut stats.buffered_bytes, socket.send.bytes());
-            add(&mut stats.retried_packets, socket.queue.len());
-            add(&mut stats.retried_bytes, socket.queue.bytes());
-            add(&mut stats.early_packets, socket.early.len());
-            add(&mut stats.early_bytes, socket.early.bytes());
-        }
-        for link in self.link.iter().chain(&self.retiring) {
-            let engine = link.engine.stats();
-            add(&mut stats.engines, 1);
-            add(&mut stats.requests, engine.requests);
-            add(&mut stats.transports, engine.transports);
-            add(&mut stats.received_bytes, engine.received_bytes);
-            add(&mut stats.queued_bytes, engine.queued_bytes);
-            add(&mut stats.queued_packets, engine.queued_packets);
-            add(&mut stats.waiting, engine.waiting);
-        }
-        stats
-    }
-
     // Inputs.
 
     /// A request was answered; its body is whole.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+    /// # fn main() {
+    /// let (mut client, socket) = client(|_| {});
+    /// client.connect(NOW, socket);
+    /// let Some(Output::Request { id, .. }) = client.poll_output() else { panic!() };
+    /// client.handle_response(NOW, id, &Response { status: 200, headers: &[] }, Bytes::from(OPEN));
+    /// assert_eq!(client.poll_output(), Some(Output::Event(Event::Open)));
+    /// # }
+    /// ```
     pub fn handle_response(&mut self, now: Instant, id: RequestId, head: &Response<'_>, body: Bytes) {
         self.input(|engine| engine.owns_request(id), |engine| engine.handle_response(now, id, head, body));
     }
 
     /// A request failed.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+    /// # fn main() {
+    /// let (mut client, socket) = client(|_| {});
+    /// client.connect(NOW, socket);
+    /// let Some(Output::Request { id, .. }) = client.poll_output() else { panic!() };
+    /// client.handle_failure(NOW, id, Failure::Connect("refused".into()));
+    /// outputs(&mut client);
+    /// assert!(client.waits_until().is_some());
+    /// # }
+    /// ```
     pub fn handle_failure(&mut self, now: Instant, id: RequestId, failure: Failure) {
         self.input(|engine| engine.owns_request(id), |engine| engine.handle_failure(now, id, failure));
     }
 
     /// The response to [`Output::Open`] has arrived: a 101, whose stream goes to [`handle_bytes`](Self::handle_bytes) from
     /// here on, or a refusal with its body (none will do too).
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+    /// # fn main() {
+    /// let (mut client, socket) = client(|config| config.transports = vec![Transport::WebSocket]);
+    /// client.connect(NOW, socket);
+    /// let Some(Output::Open { transport, request }) = client.poll_output() else { panic!() };
+    /// let accept = accept(&request);
+    /// let headers = [("upgrade", &b"websocket"[..]), ("connection", b"upgrade"), ("sec-websocket-accept", accept.as_bytes())];
+    /// client.handle_upgrade(NOW, transport, &Response { status: 101, headers: &headers }, Bytes::new());
+    /// # }
+    /// ```
     pub fn handle_upgrade(&mut self, now: Instant, transport: TransportId, head: &Response<'_>, body: Bytes) {
         self.input(
             |engine| engine.owns_transport(transport),
@@ -320,6 +288,18 @@ impl Manager {
     }
 
     /// A WebSocket could not be opened.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+    /// # fn main() {
+    /// let (mut client, socket) = client(|config| config.transports = vec![Transport::WebSocket]);
+    /// client.connect(NOW, socket);
+    /// let Some(Output::Open { transport, .. }) = client.poll_output() else { panic!() };
+    /// client.handle_open_failure(NOW, transport, Failure::Tls("unknown issuer".into()));
+    /// let told = events(outputs(&mut client));
+    /// assert!(matches!(&told[0], Event::ConnectError { error, .. } if error.to_string() == "websocket error"));
+    /// # }
+    /// ```
     pub fn handle_open_failure(&mut self, now: Instant, transport: TransportId, failure: Failure) {
         self.input(
             |engine| engine.owns_transport(transport),
@@ -330,6 +310,25 @@ impl Manager {
     }
 
     /// Bytes of a WebSocket. The buffer is always consumed whole.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+    /// # fn main() {
+    /// let (mut client, socket) = client(|config| config.transports = vec![Transport::WebSocket]);
+    /// client.connect(NOW, socket);
+    /// let Some(Output::Open { transport, request }) = client.poll_output() else { panic!() };
+    /// # let accept = accept(&request);
+    /// # let headers = [("upgrade", &b"websocket"[..]), ("connection", b"upgrade"), ("sec-websocket-accept", accept.as_bytes())];
+    /// # let head = Response { status: 101, headers: &headers };
+    /// client.handle_upgrade(NOW, transport, &head, Bytes::new());
+    /// // A frame of text, of which the rest comes later.
+    /// let mut bytes = BytesMut::from(&[0x81, OPEN.len() as u8][..]);
+    /// client.handle_bytes(NOW, transport, &mut bytes);
+    /// assert!(bytes.is_empty() && outputs(&mut client).is_empty());
+    /// client.handle_bytes(NOW, transport, &mut BytesMut::from(OPEN));
+    /// assert!(client.poll_output() == Some(Output::Event(Event::Open)));
+    /// # }
+    /// ```
     pub fn handle_bytes(&mut self, now: Instant, transport: TransportId, buffer: &mut BytesMut) {
         self.input(
             |engine| engine.owns_transport(transport),
@@ -342,6 +341,23 @@ impl Manager {
     }
 
     /// A message of a WebSocket whose frames somebody else reads, instead of [`handle_bytes`](Self::handle_bytes).
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+    /// # fn main() {
+    /// use sockeye_protocol::ws::Message;
+    ///
+    /// let (mut client, socket) = client(|config| config.transports = vec![Transport::WebSocket]);
+    /// client.connect(NOW, socket);
+    /// let Some(Output::Open { transport, request }) = client.poll_output() else { panic!() };
+    /// # let accept = accept(&request);
+    /// # let headers = [("upgrade", &b"websocket"[..]), ("connection", b"upgrade"), ("sec-websocket-accept", accept.as_bytes())];
+    /// # let head = Response { status: 101, headers: &headers };
+    /// client.handle_upgrade(NOW, transport, &head, Bytes::new());
+    /// client.handle_message(NOW, transport, Message::Text(OPEN.into()));
+    /// assert_eq!(client.poll_output(), Some(Output::Event(Event::Open)));
+    /// # }
+    /// ```
     pub fn handle_message(&mut self, now: Instant, transport: TransportId, message: Message) {
         self.input(
             |engine| engine.owns_transport(transport),
@@ -352,6 +368,22 @@ impl Manager {
     }
 
     /// The byte stream of a WebSocket ended, failed, or was closed as told.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+    /// # fn main() {
+    /// let (mut client, socket) = client(|config| config.transports = vec![Transport::WebSocket]);
+    /// client.connect(NOW, socket);
+    /// let Some(Output::Open { transport, request }) = client.poll_output() else { panic!() };
+    /// # let accept = accept(&request);
+    /// # let headers = [("upgrade", &b"websocket"[..]), ("connection", b"upgrade"), ("sec-websocket-accept", accept.as_bytes())];
+    /// # let head = Response { status: 101, headers: &headers };
+    /// client.handle_upgrade(NOW, transport, &head, Bytes::new());
+    /// client.handle_eof(NOW, transport);
+    /// outputs(&mut client);
+    /// assert!(client.waits_until().is_some()); // For the next attempt.
+    /// # }
+    /// ```
     pub fn handle_eof(&mut self, now: Instant, transport: TransportId) {
         self.input(
             |engine| engine.owns_transport(transport),
@@ -361,7 +393,37 @@ impl Manager {
         );
     }
 
+    /// The driver has stopped reading from the server (`true`), or goes on (`false`): see [`Engine::handle_withheld`]. It holds
+    /// for later connections too.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+    /// # fn main() {
+    /// let (mut client, ..) = connected();
+    /// let ping_is_due = client.poll_timeout().unwrap();
+    /// // The application is behind: nothing is read, and so no ping is.
+    /// client.handle_withheld(NOW, true);
+    /// outputs(&mut client);
+    /// assert!(client.poll_timeout().unwrap() > ping_is_due);
+    /// # }
+    /// ```
+    pub fn handle_withheld(&mut self, now: Instant, withheld: bool) {
+        self.withheld = withheld;
+        self.input(|_| true, |engine| engine.handle_withheld(now, withheld));
+    }
+
     /// A tick. One that comes early does nothing.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+    /// # fn main() {
+    /// let (mut client, ..) = connected();
+    /// let due = client.poll_timeout().unwrap();
+    /// client.handle_timeout(due);
+    /// let told = events(outputs(&mut client));
+    /// assert!(matches!(told[0], Event::Disconnect { reason: DisconnectReason::PingTimeout, .. }));
+    /// # }
+    /// ```
     pub fn handle_timeout(&mut self, now: Instant) {
         self.ticked = self.ticked.max(now);
         for link in self.link.iter_mut().chain(&mut self.retiring) {
@@ -374,9 +436,23 @@ impl Manager {
     // Outputs.
 
     /// The next thing to do. Processes stored inputs one packet at a time, in order of arrival.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+    /// # fn main() {
+    /// let (mut client, _, get) = connected();
+    /// client.handle_response(NOW, get, &OK, Bytes::from("42[\"a\"]\u{1e}42[\"b\"]"));
+    /// for name in ["a", "b"] {
+    ///     let Some(Output::Event(Event::Packet { event, .. })) = client.poll_output() else { panic!() };
+    ///     assert_eq!(event, name);
+    /// }
+    /// assert!(matches!(client.poll_output(), Some(Output::Request { .. }))); // The next GET.
+    /// assert_eq!(client.poll_output(), None);
+    /// # }
+    /// ```
     pub fn poll_output(&mut self) -> Option<Output> {
         loop {
-            if let Some(output) = self.outputs.pop_front() {
+            if let Some(output) = take_first(&mut self.outputs) {
                 return Some(output);
             }
             if let Some(output) = self.poll_retiring() {
@@ -396,7 +472,7 @@ impl Manager {
                 self.on_tick();
                 continue;
             }
-            let turn = self.line.pop_front()?;
+            let turn = take_first(&mut self.line)?;
             self.tick = turn.tick;
             match &mut self.link {
                 Some(link) if Some(link.number) == turn.link => link.until = link.until.max(turn.until),
@@ -413,6 +489,16 @@ impl Manager {
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is to be called next, if at all.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+    /// # fn main() {
+    /// let (mut client, socket) = client(|_| {});
+    /// assert_eq!(client.poll_timeout(), None);
+    /// client.connect(NOW, socket);
+    /// assert_eq!(client.poll_timeout(), Some(NOW + Duration::from_secs(20))); // `Config::timeout`.
+    /// # }
+    /// ```
     pub fn poll_timeout(&self) -> Option<Instant> {
         let own = [self.packet_deadline, self.life.deadline()].into_iter().flatten();
         let sockets = self.sockets.iter().filter_map(Socket::deadline);
@@ -422,12 +508,41 @@ impl Manager {
     }
 
     /// The bytes to write to a WebSocket, as a [`bytes::Buf`].
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+    /// # fn main() {
+    /// let (mut client, socket) = client(|config| config.transports = vec![Transport::WebSocket]);
+    /// client.connect(NOW, socket);
+    /// let Some(Output::Open { transport, request }) = client.poll_output() else { panic!() };
+    /// # let accept = accept(&request);
+    /// # let headers = [("upgrade", &b"websocket"[..]), ("connection", b"upgrade"), ("sec-websocket-accept", accept.as_bytes())];
+    /// # let head = Response { status: 101, headers: &headers };
+    /// client.handle_upgrade(NOW, transport, &head, Bytes::new());
+    /// # let mut frame = BytesMut::from(&[0x81, OPEN.len() as u8][..]);
+    /// # frame.extend_from_slice(OPEN.as_bytes());
+    /// client.handle_bytes(NOW, transport, &mut frame); // The server's handshake.
+    /// outputs(&mut client);
+    /// let queue = client.transmit(transport).unwrap();
+    /// assert!(queue.has_remaining()); // CONNECT, which a driver writes now.
+    /// let written = queue.remaining();
+    /// queue.advance(written);
+    /// # }
+    /// ```
     pub fn transmit(&mut self, transport: TransportId) -> Option<&mut TransmitQueue> {
         let mut links = self.link.iter_mut().chain(&mut self.retiring);
         links.find(|link| link.engine.owns_transport(transport))?.engine.transmit(transport)
     }
 
     /// The WebSockets that have something to write, those of connections that say goodbye first.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+    /// # fn main() {
+    /// let (client, ..) = connected();
+    /// assert_eq!(client.unsent().count(), 0); // There is no WebSocket.
+    /// # }
+    /// ```
     pub fn unsent(&self) -> impl Iterator<Item = TransportId> {
         self.retiring.iter().chain(&self.link).flat_map(|link| link.engine.unsent())
     }

@@ -2,6 +2,7 @@
 
 mod acks;
 mod buffer;
+mod recovery;
 mod retries;
 
 use core::time::Duration;
@@ -14,10 +15,11 @@ use self::{
     retries::Retries,
 };
 use super::{error::Error, event::SocketId};
-use crate::{Instant, Text, socket::Args};
+use crate::{Instant, Text};
 
 pub(super) use self::{
     buffer::{Buffered, Early, Excess, check_room},
+    recovery::Recovery,
     retries::Retried,
 };
 
@@ -37,7 +39,7 @@ pub struct SocketOptions {
     /// but the connection's end.
     pub ack_timeout: Option<Duration>,
     /// How many times an event that was not acknowledged is sent again: after the acknowledgement's timeout, and on the
-    /// next connection. With it, events are sent one after the other, each when the one before was acknowledged (the
+    /// next connection. While the send queue is full, no copy is put beside what waits there, but the time counts. With it, events are sent one after the other, each when the one before was acknowledged (the
     /// server must do so, also for events that ask for nothing); volatile ones excepted. Default 0: no such queue.
     pub retries: u32,
     /// What becomes of events while the socket is not connected. Default [`Offline::Buffer`] with its defaults.
@@ -45,6 +47,19 @@ pub struct SocketOptions {
 }
 
 /// What becomes of events while their socket is not connected.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+/// # fn main() {
+/// // A hundred events of the last minute.
+/// let offline = Offline::Buffer { max_packets: 100, max_bytes: 100_000, ttl: Some(Duration::from_secs(60)) };
+/// let (mut client, _) = client(|_| {});
+/// let socket = client.add_socket("/news", SocketOptions { offline, ..SocketOptions::default() });
+/// client.emit(NOW, socket, &event("old", "news"), Flags::default()).unwrap();
+/// client.handle_timeout(NOW + Duration::from_secs(60));
+/// assert!(matches!(events(outputs(&mut client))[..], [Event::Discarded { .. }]));
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Offline {
     /// They are sent once it is, in order. (JavaScript does this without a bound.)
@@ -68,6 +83,16 @@ impl Default for Offline {
 }
 
 /// What has become of an event that was emitted.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+/// # fn main() {
+/// let (mut client, socket) = client(|_| {});
+/// let event = event("hello", "world");
+/// assert_eq!(client.emit(NOW, socket, &event, Flags::default()), Ok(Delivery::Waiting));
+/// assert_eq!(client.emit(NOW, socket, &event, Flags::VOLATILE), Ok(Delivery::Dropped));
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
     /// It is on its way.
@@ -86,6 +111,8 @@ pub(super) struct Socket {
     pub(super) options: SocketOptions,
     /// Whether the application wants it to be connected.
     pub(super) active: bool,
+    /// Orders the sockets by when that began.
+    pub(super) turn: u64,
     pub(super) stage: Stage,
     /// Set when this side left the namespace on this connection, until the server answers the next CONNECT: what comes
     /// in between is of the session before.
@@ -119,15 +146,6 @@ pub(super) enum Stage {
     Joined,
 }
 
-/// What connection state recovery needs.
-#[derive(Debug, Default)]
-pub(super) struct Recovery {
-    /// The private id of the session, if the server has this feature on.
-    pub(super) pid: Option<Text>,
-    /// The server's name for the last event that it sent.
-    pub(super) offset: Option<Text>,
-}
-
 impl Socket {
     pub(super) fn new(id: SocketId, namespace: Text, options: SocketOptions) -> Self {
         Self {
@@ -135,6 +153,7 @@ impl Socket {
             namespace,
             options,
             active: false,
+            turn: 0,
             stage: Stage::Out,
             stale: false,
             session: 0,
@@ -163,14 +182,7 @@ impl Socket {
 
     /// The server's answer to CONNECT.
     pub(super) fn join(&mut self, sid: Text, pid: Option<Text>, offset: Option<Text>) {
-        self.recovered = pid.is_some() && self.recovery.pid == pid;
-        if !self.recovered {
-            self.recovery.offset = None;
-        }
-        if let Some(offset) = offset.filter(|offset| Recovery::is_offset(offset)) {
-            self.recovery.offset = Some(offset);
-        }
-        self.recovery.pid = pid;
+        self.recovered = self.recovery.on_connect(pid, offset);
         self.sid = Some(sid);
         (self.stage, self.stale, self.last_error) = (Stage::Joined, false, None);
     }
@@ -205,86 +217,24 @@ impl Socket {
     }
 }
 
-impl Recovery {
-    /// An offset is longer in no adapter that is known; what is longer is a text of the application.
-    const MAX_OFFSET: usize = 64;
-
-    /// Takes the offset that an event carries as its last argument.
-    ///
-    /// Only events that ask for no acknowledgement carry one (Socket.IO documentation, "Connection state recovery"), but
-    /// a volatile event carries none, and its last argument may be a text as well. So what cannot be an offset is not
-    /// taken for one: those of all adapters are letters, digits, `-`, `_`, `.`.
-    pub(super) fn on_event(&mut self, args: &Args) {
-        if self.pid.is_none() {
-            return;
-        }
-        let Some(rest) = args.raw().strip_suffix('"') else { return };
-        let Some(start) = rest.rfind('"') else { return };
-        let text = rest.get(start.saturating_add(1)..).unwrap_or_default();
-        let before = rest.get(..start).unwrap_or_default();
-        // The opening quote of an argument, not the end of a key or an escaped quote.
-        let is_argument = matches!(before.trim_ascii_end().as_bytes().last(), None | Some(b','));
-        if is_argument && Self::is_offset(text) {
-            self.offset = Some(text.into());
-        }
-    }
-
-    fn is_offset(text: &str) -> bool {
-        let is_of_one = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-        (1..=Self::MAX_OFFSET).contains(&text.len()) && text.bytes().all(is_of_one)
-    }
-
-    pub(super) fn forget(&mut self) {
-        *self = Self::default();
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn offset_of(raw: &str, pid: Option<&'static str>) -> Option<Text> {
-        let json = Text::from(["2[\"e\",", raw, "]"].concat());
-        let mut decoder = crate::socket::Decoder::new(&crate::Limits::default());
-        let Ok(Some(crate::socket::Packet::Event { args, .. })) = decoder.handle_text(json) else { panic!("{raw}") };
-        let mut recovery = Recovery { pid: pid.map(Text::from_static), offset: None };
-        recovery.on_event(&args);
-        recovery.offset
-    }
-
-    #[test]
-    fn i47_an_offset_is_a_last_argument_that_can_be_one() {
-        for raw in ["1,\"Q2x-_9.A\"", "\"Q2x-_9.A\"", "{\"a\":\"b\"} , \"Q2x-_9.A\""] {
-            assert_eq!(offset_of(raw, Some("p")), Some(Text::from("Q2x-_9.A")), "{raw}");
-            assert_eq!(offset_of(raw, None), None);
-        }
-        let long = alloc::format!("\"{}\"", "x".repeat(65));
-        for raw in ["\"two words\"", "\"\"", "1", "[\"x\"]", "{\"a\":\"x\"}", "\"a\\\",x\"", "\"é\"", &long] {
-            assert_eq!(offset_of(raw, Some("p")), None, "{raw}");
-        }
-        assert_eq!(offset_of(&long.replacen('x', "", 1), Some("p")).map(|offset| offset.len()), Some(64));
-    }
 
     #[test]
     fn a_session_is_recovered_if_its_private_id_stays() {
         let mut socket = Socket::new(SocketId(0), Text::from_static("/"), SocketOptions::default());
         let sid = || Text::from_static("s");
-        socket.join(sid(), Some(Text::from_static("p")), None);
+        socket.join(sid(), Some(Text::from_static("p")), Some(Text::from_static("o")));
         assert!(!socket.recovered);
-        socket.recovery.offset = Some(Text::from_static("o"));
         assert!(socket.lose() && !socket.lose());
         socket.join(sid(), Some(Text::from_static("p")), None);
-        assert!(socket.recovered && socket.recovery.offset.is_some());
+        assert!(socket.recovered && socket.recovery.offset().is_some());
         // The offset is of the session that is gone.
         socket.join(sid(), Some(Text::from_static("q")), None);
-        assert!(!socket.recovered && socket.recovery.offset.is_none());
+        assert!(!socket.recovered && socket.recovery.offset().is_none());
         socket.join(sid(), None, None);
         socket.join(sid(), None, None);
         assert!(!socket.recovered);
-        // What our own server says beside the ids.
-        for (said, offset) in [("abcd.7", Some("abcd.7")), ("not one", None)] {
-            socket.join(sid(), Some(Text::from_static("r")), Some(Text::from_static(said)));
-            assert_eq!(socket.recovery.offset.take().as_deref(), offset);
-        }
     }
 }

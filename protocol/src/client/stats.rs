@@ -2,6 +2,17 @@
 
 /// What a [`Manager`](super::Manager) holds. Once it is closed, all but `sockets` and what the application left in their
 /// buffers comes back to zero; tests and monitoring read it.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+/// # fn main() {
+/// let (mut client, socket) = client(|_| {});
+/// client.emit(NOW, socket, &event("hello", "world"), Flags::default()).unwrap();
+/// assert_eq!((client.stats().buffered_packets, client.stats().engines), (1, 0));
+/// client.remove(NOW, socket);
+/// assert_eq!((client.stats().buffered_packets, client.stats().sockets), (0, 0));
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {

@@ -149,6 +149,11 @@ impl SendBuffer {
         self.packets
     }
 
+    /// Packets of the protocol that wait.
+    pub(crate) fn controls(&self) -> usize {
+        self.units.len().saturating_sub(self.packets)
+    }
+
     /// Takes the oldest unit and the number of its parts that are sent already.
     pub(crate) fn pop(&mut self) -> Option<(Unit, usize)> {
         let unit = *self.units.pop_front()?;

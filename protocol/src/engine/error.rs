@@ -6,6 +6,13 @@ use super::packet::PacketError;
 use crate::ws;
 
 /// Why a session ended: the reasons of Socket.IO, and two of this server.
+///
+/// ```
+/// use sockeye_protocol::engine::CloseReason;
+///
+/// let is_lost = |reason| matches!(reason, CloseReason::TransportClose | CloseReason::PingTimeout);
+/// assert!(is_lost(CloseReason::PingTimeout) && !is_lost(CloseReason::ForcedClose));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CloseReason {
@@ -136,6 +143,13 @@ impl fmt::Display for Bytes {
 }
 
 /// Why a message was not taken for sending: a matter between this machine and its caller.
+///
+/// ```
+/// use sockeye_protocol::engine::{QueueUnit, SendError};
+///
+/// let error = SendError::Full { unit: QueueUnit::Packets, limit: 100, value: 101 };
+/// assert_eq!(error.to_string(), "the send queue is full: 101 packets would be over the limit of 100");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
@@ -156,6 +170,12 @@ pub enum SendError {
 }
 
 /// What a send queue is measured in.
+///
+/// ```
+/// use sockeye_protocol::engine::QueueUnit;
+///
+/// assert_eq!(format!("64 {}", QueueUnit::Bytes), "64 bytes");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum QueueUnit {
     /// Bytes waiting.

@@ -80,6 +80,9 @@ impl Packet {
             Message::Binary(bytes) => return Ok(Self::Message(Message::Binary(bytes))),
         };
         let kind = text.chars().next().ok_or(PacketError::Empty)?;
+        if kind == '4' {
+            return Ok(Self::Message(Message::Text(text.skip(1))));
+        }
         let rest = text.get(kind.len_utf8()..).unwrap_or_default();
         let bare = |packet| match rest {
             "" => Ok(packet),
@@ -90,7 +93,6 @@ impl Packet {
             '1' => bare(Self::Close),
             '2' => Ok(Self::Ping(text.slice_ref(rest))),
             '3' => Ok(Self::Pong(text.slice_ref(rest))),
-            '4' => Ok(Self::Message(Message::Text(text.slice_ref(rest)))),
             '5' => bare(Self::Upgrade),
             '6' => bare(Self::Noop),
             'b' => match BASE64.decode(rest) {

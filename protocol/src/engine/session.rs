@@ -22,7 +22,7 @@ use crate::{
     fifo::Fifo,
     http::{Body, Request, Response},
     rng::Rng,
-    socket::{Head, Payload},
+    socket::{Head, PayloadRef},
     ws::{Message, TransmitQueue},
 };
 
@@ -262,7 +262,9 @@ impl Session {
     /// stop and go with each packet.
     pub fn wants_read(&self) -> bool {
         let high_water = self.config.limits.high_water;
-        self.queued_bytes() <= if self.excused.is_some() { high_water / 2 } else { high_water }
+        // A client that is about to finish its upgrade polls no more: what waits can leave only once its `5` is read.
+        self.sockets.iter().any(|socket| socket.stage == Stage::Candidate)
+            || self.queued_bytes() <= if self.excused.is_some() { high_water / 2 } else { high_water }
     }
 
     /// Packets that wait to be sent on the session's transport.
@@ -495,9 +497,16 @@ impl Session {
     }
 
     /// Sends a Socket.IO packet: `4`, `head` and the payload's JSON as text, then its attachments, with nothing in between.
-    pub(crate) fn send_packet(&mut self, head: &Head<'_>, payload: Option<&Payload>) -> Result<(), SendError> {
-        self.check_room(websocket::packet_len(head, payload))?;
+    pub(crate) fn send_packet(&mut self, head: &Head<'_>, payload: Option<PayloadRef<'_>>) -> Result<(), SendError> {
+        if self.phase != Phase::Open {
+            return Err(SendError::Closed);
+        }
         let main = self.sockets.iter_mut().find(|socket| socket.stage == Stage::Main);
+        let queued = match &main {
+            Some(socket) => (socket.stream.queue().remaining(), socket.stream.queue().packets()),
+            None => (self.buffer.bytes(), self.buffer.packets()),
+        };
+        buffer::check_room(limits(&self.config), queued, websocket::packet_len(head, payload))?;
         websocket::send_packet(main, &mut self.buffer, head, payload);
         Ok(())
     }
@@ -519,9 +528,7 @@ impl Session {
         if self.phase != Phase::Open {
             return Err(SendError::Closed);
         }
-        let limits = &self.config.limits;
-        let limits = (limits.send_queue_bytes, limits.send_queue_packets);
-        buffer::check_room(limits, (self.queued_bytes(), self.queued_packets()), size)
+        buffer::check_room(limits(&self.config), (self.queued_bytes(), self.queued_packets()), size)
     }
 
     // Inside.
@@ -676,4 +683,9 @@ impl Session {
     pub(super) fn output(&mut self, output: Output) {
         self.out.push_back(Box::new(Step::Output(output)));
     }
+}
+
+/// Bytes and packets that may wait to be sent.
+fn limits(config: &Config) -> (usize, usize) {
+    (config.limits.send_queue_bytes, config.limits.send_queue_packets)
 }

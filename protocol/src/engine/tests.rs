@@ -82,18 +82,18 @@ fn text(text: &str) -> Message {
 fn a_packet_and_its_attachments_stay_together() {
     let expected = alloc::format!("452-/a,{JSON}");
     let mut session = polling(Config::default());
-    session.send_packet(&Head::new(PacketType::Event, 2, "/a", None), Some(&payload())).unwrap();
+    session.send_packet(&Head::new(PacketType::Event, 2, "/a", None), Some((&payload()).into())).unwrap();
     assert_eq!(session.queued_packets(), 1);
     assert_eq!(session.queued_bytes(), expected.len() + 4);
     assert_eq!(poll(&mut session), [&expected, "bYWJj", "bZA=="].join("\x1e"));
 
     let mut session = websocket(Config::default(), "");
-    session.send_packet(&Head::new(PacketType::Event, 2, "/a", None), Some(&payload())).unwrap();
+    session.send_packet(&Head::new(PacketType::Event, 2, "/a", None), Some((&payload()).into())).unwrap();
     assert_eq!(session.queued_packets(), 1);
     assert_eq!(frames(&mut session), [&expected, "b\"abc\"", "b\"d\""]);
 
     let mut session = websocket(Config::default(), "&b64=1");
-    session.send_packet(&Head::new(PacketType::Event, 2, "/a", None), Some(&payload())).unwrap();
+    session.send_packet(&Head::new(PacketType::Event, 2, "/a", None), Some((&payload()).into())).unwrap();
     assert_eq!(frames(&mut session), [&expected, "bYWJj", "bZA=="]);
 }
 
@@ -109,7 +109,7 @@ fn a_packet_without_a_payload() {
 
 #[test]
 fn a_shared_packet_is_the_same_on_every_transport() {
-    let encoded = Encoded::event("/a", Some(7), &payload());
+    let encoded = Encoded::event("/a", Some(7), (&payload()).into());
     let expected = alloc::format!("452-/a,7{JSON}");
     for (mut session, binary) in [
         (websocket(Config::default(), ""), ["b\"abc\"", "b\"d\""]),
@@ -132,9 +132,9 @@ fn an_upgrade_in_the_middle_of_a_packet() {
         config.limits.max_payload = 30;
         let mut session = polling(config);
         if shared {
-            session.send_encoded(&Encoded::event("/", None, &payload())).unwrap();
+            session.send_encoded(&Encoded::event("/", None, (&payload()).into())).unwrap();
         } else {
-            session.send_packet(&Head::new(PacketType::Event, 2, "/", None), Some(&payload())).unwrap();
+            session.send_packet(&Head::new(PacketType::Event, 2, "/", None), Some((&payload()).into())).unwrap();
         }
         session.send(text("after")).unwrap();
         assert_eq!(poll(&mut session), alloc::format!("452-{JSON}"));
@@ -163,7 +163,7 @@ fn the_oldest_message_gives_way_but_no_ping() {
 
     let mut session = polling(Config::default());
     session.send(text("a")).unwrap();
-    session.send_encoded(&Encoded::event("/", None, &payload())).unwrap();
+    session.send_encoded(&Encoded::event("/", None, (&payload()).into())).unwrap();
     assert!(session.drop_oldest());
     assert_eq!(session.queued_packets(), 1);
     assert!(session.drop_oldest());
@@ -187,10 +187,10 @@ fn a_full_queue_refuses_packets_and_shared_packets_alike() {
     for mut session in [polling(config.clone()), websocket(config, "")] {
         session.send_packet(&Head::new(PacketType::Event, 0, "/", None), None).unwrap();
         assert_eq!(session.send_packet(&Head::new(PacketType::Event, 0, "/", None), None), full);
-        assert_eq!(session.send_encoded(&Encoded::event("/", None, &payload())), full);
+        assert_eq!(session.send_encoded(&Encoded::event("/", None, (&payload()).into())), full);
         session.close(Instant::ZERO, CloseReason::ForcedClose);
         assert_eq!(session.send_packet(&Head::new(PacketType::Event, 0, "/", None), None), Err(SendError::Closed));
-        assert_eq!(session.send_encoded(&Encoded::event("/", None, &payload())), Err(SendError::Closed));
+        assert_eq!(session.send_encoded(&Encoded::event("/", None, (&payload()).into())), Err(SendError::Closed));
     }
 }
 

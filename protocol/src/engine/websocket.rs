@@ -19,7 +19,7 @@ use super::{
 use crate::{
     Instant, RequestId, Seed, TransportId,
     http::{self, RefuseCode, Response, upgrade::Accept},
-    socket::{Head, Payload},
+    socket::{Head, PayloadRef},
     ws::{self, Message},
 };
 
@@ -69,9 +69,9 @@ impl WebSocket {
         match unit {
             Unit::Control(text) => self.send_control(text),
             Unit::Message(message) => self.send_message(message),
-            Unit::Packet { text, attachments } => self.send_parts(&[], text, attachments, sent),
+            Unit::Packet { text, attachments } => self.send_parts(&[], Some(text), attachments, sent),
             Unit::Encoded(encoded) if self.base64 || sent > 0 => {
-                self.send_parts(&[], &encoded.text(), encoded.attachments(), sent);
+                self.send_parts(&[], Some(&encoded.text()), encoded.attachments(), sent);
             }
             Unit::Encoded(encoded) => {
                 self.stream.begin_packet();
@@ -95,10 +95,13 @@ impl WebSocket {
     }
 
     /// Queues a text packet (`head`, then `text`) and its attachments as one, without its first `sent` parts.
-    pub(crate) fn send_parts(&mut self, head: &[&[u8]], text: &Bytes, attachments: &[Bytes], sent: usize) {
+    pub(crate) fn send_parts(&mut self, head: &[&[u8]], text: Option<&Bytes>, attachments: &[Bytes], sent: usize) {
+        if sent == 0 && attachments.is_empty() {
+            return self.stream.send_text_parts(head, text);
+        }
         self.stream.begin_packet();
         if sent == 0 {
-            self.stream.send_text_parts(head, Some(text));
+            self.stream.send_text_parts(head, text);
         }
         for bytes in attachments.iter().skip(sent.saturating_sub(1)) {
             self.send_binary(bytes);
@@ -159,38 +162,38 @@ pub(crate) fn remove(sockets: &mut Vec<WebSocket>, transport: TransportId) -> Op
 }
 
 /// Bytes of a Socket.IO packet, its attachments included.
-pub(crate) fn packet_len(head: &Head<'_>, payload: Option<&Payload>) -> usize {
-    let text = head.parts().iter().map(|part| part.len()).fold(1, usize::saturating_add);
+pub(crate) fn packet_len(head: &Head<'_>, payload: Option<PayloadRef<'_>>) -> usize {
     let json = payload.map_or(0, |payload| payload.json().len());
-    packet_size(text.saturating_add(json), payload.map_or(&[], Payload::attachments))
+    packet_size(head.len().saturating_add(json), payload.map_or(&[], PayloadRef::attachments))
 }
 
-/// Queues a Socket.IO packet: `4`, `head` and the payload's JSON as text, then its attachments, with nothing in between.
-/// It goes to the session's WebSocket, or else waits in the buffer.
+/// Queues a Socket.IO packet: `head` and the payload's JSON as text, then its attachments, with nothing in between. Without
+/// a WebSocket it waits in `buffer`.
 pub(crate) fn send_packet(
     socket: Option<&mut WebSocket>,
     buffer: &mut SendBuffer,
     head: &Head<'_>,
-    payload: Option<&Payload>,
+    payload: Option<PayloadRef<'_>>,
 ) {
-    let json = payload.map_or(&NOTHING, Payload::json);
-    let attachments = payload.map_or(&[][..], Payload::attachments);
+    let json = payload.map_or(&[][..], PayloadRef::json);
+    let attachments = payload.map_or(&[][..], PayloadRef::attachments);
     let [before, namespace, after] = head.parts();
-    let parts = [b"4", before, namespace, after];
-    if let Some(socket) = socket {
-        socket.send_parts(&parts, json, attachments, 0);
-        return;
+    let parts = [before, namespace, after, json];
+    match (socket, payload.and_then(PayloadRef::shared_json)) {
+        (Some(socket), Some(json)) => {
+            let [head @ .., _] = parts;
+            socket.send_parts(&head, Some(json), attachments, 0);
+        }
+        (Some(socket), None) => socket.send_parts(&parts, None, attachments, 0),
+        (None, _) => {
+            let mut text = Vec::with_capacity(head.len().saturating_add(json.len()));
+            for part in parts {
+                text.extend_from_slice(part);
+            }
+            buffer.push(Unit::Packet { text: Bytes::from(text), attachments: attachments.to_vec() });
+        }
     }
-    let text = parts.iter().map(|part| part.len()).fold(json.len(), usize::saturating_add);
-    let mut bytes = Vec::with_capacity(text);
-    for part in parts.into_iter().chain([&**json]) {
-        bytes.extend_from_slice(part);
-    }
-    buffer.push(Unit::Packet { text: Bytes::from(bytes), attachments: attachments.to_vec() });
 }
-
-/// The JSON of a packet without a payload.
-static NOTHING: Bytes = Bytes::new();
 
 /// How long after a probe, and then how often, a waiting GET is ended (engine.io's `_maybeUpgrade`).
 pub(crate) const NOOP_INTERVAL: Duration = Duration::from_millis(100);

@@ -3,16 +3,15 @@
 use alloc::{string::String, sync::Arc, vec::Vec};
 use core::time::Duration;
 
-use bytes::{Buf as _, Bytes, BytesMut};
+use bytes::{Buf as _, Bytes};
 
+use super::network::{Known, Network};
 use crate::{
-    Instant, RequestId, Seed, Text, TransportId,
+    Instant, Seed, Text, TransportId,
     client::{
         Config, Cookies, Endpoint, Limits, Transport,
         engine::{Engine, Event, Message, Output},
-        http::{Failure, Response},
     },
-    ws,
 };
 
 /// Runs a script. The first line chooses the options: `P` polling only, `W` WebSocket only, `O` WebSocket first, `T` try
@@ -57,7 +56,7 @@ pub(crate) enum Op {
 impl Op {
     /// Reads a line: `A0 200` or `U0 101` (fields behind tabs: `Name: value`, `=body`), `F0`, `O0`, `S0 packet`,
     /// `B0 bytes`, `M0 text`, `N0 binary`, `E0`, `T millis`, `W text`, `w binary`, `C`, `X`.
-    fn parse(line: &[u8]) -> Option<Self> {
+    pub(super) fn parse(line: &[u8]) -> Option<Self> {
         let (code, rest) = line.split_first()?;
         let (back, rest) = match rest.split_first() {
             Some((digit @ b'0'..=b'9', rest)) => (digit - b'0', rest),
@@ -139,7 +138,7 @@ pub(crate) fn check(config: &Config, batches: &[Vec<Op>]) {
     let run = |single: bool, piece: usize| {
         let mut world = World::new(config.clone());
         for batch in batches {
-            let known = (world.requests.len(), world.opens.len());
+            let known = world.network.known();
             for op in batch {
                 world.hand_over(op, piece, known);
                 if single {
@@ -161,9 +160,7 @@ pub(crate) fn check(config: &Config, batches: &[Vec<Op>]) {
 struct World {
     engine: Engine,
     now: Instant,
-    requests: Vec<RequestId>,
-    /// The WebSockets that were asked for, and the key that each answer needs.
-    opens: Vec<(TransportId, String)>,
+    network: Network,
     /// The WebSockets whose byte stream has ended: what was written on them last depends on when it was.
     ended: Vec<TransportId>,
     /// What was written, by WebSocket.
@@ -178,8 +175,7 @@ impl World {
         let mut world = Self {
             engine: Engine::new(now, Arc::new(config), &endpoint, Cookies::EMPTY, false, &seed),
             now,
-            requests: Vec::new(),
-            opens: Vec::new(),
+            network: Network::default(),
             ended: Vec::new(),
             written: Vec::new(),
             outputs: Vec::new(),
@@ -194,23 +190,20 @@ impl World {
                 Output::Request { id, request } => {
                     assert!(request.target.bytes().all(|byte| byte.is_ascii_graphic()), "{}", request.target);
                     assert!(request.target.contains("EIO=4&transport=polling"));
-                    self.requests.push(*id);
+                    self.network.request(*id);
                 }
-                Output::Open { transport, request } => {
-                    let key = request.header("sec-websocket-key").expect("a key");
-                    self.opens.push((*transport, ws::accept_key(key)));
-                }
+                Output::Open { transport, request } => self.network.open(*transport, request),
                 Output::Abort { transport } => self.ended.push(*transport),
                 Output::Cancel { .. } | Output::Shutdown { .. } | Output::Event(_) => {}
             }
             self.outputs.push(output);
         }
-        for (transport, _) in &self.opens {
-            if let Some(queue) = self.engine.transmit(*transport) {
+        for transport in self.network.transports() {
+            if let Some(queue) = self.engine.transmit(transport) {
                 let bytes = queue.copy_to_bytes(queue.remaining());
-                match self.written.iter_mut().find(|(other, _)| other == transport) {
+                match self.written.iter_mut().find(|(other, _)| *other == transport) {
                     Some((_, written)) => written.extend_from_slice(&bytes),
-                    None => self.written.push((*transport, bytes.to_vec())),
+                    None => self.written.push((transport, bytes.to_vec())),
                 }
             }
         }
@@ -221,51 +214,8 @@ impl World {
     }
 
     /// Hands over one operation; bytes are cut into pieces of that size.
-    fn hand_over(&mut self, op: &Op, piece: usize, known: (usize, usize)) {
+    fn hand_over(&mut self, op: &Op, piece: usize, known: Known) {
         match op {
-            Op::Answer(back, status, headers, body) => {
-                if let Some(id) = self.request(*back, known.0) {
-                    let headers = borrowed(headers);
-                    let head = Response { status: *status, headers: &headers };
-                    self.engine.handle_response(self.now, id, &head, Bytes::copy_from_slice(body));
-                }
-            }
-            Op::Fail(back) => {
-                if let Some(id) = self.request(*back, known.0) {
-                    self.engine.handle_failure(self.now, id, Failure::Reset("x".into()));
-                }
-            }
-            Op::Upgrade(back, status, headers, body) => {
-                if let Some((transport, accept)) = self.open(*back, known.1) {
-                    let mut headers = borrowed(headers);
-                    headers.push(("upgrade", b"websocket"));
-                    headers.push(("connection", b"upgrade"));
-                    headers.push(("sec-websocket-accept", accept.as_bytes()));
-                    let head = Response { status: *status, headers: &headers };
-                    self.engine.handle_upgrade(self.now, transport, &head, Bytes::copy_from_slice(body));
-                }
-            }
-            Op::OpenFail(back) => {
-                if let Some((transport, _)) = self.open(*back, known.1) {
-                    self.engine.handle_open_failure(self.now, transport, Failure::Timeout);
-                }
-            }
-            Op::Say(back, packet) => {
-                let frame = ws::encode_frame(ws::Opcode::Text, &[packet]);
-                self.bytes(*back, &frame, piece, known.1);
-            }
-            Op::Raw(back, bytes) => self.bytes(*back, bytes, piece, known.1),
-            Op::Message(back, message) => {
-                if let Some((transport, _)) = self.open(*back, known.1) {
-                    self.engine.handle_message(self.now, transport, message.clone());
-                }
-            }
-            Op::Eof(back) => {
-                if let Some((transport, _)) = self.open(*back, known.1) {
-                    self.ended.push(transport);
-                    self.engine.handle_eof(self.now, transport);
-                }
-            }
             Op::Tick(millis) => {
                 self.tick(Instant::from_micros(
                     self.now.as_micros().saturating_add(Duration::from_millis(*millis % 100_000).as_micros() as u64),
@@ -289,25 +239,12 @@ impl World {
                 self.drain();
                 assert!(self.engine.is_drained());
             }
-        }
-    }
-
-    fn request(&self, back: u8, known: usize) -> Option<RequestId> {
-        let index = known.checked_sub(usize::from(back).saturating_add(1))?;
-        self.requests.get(index).copied()
-    }
-
-    fn open(&self, back: u8, known: usize) -> Option<(TransportId, String)> {
-        let index = known.checked_sub(usize::from(back).saturating_add(1))?;
-        self.opens.get(index).cloned()
-    }
-
-    fn bytes(&mut self, back: u8, bytes: &[u8], piece: usize, known: usize) {
-        let Some((transport, _)) = self.open(back, known) else { return };
-        for part in bytes.chunks(piece) {
-            let mut buffer = BytesMut::from(part);
-            self.engine.handle_bytes(self.now, transport, &mut buffer);
-            assert!(buffer.is_empty());
+            op => {
+                if let Op::Eof(back) = op {
+                    self.ended.extend(self.network.transport(*back, known));
+                }
+                self.network.hand_over(&mut self.engine, self.now, op, piece, known);
+            }
         }
     }
 
@@ -339,8 +276,4 @@ impl World {
         let whole = |(id, bytes): &&(TransportId, Vec<u8>)| !self.ended.contains(id) && !bytes.is_empty();
         self.written.iter().filter(whole).cloned().collect()
     }
-}
-
-fn borrowed(headers: &[(String, Vec<u8>)]) -> Vec<(&str, &[u8])> {
-    headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect()
 }

@@ -1,5 +1,7 @@
 //! A whole server, driven by a list of operations beside a model of what it must do.
 
+mod sessions;
+
 use alloc::{
     collections::{BTreeMap, BTreeSet},
     string::{String, ToString},
@@ -9,6 +11,7 @@ use core::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 
+use self::sessions::Sessions;
 use crate::{
     Config, ConnKey, Instant, Limits, NspId, Output, RequestId, Route, Seed, SocketKey, TransportId,
     http::{Body, Request, Response},
@@ -65,10 +68,17 @@ const PACKETS: [&str; 40] = [
 const ROOMS: [&str; 4] = ["r", "s", "t", "__proto__"];
 const EVENTS: [&str; 3] = ["news", "a", ""];
 
-/// Runs the operations that `data` spells, and checks every observation against the model.
+/// Runs the operations that `data` spells, and checks every observation against the model. Behind a byte 255 sessions can
+/// be recovered.
 pub fn server_ops(data: &[u8]) {
-    let mut simulation = Simulation::new();
-    let mut script = Script(data);
+    run(data);
+}
+
+/// The same; gives how often a session was recovered.
+fn run(data: &[u8]) -> usize {
+    let operations = data.strip_prefix(&[255]);
+    let mut simulation = Simulation::new(operations.is_some());
+    let mut script = Script(operations.unwrap_or(data));
     // Bounded so that one input stays fast; longer scripts say nothing new.
     for _ in 0..400 {
         if script.0.is_empty() {
@@ -76,7 +86,7 @@ pub fn server_ops(data: &[u8]) {
         }
         simulation.step(&mut script);
     }
-    simulation.finish();
+    simulation.finish()
 }
 
 struct Script<'a>(&'a [u8]);
@@ -127,6 +137,10 @@ struct Simulation {
     rooms: BTreeMap<(NspId, String), BTreeSet<SocketKey>>,
     /// The same, told by the room operations that are reported.
     reported: BTreeMap<(NspId, String), BTreeSet<SocketKey>>,
+    /// The rooms of sockets that are about to be gone.
+    leaving: BTreeMap<SocketKey, BTreeSet<String>>,
+    /// If sessions can be recovered.
+    sessions: Option<Sessions>,
 }
 
 #[derive(Default)]
@@ -142,7 +156,7 @@ struct WebSocket {
 }
 
 impl Simulation {
-    fn new() -> Self {
+    fn new(recovery: bool) -> Self {
         let limits = Limits {
             max_payload: 600,
             max_attachments: 2,
@@ -158,7 +172,8 @@ impl Simulation {
             outstanding_acks: 2,
             ..Limits::default()
         };
-        let mut server = Server::new(Config { limits, ..Config::default() }, &Seed::for_tests(1));
+        let config = Config { limits, recovery: recovery.then(Sessions::config), ..Config::default() };
+        let mut server = Server::new(config, &Seed::for_tests(1));
         let namespaces = ["/", "/a", "/b"].map(|name| server.add_namespace(name));
         Self {
             server,
@@ -177,12 +192,16 @@ impl Simulation {
             tokens: Vec::new(),
             rooms: BTreeMap::new(),
             reported: BTreeMap::new(),
+            leaving: BTreeMap::new(),
+            sessions: recovery.then(Sessions::default),
         }
     }
 
     fn step(&mut self, script: &mut Script<'_>) {
         // Thirty was a whole number of them once: what is above keeps the corpus' meaning.
         let operation = match script.byte() {
+            248.. => 32,
+            244.. => 31,
             240.. => 30,
             byte => usize::from(byte) % 30,
         };
@@ -228,6 +247,9 @@ impl Simulation {
                     self.server.handle_abort(self.now, key, id);
                     self.requests.remove(&id);
                     self.aborted.insert(id);
+                    if let Some(sessions) = &mut self.sessions {
+                        sessions.on_deaf(key);
+                    }
                 }
             }
             17 => self.tick(None),
@@ -238,6 +260,22 @@ impl Simulation {
                 let withheld = script.byte() & 1 == 0;
                 if let Some(key) = self.connections.iter().nth(client) {
                     self.server.handle_withheld(self.now, *key, withheld);
+                }
+            }
+            31 => {
+                self.drain();
+                if let Some(key) = self.connections.iter().nth(client) {
+                    self.server.abort(self.now, *key);
+                }
+                self.drain();
+                self.check();
+            }
+            32 => {
+                if let Some(packet) = self.sessions.as_mut().and_then(|sessions| sessions.claim(script)) {
+                    match self.place(client, script.byte()) {
+                        Some(_) => self.say(client, script.byte(), &ws::Message::Text(packet.into())),
+                        None => self.session_request(client, "POST", packet.as_bytes()),
+                    }
                 }
             }
             _ => {
@@ -262,7 +300,8 @@ impl Simulation {
         let now = self.now;
         match (operation, socket) {
             (21, Some(socket)) => match self.server.emit(now, socket, &payload) {
-                Ok(()) | Err(EmitError::Full(_)) => {}
+                Ok(()) => self.sent(socket.namespace(), |_, other, _| other == Some(socket)),
+                Err(EmitError::Full(_)) => {}
                 Err(error) => panic!("a connected socket: {error}"),
             },
             (22, Some(socket)) => match self.server.emit_with_ack(now, socket, &payload, Duration::from_millis(700)) {
@@ -306,7 +345,14 @@ impl Simulation {
                 let except: Vec<Room<'_>> = except.into_iter().map(Room::from).collect();
                 let target = Target { namespace, rooms: &rooms, except: &except };
                 let expected = self.selected(&target);
+                let is_logged = !self.server.hub().is_empty(&target);
                 assert_eq!(self.server.broadcast(now, &target, &payload), Ok(expected.len()));
+                if is_logged {
+                    self.sent(namespace, |sid, socket, rooms| match socket {
+                        Some(socket) => expected.contains(&socket),
+                        None => names_one(&target, sid, rooms),
+                    });
+                }
             }
             (27, Some(socket)) => self.server.disconnect(now, socket, script.byte() > 127),
             (28, _) => {
@@ -407,12 +453,22 @@ impl Simulation {
         assert!(next.is_none_or(|next| next > self.now), "{next:?} after a tick at {}", self.now);
     }
 
+    /// An event was sent to those for whom `is_for` says so.
+    fn sent(&mut self, namespace: NspId, is_for: impl Fn(&str, Option<SocketKey>, &BTreeSet<String>) -> bool) {
+        if let Some(sessions) = &mut self.sessions {
+            sessions.on_event(namespace, |socket| self.sockets.get(&socket).copied(), is_for);
+        }
+    }
+
     fn decide(&mut self, request: ConnectRequest, accept: bool) {
-        let (socket, connection) = (request.socket(), request.connection());
+        let (socket, connection, sid) = (request.socket(), request.connection(), request.sid());
         if accept {
             if let Ok(accepted) = self.server.accept(self.now, request) {
                 assert_eq!(accepted, socket);
                 assert!(self.sockets.insert(socket, connection).is_none());
+                if let Some(sessions) = &mut self.sessions {
+                    sessions.on_accept(connection, socket, sid.to_string());
+                }
             }
         } else {
             let error = ConnectError::with_data("no", &[1]).expect("encodable");
@@ -440,6 +496,9 @@ impl Simulation {
             }
             self.pump();
             if ended.is_empty() {
+                if let Some(sessions) = &mut self.sessions {
+                    sessions.settle(self.now);
+                }
                 return;
             }
             for (key, transport, _) in ended {
@@ -461,6 +520,9 @@ impl Simulation {
             websocket.stream.handle_bytes(&mut bytes);
             while let Some(event) = websocket.stream.poll_event(self.now) {
                 assert!(!matches!(event, ws::Event::Closing(ws::Closing::Violation(_))), "{event:?}");
+                if let (Some(sessions), ws::Event::Message(ws::Message::Text(text))) = (&mut self.sessions, &event) {
+                    sessions.hear(key, |name| self.server.hub().namespace(name), text);
+                }
             }
         }
     }
@@ -469,8 +531,13 @@ impl Simulation {
         if self.aborted.remove(&id) {
             return;
         }
-        let (_, client) = self.requests.remove(&id).expect("one answer per request");
+        let (key, client) = self.requests.remove(&id).expect("one answer per request");
         let body = core::str::from_utf8(&response.body).expect("answers are text");
+        if let Some(sessions) = &mut self.sessions {
+            for packet in body.split('\x1e') {
+                sessions.hear(key, |name| self.server.hub().namespace(name), packet);
+            }
+        }
         if let Some((_, rest)) = body.strip_prefix("0{").and_then(|body| body.split_once("\"sid\":\"")) {
             self.clients[client].sid = rest.split('"').next().unwrap_or_default().into();
         }
@@ -481,6 +548,9 @@ impl Simulation {
         match event {
             Event::Connect(request) => {
                 assert!(self.connections.contains(&request.connection()));
+                if let Some(sessions) = &mut self.sessions {
+                    sessions.on_connect(self.now, &request, &names(&self.server, request.socket()));
+                }
                 if self.decide_late { self.undecided.push(request) } else { self.decide(request, true) }
             }
             Event::Packet { socket, ack, .. } => {
@@ -492,9 +562,15 @@ impl Simulation {
             }
             Event::Disconnecting { socket, .. } => {
                 assert!(self.sockets.contains_key(&socket));
-                assert_eq!(names(&self.server, socket), self.rooms_of(socket), "rooms are still there");
+                let rooms = self.rooms_of(socket);
+                assert_eq!(names(&self.server, socket), rooms, "rooms are still there");
+                self.leaving.insert(socket, rooms);
             }
-            Event::Disconnect { socket, .. } => {
+            Event::Disconnect { socket, reason, .. } => {
+                let rooms = self.leaving.remove(&socket).expect("it was about to be gone");
+                if let Some(sessions) = &mut self.sessions {
+                    sessions.on_disconnect(self.now, socket, rooms, reason);
+                }
                 assert!(self.sockets.remove(&socket).is_some(), "one disconnect per connect");
                 assert!(!self.acks.iter().any(|(owner, _)| *owner == socket), "no acknowledgement outlives its socket");
                 assert_eq!(self.server.rooms(socket).count(), 0);
@@ -507,7 +583,9 @@ impl Simulation {
             Event::Room(op) => self.on_room(op),
             Event::Upgrade(connection) => assert!(self.connections.contains(&connection)),
             Event::Selection { .. } => {}
-            Event::Forgotten { .. } => panic!("recovery is off"),
+            Event::Forgotten { sid, .. } => {
+                self.sessions.as_mut().expect("recovery is on").on_forgotten(&sid.to_string());
+            }
         }
     }
 
@@ -520,10 +598,17 @@ impl Simulation {
             RoomOp::Join { socket, room } => {
                 let set = self.reported.get_mut(&(socket.namespace(), room.to_string())).expect("created before");
                 assert!(set.insert(socket));
+                if !self.sockets.contains_key(&socket) {
+                    // It comes back to where it was.
+                    self.rooms.entry((socket.namespace(), room.to_string())).or_default().insert(socket);
+                }
             }
             RoomOp::Leave { socket, room } => {
                 let set = self.reported.get_mut(&(socket.namespace(), room.to_string())).expect("created before");
                 assert!(set.remove(&socket));
+                if !self.sockets.contains_key(&socket) {
+                    self.forget(socket, Some(&room));
+                }
             }
             RoomOp::Delete { namespace, room } => {
                 let set = self.reported.remove(&(namespace, room.to_string())).expect("created before");
@@ -541,8 +626,12 @@ impl Simulation {
         );
         assert_eq!(self.rooms, self.reported);
         assert!(stats.received_bytes <= 4 * stats.connections * 1_600, "{stats:?}");
-        for socket in self.sockets.keys() {
+        assert_eq!(stats.lost_sessions, self.sessions.as_ref().map_or(0, Sessions::lost));
+        for (socket, connection) in &self.sockets {
             assert_eq!(names(&self.server, *socket), self.rooms_of(*socket));
+            // On WebSocket what is sent has arrived.
+            let arrives = self.server.connection(*connection).is_some_and(|own| own.transport_name() == "websocket");
+            assert!(!arrives || self.sessions.as_ref().is_none_or(|sessions| sessions.has_all(*connection)));
         }
     }
 
@@ -573,7 +662,7 @@ impl Simulation {
     }
 
     /// Whatever happened: after a shutdown and enough time, nothing is left.
-    fn finish(mut self) {
+    fn finish(mut self) -> usize {
         self.drain();
         self.check();
         self.server.shutdown(self.now);
@@ -598,8 +687,21 @@ impl Simulation {
         self.drain();
         assert!(self.requests.is_empty(), "{:?}", self.requests);
         assert!(self.connections.is_empty());
+        assert!(self.sessions.as_ref().is_none_or(Sessions::is_empty), "each has ended, and that was told");
         assert_eq!(self.server.stats(), Stats { namespaces: 3, ..Stats::default() });
+        self.sessions.map_or(0, |sessions| sessions.recovered)
     }
+}
+
+/// Whether a target names a session that has no socket.
+fn names_one(target: &Target<'_>, sid: &str, rooms: &BTreeSet<String>) -> bool {
+    let within = |named: &[Room<'_>]| {
+        named.iter().any(|room| match room {
+            Room::Named(name) => rooms.contains(*name),
+            Room::Own(own) => own.to_string() == sid,
+        })
+    };
+    (target.rooms.is_empty() || within(target.rooms)) && !within(target.except)
 }
 
 fn names(server: &Server, socket: SocketKey) -> BTreeSet<String> {
@@ -611,12 +713,21 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::fuzzing::tests::corpus;
+
+    #[test]
+    fn the_corpus_recovers_sessions() {
+        let recovered: Vec<usize> = corpus("server_ops").iter().map(|data| run(data)).collect();
+        assert!(recovered.iter().sum::<usize>() >= 10, "{recovered:?}");
+    }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2_000))]
 
         #[test]
-        fn the_server_agrees_with_the_model(script in prop::collection::vec(any::<u8>(), 0..900)) {
+        fn the_server_agrees_with_the_model(mut script in prop::collection::vec(any::<u8>(), 0..900)) {
+            server_ops(&script);
+            script.insert(0, 255);
             server_ops(&script);
         }
     }

@@ -53,7 +53,9 @@ fn encode_and_decode(packet: &Packet) {
     match packet {
         Packet::Connect { data, .. } => {
             namespace = packet.namespace();
-            text.extend(Head::new(PacketType::Connect, 0, namespace, None).parts().concat());
+            text.extend(
+                Head::new(PacketType::Connect, 0, namespace, None).parts().concat().get(1..).unwrap_or_default(),
+            );
             if let Some(data) = data {
                 let _ = data.to_value();
                 text.extend_from_slice(data.raw().as_bytes());
@@ -61,11 +63,15 @@ fn encode_and_decode(packet: &Packet) {
         }
         Packet::ConnectError { namespace, data } => {
             let _ = data.to_value();
-            text.extend(Head::new(PacketType::ConnectError, 0, namespace, None).parts().concat());
+            text.extend(
+                Head::new(PacketType::ConnectError, 0, namespace, None).parts().concat().get(1..).unwrap_or_default(),
+            );
             text.extend_from_slice(data.raw().as_bytes());
         }
         Packet::Disconnect { namespace } => {
-            text.extend(Head::new(PacketType::Disconnect, 0, namespace, None).parts().concat());
+            text.extend(
+                Head::new(PacketType::Disconnect, 0, namespace, None).parts().concat().get(1..).unwrap_or_default(),
+            );
         }
         Packet::Event { args, .. } | Packet::Ack { args, .. } => {
             read_args(args);
@@ -83,7 +89,13 @@ fn encode_and_decode(packet: &Packet) {
             };
             assert_eq!(payload.to_args().as_ref(), Some(args));
             attachments = payload.attachments();
-            text.extend(Head::new(kind, attachments.len(), packet.namespace(), id).parts().concat());
+            text.extend(
+                Head::new(kind, attachments.len(), packet.namespace(), id)
+                    .parts()
+                    .concat()
+                    .get(1..)
+                    .unwrap_or_default(),
+            );
             text.extend_from_slice(payload.json());
         }
     }

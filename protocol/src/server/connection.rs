@@ -24,7 +24,7 @@ use crate::{
     http::{Body, Request, Response},
     key::{ConnKey, RequestId, Sid, SocketKey, TransportId},
     machines::Machine,
-    socket::{Data, Decoder, Head, PacketType, Payload, PayloadKind, WrongPayload},
+    socket::{Data, Decoder, Head, PacketType, Payload, PayloadKind, PayloadRef, WrongPayload},
     ws,
 };
 
@@ -347,7 +347,13 @@ impl Connection {
     /// # Errors
     ///
     /// [`EmitError::NotConnected`], [`EmitError::Full`] under [`QueuePolicy::Error`], or [`EmitError::WrongPayload`].
-    pub fn emit(&mut self, now: Instant, socket: SocketKey, event: &Payload) -> Result<(), EmitError> {
+    pub fn emit<'p>(
+        &mut self,
+        now: Instant,
+        socket: SocketKey,
+        event: impl Into<PayloadRef<'p>>,
+    ) -> Result<(), EmitError> {
+        let event = event.into();
         WrongPayload::check(PayloadKind::Event, event)?;
         self.send_packet(now, socket, PacketType::Event, None, event)
     }
@@ -359,13 +365,14 @@ impl Connection {
     ///
     /// [`EmitError::NotConnected`], [`EmitError::TooManyAcks`], [`EmitError::Full`] under [`QueuePolicy::Error`], or
     /// [`EmitError::WrongPayload`].
-    pub fn emit_with_ack(
+    pub fn emit_with_ack<'p>(
         &mut self,
         now: Instant,
         socket: SocketKey,
-        event: &Payload,
+        event: impl Into<PayloadRef<'p>>,
         timeout: Duration,
     ) -> Result<AckId, EmitError> {
+        let event = event.into();
         WrongPayload::check(PayloadKind::Event, event)?;
         let limit = self.config.limits.outstanding_acks;
         let (_, joined) = self.joined(socket).ok_or(EmitError::NotConnected)?;
@@ -391,7 +398,13 @@ impl Connection {
     /// # Errors
     ///
     /// [`EmitError::NotConnected`], [`EmitError::Full`] under [`QueuePolicy::Error`], or [`EmitError::WrongPayload`].
-    pub fn reply(&mut self, now: Instant, token: &AckToken, answer: &Payload) -> Result<(), EmitError> {
+    pub fn reply<'p>(
+        &mut self,
+        now: Instant,
+        token: &AckToken,
+        answer: impl Into<PayloadRef<'p>>,
+    ) -> Result<(), EmitError> {
+        let answer = answer.into();
         WrongPayload::check(PayloadKind::Ack, answer)?;
         self.send_packet(now, token.socket, PacketType::Ack, Some(token.id), answer)
     }
@@ -554,38 +567,55 @@ impl Connection {
         socket: SocketKey,
         kind: PacketType,
         id: Option<u64>,
-        payload: &Payload,
+        payload: PayloadRef<'_>,
     ) -> Result<(), EmitError> {
-        let index = self.joined(socket).ok_or(EmitError::NotConnected)?.0;
-        let name = self.slots.get(index).map(|slot| slot.name.clone()).unwrap_or_default();
-        let head = Head::new(kind, payload.attachments().len(), &name, id);
-        self.send_by_policy(now, socket, |session| session.send_packet(&head, Some(payload))).map(drop)
+        loop {
+            let slot = self.slots.iter().find_map(|slot| match &slot.state {
+                State::Joined(joined) if joined.socket == socket => Some((&slot.name, joined.policy)),
+                _ => None,
+            });
+            let (name, policy) = slot.ok_or(EmitError::NotConnected)?;
+            let head = Head::new(kind, payload.attachments().len(), name, id);
+            let Err(error) = self.session.send_packet(&head, Some(payload)) else {
+                self.queued = self.queued.saturating_add(1);
+                return Ok(());
+            };
+            if !self.make_room(now, policy, error)? {
+                return Ok(());
+            }
+        }
     }
 
-    /// Sends something to a socket, whether or not there is room for it: as its policy says. Whether it was sent.
-    fn send_by_policy(
+    /// Sends a packet that is shared with other sockets, whether or not there is room for it: as the socket's policy says.
+    /// Whether it was sent.
+    pub(super) fn send_encoded(
         &mut self,
         now: Instant,
         socket: SocketKey,
-        send: impl Fn(&mut Session) -> Result<(), SendError>,
+        packet: &Encoded,
     ) -> Result<bool, EmitError> {
-        let default = self.config.queue_policy;
-        let (_, joined) = self.joined(socket).ok_or(EmitError::NotConnected)?;
-        let policy = joined.policy.unwrap_or(default);
-        while let Err(error) = send(&mut self.session) {
-            match (policy, error) {
-                (_, SendError::Closed) => return Err(EmitError::NotConnected),
-                (QueuePolicy::Error, full) => return Err(EmitError::Full(full)),
-                (QueuePolicy::DropOldest, _) if self.drop_oldest() => {}
-                (QueuePolicy::DropNewest | QueuePolicy::DropOldest, _) => return Ok(false),
-                (QueuePolicy::Disconnect, full) => {
-                    self.fail(now, Error::SlowConsumer(full));
-                    return Err(EmitError::NotConnected);
-                }
+        let policy = self.joined(socket).ok_or(EmitError::NotConnected)?.1.policy;
+        while let Err(error) = self.session.send_encoded(packet) {
+            if !self.make_room(now, policy, error)? {
+                return Ok(false);
             }
         }
         self.queued = self.queued.saturating_add(1);
         Ok(true)
+    }
+
+    /// Does with a full queue what the socket's policy says. Whether to try again; if not, the packet is dropped.
+    fn make_room(&mut self, now: Instant, policy: Option<QueuePolicy>, error: SendError) -> Result<bool, EmitError> {
+        match (policy.unwrap_or(self.config.queue_policy), error) {
+            (_, SendError::Closed) => Err(EmitError::NotConnected),
+            (QueuePolicy::Error, full) => Err(EmitError::Full(full)),
+            (QueuePolicy::DropOldest, _) => Ok(self.drop_oldest()),
+            (QueuePolicy::DropNewest, _) => Ok(false),
+            (QueuePolicy::Disconnect, full) => {
+                self.fail(now, Error::SlowConsumer(full));
+                Err(EmitError::NotConnected)
+            }
+        }
     }
 
     /// Makes room in the send queue; `false` if there is nothing to drop. As long as a packet of the protocol itself
@@ -597,7 +627,7 @@ impl Connection {
 
     /// Sends a packet of the protocol itself, which no policy may drop.
     fn send(&mut self, now: Instant, kind: PacketType, namespace: &str, payload: Option<&Payload>) {
-        match self.session.send_packet(&Head::new(kind, 0, namespace, None), payload) {
+        match self.session.send_packet(&Head::new(kind, 0, namespace, None), payload.map(PayloadRef::from)) {
             Ok(()) => {
                 self.queued = self.queued.saturating_add(1);
                 self.queued_protocol = self.queued;

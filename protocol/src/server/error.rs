@@ -71,6 +71,17 @@ impl Error {
 }
 
 /// Why something was not sent.
+///
+/// ```
+/// use sockeye_protocol::{
+///     engine::{QueueUnit, SendError},
+///     server::EmitError,
+/// };
+///
+/// let can_wait = |error: &EmitError| matches!(error, EmitError::Full(SendError::Full { .. }));
+/// assert!(can_wait(&EmitError::Full(SendError::Full { unit: QueueUnit::Bytes, limit: 64, value: 65 })));
+/// assert!(!can_wait(&EmitError::NotConnected));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EmitError {
@@ -118,6 +129,13 @@ impl From<crate::client::EmitError> for EmitError {
 pub struct RequestGone;
 
 /// Why a socket did not join a room.
+///
+/// ```
+/// use sockeye_protocol::server::JoinError;
+///
+/// let error = JoinError::TooManyRooms { limit: 10_000 };
+/// assert_eq!(error.to_string(), "the socket is in 10000 rooms, the limit is 10000");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum JoinError {

@@ -128,6 +128,22 @@ impl ConnectRequest {
     /// Whether the client goes on with a session that it had on a lost link ([`crate::Config::recovery`]): the socket has
     /// that one's id, and is in its rooms already. Once it is accepted, the client gets what it has missed, and then the
     /// answer.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/server.rs"));
+    /// # fn main() {
+    /// let mut hub = hub();
+    /// let (client, socket, pid) = Peer::joined(&mut hub);
+    /// hub.join(socket, "room").unwrap();
+    /// let sid = hub.sid(socket).unwrap();
+    /// client.go(&mut hub);
+    /// let request = Peer::new(&mut hub, &format!(r#"40{{"pid":"{pid}"}}"#)).asked.unwrap();
+    /// assert!(request.is_recovered());
+    /// assert_eq!((request.sid(), hub.rooms(request.socket()).count()), (sid, 1));
+    /// // Anybody else begins anew.
+    /// assert!(!Peer::new(&mut hub, "40").asked.unwrap().is_recovered());
+    /// # }
+    /// ```
     pub fn is_recovered(&self) -> bool {
         self.session.as_ref().is_some_and(|session| session.is_recovered)
     }
@@ -152,6 +168,13 @@ pub struct ConnectError(Payload);
 impl ConnectError {
     /// A refusal with a message alone.
     ///
+    /// ```
+    /// use sockeye_protocol::server::ConnectError;
+    ///
+    /// assert_eq!(ConnectError::new("not authorized")?.json(), r#"{"message":"not authorized"}"#);
+    /// # Ok::<(), sockeye_protocol::socket::EncodeError>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// None are known for a plain text.
@@ -161,6 +184,16 @@ impl ConnectError {
 
     /// A refusal with a message and anything serialisable as details (`err.data` in JavaScript).
     ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use sockeye_protocol::{server::ConnectError, socket::EncodeError};
+    ///
+    /// let error = ConnectError::with_data("try later", &[1, 5])?;
+    /// assert_eq!(error.json(), r#"{"message":"try later","data":[1,5]}"#);
+    /// assert_eq!(ConnectError::with_data("no", &Bytes::new()), Err(EncodeError::BinaryData));
+    /// # Ok::<(), EncodeError>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`EncodeError`] if `data` cannot be written as JSON, for instance because it holds binary.
@@ -169,6 +202,15 @@ impl ConnectError {
     }
 
     /// The JSON that is sent.
+    ///
+    /// ```
+    /// use sockeye_protocol::server::ConnectError;
+    ///
+    /// let error = ConnectError::new("\"no\"")?;
+    /// assert_eq!(error.json(), r#"{"message":"\"no\""}"#);
+    /// assert_eq!(error.to_string(), error.json());
+    /// # Ok::<(), sockeye_protocol::socket::EncodeError>(())
+    /// ```
     pub fn json(&self) -> &str {
         core::str::from_utf8(self.0.json()).unwrap_or_default()
     }
@@ -251,6 +293,17 @@ pub enum RoomOp {
 pub struct SelectionId(pub(crate) u64);
 
 /// Why a socket is gone, with the exact texts of Socket.IO.
+///
+/// ```
+/// use sockeye_protocol::server::DisconnectReason;
+///
+/// let who = |reason| match reason {
+///     DisconnectReason::ClientNamespaceDisconnect => "the client",
+///     DisconnectReason::ServerNamespaceDisconnect => "this side",
+///     _ => "the connection",
+/// };
+/// assert_eq!(who(DisconnectReason::PingTimeout), "the connection");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DisconnectReason {
@@ -278,6 +331,12 @@ pub enum DisconnectReason {
 
 impl DisconnectReason {
     /// The reason's text, as Socket.IO gives it to `disconnect` listeners.
+    ///
+    /// ```
+    /// use sockeye_protocol::server::DisconnectReason;
+    ///
+    /// assert_eq!(DisconnectReason::TransportClose.as_str(), "transport close");
+    /// ```
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::TransportError => CloseReason::TransportError.as_str(),
@@ -295,6 +354,13 @@ impl DisconnectReason {
 
     /// Whether the client may come back to its session ([`crate::Config::recovery`]): the link was lost, or this side closed
     /// it, but neither side left the namespace. (Those of Socket.IO; a slow consumer has lost what was not sent.)
+    ///
+    /// ```
+    /// use sockeye_protocol::server::DisconnectReason;
+    ///
+    /// assert!(DisconnectReason::PingTimeout.is_recoverable());
+    /// assert!(!DisconnectReason::ClientNamespaceDisconnect.is_recoverable());
+    /// ```
     pub const fn is_recoverable(self) -> bool {
         match self {
             Self::TransportError

@@ -18,11 +18,12 @@ use crate::{
     Config, Instant, Seed, Text,
     encoded::Encoded,
     engine::{self, Routed},
+    fifo::take_first,
     hash::{FastMap, Keyed, KeyedMap},
     http::{Request, Response},
     key::{ConnKey, NspId, Sid, SocketKey},
     rng::Rng,
-    socket::{Payload, PayloadKind, WrongPayload},
+    socket::{PayloadKind, PayloadRef, WrongPayload},
 };
 
 /// What connections have in common: which session ids exist, which namespaces, who is in which room.
@@ -158,6 +159,20 @@ pub enum HubOutput {
     },
     /// A session has ended for good: what the application keeps for it can go. Only with [`Config::recovery`]; comes once
     /// for each socket that was accepted and not recovered, when that is gone and cannot come back any more.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/server.rs"));
+    /// # fn main() {
+    /// let mut hub = hub();
+    /// let (client, socket, _) = Peer::joined(&mut hub);
+    /// let (namespace, sid) = (socket.namespace(), hub.sid(socket).unwrap());
+    /// client.go(&mut hub);
+    /// assert_eq!(hub.poll_output(), None);
+    /// let deadline = hub.poll_timeout().unwrap();
+    /// hub.handle_timeout(deadline);
+    /// assert_eq!(hub.poll_output(), Some(HubOutput::Forgotten { namespace, sid }));
+    /// # }
+    /// ```
     Forgotten {
         /// The namespace.
         namespace: NspId,
@@ -370,18 +385,19 @@ impl Hub {
     /// Sends an event to every socket of the target, encoded once. Returns the number of recipients. With
     /// [`Config::recovery`], those that have lost their link get it when they come back.
     ///
-    /// `event` is what [`Payload::event`] gave: user code (`Serialize`) ran before, outside of any lock.
+    /// `event` is what [`Payload::event`](crate::socket::Payload::event) gave: user code (`Serialize`) ran before, outside of any lock.
     ///
     /// # Errors
     ///
     /// [`WrongPayload`] if it is not an event's.
-    pub fn broadcast(
+    pub fn broadcast<'p>(
         &mut self,
         now: Instant,
         target: &Target<'_>,
-        event: &Payload,
+        event: impl Into<PayloadRef<'p>>,
         out: &mut impl FnMut(ConnKey, HubEvent),
     ) -> Result<usize, WrongPayload> {
+        let event = event.into();
         WrongPayload::check(PayloadKind::Event, event)?;
         if self.is_empty(target) {
             return Ok(0);
@@ -456,7 +472,7 @@ impl Hub {
 
     /// The next thing that the application should know.
     pub fn poll_output(&mut self) -> Option<HubOutput> {
-        self.outputs.pop_front()
+        take_first(&mut self.outputs)
     }
 
     fn answer(&mut self, sockets: usize) -> SelectionId {

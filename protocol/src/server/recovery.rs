@@ -59,6 +59,8 @@ struct Lost {
     track: Track,
     /// The last instant at which it can be recovered.
     end: Instant,
+    /// Whether it is among [`Store::ends`]: one that was claimed when its turn came is not, until it is free again.
+    listed: bool,
     /// The number of the newest event when the link was lost.
     head: u64,
     /// The socket that asks to go on with it, and which event is the last that its client has.
@@ -267,7 +269,7 @@ impl Store {
                     return self.forget(pid).or(Some(sid));
                 }
                 let end = now + self.recovery.max_disconnection_duration;
-                let lost = Lost { sid, track: *track, end, head, claimed: None };
+                let lost = Lost { sid, track: *track, end, listed: true, head, claimed: None };
                 self.sessions.insert(pid, Session::Lost(Box::new(lost)));
                 self.lost = self.lost.saturating_add(1);
                 self.ends_at(end, pid);
@@ -280,7 +282,9 @@ impl Store {
                 if now > end {
                     return self.forget(pid);
                 }
-                self.ends_at(end, pid);
+                if !core::mem::replace(&mut lost.listed, true) {
+                    self.ends_at(end, pid);
+                }
                 None
             }
             // It never began, or has ended.
@@ -296,12 +300,8 @@ impl Store {
 
     /// Forgets what has waited for too long: the sessions that end with that, by their public ids.
     pub(crate) fn expire(&mut self, now: Instant, mut forgotten: impl FnMut(Sid)) {
-        while let Some((end, pid)) = self.ends.front().copied().filter(|(end, _)| *end < now) {
-            self.ends.pop_front();
-            // One that is claimed ends when its socket does.
-            if matches!(self.sessions.get(&pid), Some(Session::Lost(lost)) if lost.end == end && lost.claimed.is_none())
-                && let Some(sid) = self.forget(pid)
-            {
+        while self.ends.front().is_some_and(|(end, _)| *end < now) {
+            if let Some(sid) = self.forget_first() {
                 forgotten(sid);
             }
         }
@@ -313,12 +313,8 @@ impl Store {
 
     /// Forgets everything that waits: the sessions that end with that, by their public ids.
     pub(crate) fn clear(&mut self, mut forgotten: impl FnMut(Sid)) {
-        let mut pids: Vec<Sid> = self.ends.drain(..).map(|(_, pid)| pid).collect();
-        pids.dedup();
-        for pid in pids {
-            if self.place(pid) == Place::Free
-                && let Some(sid) = self.forget(pid)
-            {
+        while !self.ends.is_empty() {
+            if let Some(sid) = self.forget_first() {
                 forgotten(sid);
             }
         }
@@ -341,13 +337,25 @@ impl Store {
     }
 
     fn forget_oldest(&mut self) -> Option<Sid> {
-        while let Some((end, pid)) = self.ends.pop_front() {
-            if matches!(self.sessions.get(&pid), Some(Session::Lost(lost)) if lost.end == end && lost.claimed.is_none())
-            {
-                return self.forget(pid);
+        while !self.ends.is_empty() {
+            let forgotten = self.forget_first();
+            if forgotten.is_some() {
+                return forgotten;
             }
         }
         None
+    }
+
+    /// Takes the first of the ends, and forgets its session unless that was recovered since or is claimed: then it ends
+    /// when its socket does.
+    fn forget_first(&mut self) -> Option<Sid> {
+        let (end, pid) = self.ends.pop_front()?;
+        let Some(Session::Lost(lost)) = self.sessions.get_mut(&pid) else { return None };
+        if lost.end != end {
+            return None;
+        }
+        lost.listed = false;
+        if lost.claimed.is_some() { None } else { self.forget(pid) }
     }
 
     fn ends_at(&mut self, end: Instant, pid: Sid) {
@@ -397,5 +405,60 @@ const ANSWER: usize = 1_024;
 impl Audience {
     pub(crate) fn of(target: &Target<'_>) -> Self {
         Self::new(target.rooms, target.except)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Seed, key::NspId};
+
+    const fn socket(index: u32) -> SocketKey {
+        SocketKey { nsp: NspId(0), index, generation: 0 }
+    }
+
+    fn store(max_sessions: usize) -> (Store, Rng) {
+        let mut rng = Rng::new(&Seed::for_tests(1));
+        let recovery = Recovery { max_sessions, ..Recovery::default() };
+        (Store::new(&recovery, &Config::default(), &mut rng), rng)
+    }
+
+    /// A session that lost its link at this time.
+    fn lost(store: &mut Store, rng: &mut Rng, now: Instant) -> Claim {
+        let pid = Sid::generate(rng);
+        store.begin(socket(0), pid);
+        assert!(matches!(store.accept(socket(0)), Accepted::New));
+        store.leave(now, socket(0), Sid::generate(rng), true);
+        Claim { pid, offset: None }
+    }
+
+    /// Whoever asks for a session and is refused, again and again, leaves nothing behind each time.
+    #[test]
+    fn a_session_waits_for_its_end_once_however_often_it_is_claimed() {
+        let (mut store, mut rng) = store(10);
+        let claim = lost(&mut store, &mut rng, Instant::ZERO);
+        for _ in 0..1_000 {
+            assert!(store.claim(&claim, socket(7)).is_empty());
+            store.leave(Instant::from_millis(1), socket(7), claim.pid, true);
+            assert_eq!((store.ends.len(), store.lost, store.place(claim.pid)), (1, 1, Place::Free));
+        }
+        let mut forgotten = 0;
+        store.expire(Instant::from_millis(24 * 3_600_000), |_| forgotten += 1);
+        assert_eq!((forgotten, store.ends.len(), store.sizes(), store.deadline()), (1, 0, (0, 0, 0), None));
+    }
+
+    /// One that was passed over, because it was claimed when the oldest was looked for, ends all the same.
+    #[test]
+    fn a_session_that_was_passed_over_waits_for_its_end_again() {
+        let (mut store, mut rng) = store(1);
+        let claim = lost(&mut store, &mut rng, Instant::ZERO);
+        store.claim(&claim, socket(7));
+        lost(&mut store, &mut rng, Instant::from_millis(1));
+        assert_eq!((store.place(claim.pid), store.lost), (Place::Taken(socket(7)), 1), "the other one made room");
+        store.leave(Instant::from_millis(2), socket(7), claim.pid, true);
+        assert_eq!((store.place(claim.pid), store.ends.len()), (Place::Free, 1));
+        let mut forgotten = 0;
+        store.expire(Instant::from_millis(24 * 3_600_000), |_| forgotten += 1);
+        assert_eq!((forgotten, store.lost, store.deadline()), (1, 0, None));
     }
 }

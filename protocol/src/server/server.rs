@@ -17,10 +17,11 @@ use crate::{
     Config, Instant, QueuePolicy, Seed, Text,
     ack::AckId,
     engine::gone,
+    fifo::take_first,
     http::{Body, Request},
     key::{ConnKey, NspId, RequestId, Sid, SocketKey, TransportId},
     machines::{Machines, Output, Route, Transmits},
-    socket::{Payload, PayloadKind, WrongPayload},
+    socket::{PayloadKind, PayloadRef, WrongPayload},
     ws,
 };
 
@@ -197,7 +198,13 @@ impl Server {
     /// # Errors
     ///
     /// [`EmitError`] if the socket is gone, its queue is full and its policy says so, or the payload is of another kind.
-    pub fn emit(&mut self, now: Instant, socket: SocketKey, event: &Payload) -> Result<(), EmitError> {
+    pub fn emit<'p>(
+        &mut self,
+        now: Instant,
+        socket: SocketKey,
+        event: impl Into<PayloadRef<'p>>,
+    ) -> Result<(), EmitError> {
+        let event = event.into();
         WrongPayload::check(PayloadKind::Event, event)?;
         let key = self.hub.connection(socket).ok_or(EmitError::NotConnected)?;
         self.now = self.now.max(now);
@@ -214,13 +221,14 @@ impl Server {
     ///
     /// [`EmitError`] if the socket is gone, owes too many acknowledgements, its queue is full and its policy says so, or
     /// the payload is of another kind.
-    pub fn emit_with_ack(
+    pub fn emit_with_ack<'p>(
         &mut self,
         now: Instant,
         socket: SocketKey,
-        event: &Payload,
+        event: impl Into<PayloadRef<'p>>,
         timeout: Duration,
     ) -> Result<AckId, EmitError> {
+        let event = event.into();
         WrongPayload::check(PayloadKind::Event, event)?;
         self.socket_verb(now, socket, |connection| connection.emit_with_ack(now, socket, event, timeout))
     }
@@ -230,7 +238,13 @@ impl Server {
     /// # Errors
     ///
     /// [`EmitError`] if the socket is gone, its queue is full and its policy says so, or the payload is of another kind.
-    pub fn reply(&mut self, now: Instant, token: &AckToken, answer: &Payload) -> Result<(), EmitError> {
+    pub fn reply<'p>(
+        &mut self,
+        now: Instant,
+        token: &AckToken,
+        answer: impl Into<PayloadRef<'p>>,
+    ) -> Result<(), EmitError> {
+        let answer = answer.into();
         WrongPayload::check(PayloadKind::Ack, answer)?;
         self.socket_verb(now, token.socket(), |connection| connection.reply(now, token, answer))
     }
@@ -268,7 +282,12 @@ impl Server {
     /// # Errors
     ///
     /// [`WrongPayload`] if it is not an event's.
-    pub fn broadcast(&mut self, now: Instant, target: &Target<'_>, event: &Payload) -> Result<usize, WrongPayload> {
+    pub fn broadcast<'p>(
+        &mut self,
+        now: Instant,
+        target: &Target<'_>,
+        event: impl Into<PayloadRef<'p>>,
+    ) -> Result<usize, WrongPayload> {
         self.now = self.now.max(now);
         let Self { hub, connections, now, .. } = self;
         hub.broadcast(*now, target, event, &mut |key, event| forward(connections, *now, key, event))
@@ -299,10 +318,15 @@ impl Server {
         }
     }
 
+    /// Ends a connection now, for a driver that cannot wait any longer: see [`Connection::abort`].
+    pub fn abort(&mut self, now: Instant, key: ConnKey) {
+        self.verb(now, key, |connection| connection.abort(now));
+    }
+
     /// The next thing to do. Processes stored inputs one packet at a time, in the order in which they came.
     pub fn poll_output(&mut self) -> Option<Output<Event>> {
         loop {
-            if let Some(output) = self.outputs.pop_front() {
+            if let Some(output) = take_first(&mut self.outputs) {
                 return Some(output);
             }
             if let Some(output) = self.hub.poll_output() {

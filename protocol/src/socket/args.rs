@@ -1,7 +1,7 @@
 //! What a packet carries: arguments, or the data of a connect packet.
 
 use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
-use core::fmt;
+use core::{fmt, ops::Range};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize, Serializer, de::DeserializeOwned, ser::SerializeTuple};
@@ -36,10 +36,14 @@ use crate::Text;
 /// ```
 #[derive(Clone)]
 pub struct Args {
-    /// A valid JSON array without white space around it.
-    array: Text,
+    /// What the arguments arrived in: a whole message, for instance.
+    text: Text,
+    /// Where in it a valid JSON array begins.
+    open: u32,
     /// Where the first argument begins, or the closing bracket.
-    start: usize,
+    start: u32,
+    /// Where the array ends.
+    end: u32,
     /// Whether the array begins with an event's name.
     named: bool,
     attachments: Attachments,
@@ -58,8 +62,7 @@ impl Args {
 
     /// The JSON of the arguments, separated by commas, without brackets; attachments as placeholders.
     pub fn raw(&self) -> &str {
-        let end = self.array.len().saturating_sub(1);
-        self.array.get(self.start..end).unwrap_or_default()
+        self.text.get(wide(self.start)..wide(self.end).saturating_sub(1)).unwrap_or_default()
     }
 
     /// The binary attachments, in the order of their numbers.
@@ -104,21 +107,25 @@ impl Args {
         })
     }
 
-    /// The arguments of an event: a valid, trimmed array, and where the element after the name begins.
-    pub(super) fn of_event(array: Text, start: usize) -> Self {
-        Self { array, start, named: true, attachments: Attachments::default() }
+    /// The arguments of an event: a text, where in it a valid array is, and where the element after the name begins.
+    pub(super) fn of_event(text: Text, array: Range<usize>, start: usize) -> Self {
+        let [open, start, end] = [array.start, start, array.end].map(narrow);
+        Self { text, open, start, end, named: true, attachments: Attachments::default() }
+    }
+
+    /// A text, and where in it a valid array is, all of which is arguments.
+    pub(super) fn of_ack(text: Text, array: Range<usize>) -> Self {
+        let inner = text.get(array.start.saturating_add(1)..array.end).unwrap_or_default();
+        let first = inner.trim_start_matches(json::is_space);
+        let start = array.end.saturating_sub(first.len());
+        let [open, start, end] = [array.start, start, array.end].map(narrow);
+        Self { text, open, start, end, named: false, attachments: Attachments::default() }
     }
 
     /// A valid, trimmed array, all of which is arguments.
-    pub(super) fn of_ack(array: Text) -> Self {
-        let inner = array.get(1..).unwrap_or_default();
-        let first = inner.trim_start_matches(json::is_space);
-        Self {
-            start: array.len().saturating_sub(first.len()),
-            array,
-            named: false,
-            attachments: Attachments::default(),
-        }
+    pub(super) fn of_array(array: Text) -> Self {
+        let end = array.len();
+        Self::of_ack(array, 0..end)
     }
 
     pub(super) fn attach(&mut self, attachments: Attachments) {
@@ -131,18 +138,18 @@ impl Args {
 
     /// The array that the arguments are in, maybe behind an event's name.
     pub(super) fn array(&self) -> &str {
-        &self.array
+        self.text.get(wide(self.open)..wide(self.end)).unwrap_or_default()
     }
 
     /// The array, if nothing but the arguments is in it.
-    pub(super) fn whole_array(&self) -> Option<&Text> {
-        (!self.named).then_some(&self.array)
+    pub(super) fn whole_array(&self) -> Option<Text> {
+        (!self.named).then(|| self.text.slice_ref(self.array()))
     }
 
     pub(super) fn source(&self) -> Source<'_> {
         Source {
-            array: &self.array,
-            start: self.start,
+            array: self.array(),
+            start: wide(self.start.saturating_sub(self.open)),
             raw: self.raw(),
             named: self.named,
             resolve: !self.attachments().is_empty(),
@@ -153,16 +160,25 @@ impl Args {
     /// The same without the tokens that serde_json refuses, if there are any.
     fn sanitised(&self) -> Option<Self> {
         let raw = json::sanitise(self.raw())?;
-        let mut clean = Self::of_ack(Text::from(["[", &raw, "]"].concat()));
+        let mut clean = Self::of_array(Text::from(["[", &raw, "]"].concat()));
         clean.attach(self.attachments.clone());
         Some(clean)
     }
 }
 
 /// No arguments.
+/// A place in a text. (The decoder takes none of 4 GiB and more; of such a one from elsewhere there would be no arguments.)
+fn narrow(place: usize) -> u32 {
+    u32::try_from(place).unwrap_or(u32::MAX)
+}
+
+const fn wide(place: u32) -> usize {
+    place as usize
+}
+
 impl Default for Args {
     fn default() -> Self {
-        Self::of_ack(Text::from_static("[]"))
+        Self::of_array(Text::from_static("[]"))
     }
 }
 

@@ -260,6 +260,7 @@ impl<'de> Deserializer<'de> for ArgList<'_, 'de> {
 struct InTurn<'a, 'de> {
     list: ArgList<'a, 'de>,
     next: usize,
+    /// How many are asked for; `usize::MAX` are as many as there are.
     len: usize,
 }
 
@@ -288,6 +289,9 @@ impl<'de> SeqAccess<'de> for InTurn<'_, 'de> {
         self.next = index.saturating_add(1);
         progress.index.set(index);
         if !self.advance() {
+            if self.len == usize::MAX {
+                return Ok(None);
+            }
             let missing = Missing { progress, index, expected: self.len, error: PhantomData };
             return seed.deserialize(missing).map(Some);
         }
@@ -300,7 +304,7 @@ impl<'de> SeqAccess<'de> for InTurn<'_, 'de> {
     }
 
     fn size_hint(&self) -> Option<usize> {
-        Some(self.len.saturating_sub(self.next))
+        (self.len != usize::MAX).then(|| self.len.saturating_sub(self.next))
     }
 }
 
@@ -490,7 +494,8 @@ mod tests {
     fn compare<T: DeserializeOwned + PartialEq + Debug>(raw: &str) -> Result<(), TestCaseError> {
         for head in ["[", "[ \"name\" , ", "[\"na\\nme\",\n"] {
             let array = Text::from(format!("{head}{raw}]"));
-            let args = if head == "[" { Args::of_ack(array) } else { Args::of_event(array, head.len()) };
+            let all = 0..array.len();
+            let args = if head == "[" { Args::of_array(array) } else { Args::of_event(array, all, head.len()) };
             let found = args.deserialize_borrowed::<T>().map_err(|error| match error {
                 ArgsError::Invalid { line, column, reason, .. } => {
                     (line as usize, column as usize, String::from(reason))
@@ -546,7 +551,7 @@ mod tests {
     /// Strings without escapes are borrowed from the message.
     #[test]
     fn plain_strings_are_borrowed() {
-        let args = Args::of_event(Text::from("[\"name\" , \"first\" , 1, \"second\" ]"), 10);
+        let args = Args::of_event(Text::from("[\"name\" , \"first\" , 1, \"second\" ]"), 0..32, 10);
         let (first, one, second): (&str, u8, Option<&str>) = args.deserialize_borrowed().unwrap();
         assert_eq!((first, one, second), ("first", 1, Some("second")));
         assert_eq!(args.deserialize_borrowed::<&str>(), Ok("first"));

@@ -1,10 +1,11 @@
 //! From messages to packets.
 
 use alloc::{boxed::Box, vec::Vec};
+use core::ops::Range;
 
 use bytes::Bytes;
 
-use super::{Args, Data, MAX_ID, Packet, PacketType, args::Attachments, json, packet::reserved, placeholder};
+use super::{Args, Data, MAX_ID, Packet, PacketType, args::Attachments, json, packet::reserved, placeholder, scan};
 use crate::{Limits, Text};
 
 /// Turns the messages of one connection into packets.
@@ -63,7 +64,7 @@ impl Decoder {
         }
         let bytes = text.len();
         self.check_size(bytes)?;
-        let (packet, declared) = self.decode(&text)?;
+        let (packet, declared) = self.decode(text)?;
         if declared == 0 {
             return Ok(Some(packet));
         }
@@ -122,21 +123,22 @@ impl Decoder {
     }
 
     fn check_size(&self, size: usize) -> Result<(), DecodeError> {
-        let limit = self.max_packet_bytes;
+        // Places in a text are 32 bits.
+        let limit = self.max_packet_bytes.min(u32::MAX as usize);
         if size > limit {
             return Err(DecodeError::PacketTooLarge { limit, size });
         }
         Ok(())
     }
 
-    /// The packet, and the number of attachments that follow.
-    fn decode(&self, text: &Text) -> Result<(Packet, usize), DecodeError> {
+    /// A packet, and how many attachments it declares.
+    fn decode(&self, text: Text) -> Result<(Packet, usize), DecodeError> {
         let mut rest = text.as_str();
         let first = rest.chars().next().ok_or(DecodeError::Empty)?;
         let kind = PacketType::from_digit(first).ok_or(DecodeError::UnknownType(first))?;
         rest = rest.get(1..).unwrap_or_default();
         let attachments = if kind.has_attachments() { self.attachments(&mut rest)? } else { 0 };
-        let namespace = self.namespace(text, &mut rest)?;
+        let namespace = self.namespace(&text, &mut rest)?;
         // JavaScript reads an id on any packet; elsewhere than on these it means nothing.
         let id = id(&mut rest)?;
         let packet = match kind {
@@ -144,29 +146,29 @@ impl Decoder {
                 namespace,
                 data: match rest {
                     "" => None,
-                    _ => Some(data(text, rest, &['{'])?),
+                    _ => Some(data(&text, rest, &['{'])?),
                 },
             },
             PacketType::Disconnect if rest.is_empty() => Packet::Disconnect { namespace },
             PacketType::Disconnect => return Err(DecodeError::WrongPayload { expected: "none" }),
             PacketType::Event | PacketType::BinaryEvent => {
-                let array = payload(text, rest, &['['])?;
-                let (event, start) = json::event_name(&array).ok_or(DecodeError::EventName)?;
+                let (event, start) = event(&text, rest)?;
                 if let Some(name) = reserved(&event) {
                     return Err(DecodeError::ReservedEvent(name));
                 }
-                Packet::Event { namespace, id, event, args: arguments(Args::of_event(array, start), attachments)? }
+                let array = place(&text, rest);
+                let start = array.start.saturating_add(start);
+                let args = Args::of_event(text, array, start);
+                Packet::Event { namespace, id, event, args: arguments(args, attachments)? }
             }
             PacketType::Ack | PacketType::BinaryAck => {
-                let array = payload(text, rest, &['['])?;
-                Packet::Ack {
-                    namespace,
-                    // A JavaScript peer would ignore it; an answer that nothing can belong to is no answer.
-                    id: id.ok_or(DecodeError::MissingId)?,
-                    args: arguments(Args::of_ack(array), attachments)?,
-                }
+                payload(rest, &['['])?;
+                let array = place(&text, rest);
+                // A JavaScript peer would ignore it; an answer that nothing can belong to is no answer.
+                let id = id.ok_or(DecodeError::MissingId)?;
+                Packet::Ack { namespace, id, args: arguments(Args::of_ack(text, array), attachments)? }
             }
-            PacketType::ConnectError => Packet::ConnectError { namespace, data: data(text, rest, &['{', '"'])? },
+            PacketType::ConnectError => Packet::ConnectError { namespace, data: data(&text, rest, &['{', '"'])? },
         };
         Ok((packet, attachments))
     }
@@ -222,9 +224,17 @@ fn id(rest: &mut &str) -> Result<Option<u64>, DecodeError> {
     }
 }
 
-/// The validated JSON payload, which must begin with one of the characters: no white space in front (JavaScript would
-/// read that as the id 0).
-fn payload(text: &Text, rest: &str, begins: &[char]) -> Result<Text, DecodeError> {
+/// An event's name, and where in its array the arguments begin. The array is the end of `text`.
+fn event(text: &Text, array: &str) -> Result<(Text, usize), DecodeError> {
+    // In one go, as nearly all of them are.
+    if let Some((name, start)) = scan::event(array) {
+        return Ok((text.slice_ref(array.get(name).unwrap_or_default()), start));
+    }
+    json::event_name(text, payload(array, &['['])?).ok_or(DecodeError::EventName)
+}
+
+/// Checks that a payload begins as it should, and is JSON. It comes back without white space behind it.
+fn payload<'a>(rest: &'a str, begins: &[char]) -> Result<&'a str, DecodeError> {
     if !rest.starts_with(begins) {
         return Err(DecodeError::WrongPayload {
             expected: match begins {
@@ -235,11 +245,21 @@ fn payload(text: &Text, rest: &str, begins: &[char]) -> Result<Text, DecodeError
         });
     }
     json::validate(rest)?;
-    Ok(text.slice_ref(rest.trim_end_matches(json::is_space)))
+    Ok(trim(rest))
+}
+
+fn trim(payload: &str) -> &str {
+    payload.trim_end_matches(json::is_space)
+}
+
+/// Where the end of a text is in it, but for white space.
+fn place(text: &str, end: &str) -> Range<usize> {
+    let start = text.len().saturating_sub(end.len());
+    start..start.saturating_add(trim(end).len())
 }
 
 fn data(text: &Text, rest: &str, begins: &[char]) -> Result<Data, DecodeError> {
-    payload(text, rest, begins).map(Data::from_valid)
+    payload(rest, begins).map(|json| Data::from_valid(text.slice_ref(json)))
 }
 
 fn arguments(args: Args, attachments: usize) -> Result<Args, DecodeError> {

@@ -71,9 +71,9 @@ pub(super) const fn is_space(character: char) -> bool {
     matches!(character, ' ' | '\t' | '\n' | '\r')
 }
 
-/// The first element of a valid, trimmed JSON array if it can name an event, with the offset at which the next element,
-/// or the closing bracket, begins.
-pub(super) fn event_name(array: &Text) -> Option<(Text, usize)> {
+/// The first element of a valid, trimmed JSON array, which is in `text`, if it can name an event, with the offset in the
+/// array at which the next element, or the closing bracket, begins.
+pub(super) fn event_name(text: &Text, array: &str) -> Option<(Text, usize)> {
     let first = array.strip_prefix('[')?.trim_start_matches(is_space);
     let (token, name) = match first.as_bytes().first()? {
         b'"' => {
@@ -82,25 +82,18 @@ pub(super) fn event_name(array: &Text) -> Option<(Text, usize)> {
             if scan::plain_len(inner.as_bytes()) < inner.len() {
                 (token, Text::from(unescape(token)?))
             } else {
-                (token, array.slice_ref(inner))
+                (token, text.slice_ref(inner))
             }
         }
         b'-' | b'0'..=b'9' => {
             let token = number_token(first);
-            (token, array.slice_ref(token))
+            (token, text.slice_ref(token))
         }
         _ => return None,
     };
     let rest = first.get(token.len()..)?.trim_start_matches(is_space);
     let rest = rest.strip_prefix(',').map_or(rest, |rest| rest.trim_start_matches(is_space));
     Some((name, array.len().checked_sub(rest.len())?))
-}
-
-/// Where the second element begins in an array that begins with a string, written without white space.
-pub(super) fn after_name(array: &str) -> usize {
-    let name = array.get(1..).and_then(string_token).unwrap_or_default();
-    // The bracket in front of it, and the comma behind.
-    name.len().saturating_add(2)
 }
 
 /// A copy of valid JSON text in which lone surrogates are U+FFFD and numbers out of range `null` (as JavaScript writes
@@ -233,7 +226,7 @@ mod tests {
             (r#"[{"toString":"x"}]"#, None),
         ] {
             let array = Text::from(array);
-            let found = event_name(&array);
+            let found = event_name(&array, &array);
             let found = found.as_ref().map(|(n, at)| (n.as_str(), &array[*at..]));
             assert_eq!(found, name, "{array}");
         }

@@ -16,8 +16,8 @@
 //! | struct, enum, `Vec<A>`, `String`, newtype, .. | one argument | the first argument |
 //!
 //! A tuple inside something else (a field, an `Option`, a newtype) is a JSON array; a tuple variant of an untagged enum
-//! is a tuple. Bytes (`serialize_bytes`, as of
-//! `bytes::Bytes` or `serde_bytes`) become binary attachments wherever they stand, and come back from them.
+//! is a tuple. A type that asks serde for a tuple of `usize::MAX` elements gets all arguments, however many they are.
+//! Bytes (`serialize_bytes`, as of `bytes::Bytes` or `serde_bytes`) become binary attachments wherever they stand, and come back from them.
 //!
 //! ```
 //! use bytes::Bytes;
@@ -55,6 +55,7 @@
 mod args;
 mod de;
 mod decode;
+mod encode;
 mod json;
 mod packet;
 mod payload;
@@ -66,8 +67,9 @@ mod value;
 
 pub use args::{Args, ArgsError, Data};
 pub use decode::{DecodeError, Decoder};
+pub use encode::{EncodeError, Encoder};
 pub use packet::{MAX_ID, Packet, PacketType, RESERVED_EVENTS};
-pub use payload::{EncodeError, Payload, PayloadKind, Spread, WrongPayload};
+pub use payload::{Payload, PayloadKind, PayloadRef, Spread, WrongPayload};
 pub use value::{Object, Value};
 
 pub(crate) use packet::Head;

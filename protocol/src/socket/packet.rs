@@ -1,7 +1,5 @@
 //! The kinds of packets, and the head that stands in front of a payload.
 
-use core::fmt::{self, Write as _};
-
 use super::{Args, Data};
 use crate::Text;
 
@@ -14,6 +12,10 @@ pub const MAX_ID: u64 = (1 << 53) - 1;
 
 /// The reserved name that `event` is, if it is one.
 pub(super) fn reserved(event: &str) -> Option<&'static str> {
+    // Hardly any name is as long as one of these.
+    if !matches!(event.len(), 7 | 10 | 11 | 13 | 14) {
+        return None;
+    }
     RESERVED_EVENTS.into_iter().find(|name| *name == event)
 }
 
@@ -139,71 +141,74 @@ impl PacketType {
     }
 }
 
-/// What stands in front of a payload: type, attachment count, namespace and id, as in `2` or `52-/admin,12`. Whether an
-/// event or acknowledgement is a binary one follows from `attachments`.
+/// The text in front of a packet's payload, with the Engine.IO type of a message (`4`) in front.
 pub(crate) struct Head<'a> {
-    before: Digits,
+    /// What stands before a namespace: all of it where there is none to name.
+    before: Short,
     namespace: &'a str,
-    after: Digits,
+    after: Short,
 }
 
 impl<'a> Head<'a> {
     pub(crate) fn new(kind: PacketType, attachments: usize, namespace: &'a str, id: Option<u64>) -> Self {
         let kind = kind.with_attachments(attachments);
-        let (mut before, mut after) = (Digits::default(), Digits::default());
-        before.push(&[kind.digit()]);
-        if kind.has_attachments() {
-            before.number(attachments as u64);
-            before.push(b"-");
-        }
         let namespace = if namespace == "/" { "" } else { namespace };
+        let mut head = Self { before: Short::new(&[b'4', kind.digit()]), namespace, after: Short::new(&[]) };
+        if kind.has_attachments() {
+            head.before.number(attachments as u64);
+            head.before.push(b"-");
+        }
+        let mut end = &mut head.before;
         if !namespace.is_empty() {
-            after.push(b",");
+            end = &mut head.after;
+            end.push(b",");
         }
         if let Some(id) = id {
-            after.number(id);
+            end.number(id);
         }
-        Self { before, namespace, after }
+        head
     }
 
-    /// The parts, one behind the other.
+    /// The text in pieces.
     pub(crate) fn parts(&self) -> [&[u8]; 3] {
         [self.before.as_slice(), self.namespace.as_bytes(), self.after.as_slice()]
     }
+
+    /// Bytes of the text.
+    pub(crate) fn len(&self) -> usize {
+        self.namespace.len().saturating_add(self.before.as_slice().len()).saturating_add(self.after.as_slice().len())
+    }
 }
 
-/// A number, and a character on either side.
-#[derive(Default)]
-struct Digits {
-    // The longest number has 20 digits.
-    bytes: [u8; 22],
-    len: usize,
+/// Text of few characters.
+struct Short {
+    // Two digits, two numbers, which have 20 digits at most, and a hyphen.
+    bytes: [u8; 43],
+    len: u8,
 }
 
-impl Digits {
+impl Short {
+    fn new(bytes: &[u8]) -> Self {
+        let mut short = Self { bytes: [0; 43], len: 0 };
+        short.push(bytes);
+        short
+    }
+
     fn push(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            if let Some(slot) = self.bytes.get_mut(self.len) {
-                *slot = *byte;
-                self.len = self.len.saturating_add(1);
-            }
+        let start = usize::from(self.len);
+        let end = start.saturating_add(bytes.len());
+        if let (Some(room), Ok(len)) = (self.bytes.get_mut(start..end), u8::try_from(end)) {
+            room.copy_from_slice(bytes);
+            self.len = len;
         }
     }
 
     fn number(&mut self, number: u64) {
-        // There is room.
-        let _ = write!(self, "{number}");
+        self.push(itoa::Buffer::new().format(number).as_bytes());
     }
 
     fn as_slice(&self) -> &[u8] {
-        self.bytes.get(..self.len).unwrap_or_default()
-    }
-}
-
-impl fmt::Write for Digits {
-    fn write_str(&mut self, digits: &str) -> fmt::Result {
-        self.push(digits.as_bytes());
-        Ok(())
+        self.bytes.get(..usize::from(self.len)).unwrap_or_default()
     }
 }
 
@@ -232,8 +237,10 @@ mod tests {
             (BinaryEvent, 1, "/", None, "51-"),
             (Event, usize::MAX, "/x", Some(u64::MAX), "518446744073709551615-/x,18446744073709551615"),
         ] {
-            let found = Head::new(kind, attachments, namespace, id).parts().concat();
-            assert_eq!(core::str::from_utf8(&found).unwrap(), head);
+            let found = Head::new(kind, attachments, namespace, id);
+            let text = found.parts().concat();
+            assert_eq!(core::str::from_utf8(&text).unwrap(), ["4", head].concat());
+            assert_eq!(found.len(), text.len());
         }
     }
 

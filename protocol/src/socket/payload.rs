@@ -1,19 +1,18 @@
 //! What is sent: the payload of a packet.
 
-use alloc::{boxed::Box, string::String};
+use alloc::vec::Vec;
 use core::fmt;
 
 use bytes::Bytes;
 use serde::{Serialize, Serializer, ser::SerializeTuple};
 
 use super::{
-    Args,
-    args::{Attachments, bounded},
-    json,
-    packet::reserved,
-    ser::{self, Serialized, Shape},
+    Args, EncodeError,
+    args::Attachments,
+    encode, json,
+    ser::{self, Serialized},
 };
-use crate::Text;
+use crate::{Text, small};
 
 /// The JSON of a packet and its attachments, without what stands in front (type, namespace, id). It is encoded once for
 /// any number of recipients: cloning shares it.
@@ -37,7 +36,8 @@ use crate::Text;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Payload {
-    json: Text,
+    /// UTF-8.
+    json: Bytes,
     /// Where the arguments begin in `json`, an array; 0 if there are none but data. An event's begin behind its name,
     /// so this tells the kind, too.
     start: usize,
@@ -73,7 +73,7 @@ impl Payload {
     /// The name is [reserved](super::RESERVED_EVENTS), there are more attachments than `max_attachments` (JavaScript
     /// peers take 10), or the arguments cannot be written as JSON.
     pub fn event<T: Serialize + ?Sized>(event: &str, args: &T, max_attachments: usize) -> Result<Self, EncodeError> {
-        check_name(event)?;
+        encode::check_name(event)?;
         Self::arguments(Some(event), args, max_attachments)
     }
 
@@ -92,20 +92,13 @@ impl Payload {
     ///
     /// The value has binary in it, which these packets cannot carry, or cannot be written as JSON.
     pub fn data<T: Serialize + ?Sized>(value: &T) -> Result<Self, EncodeError> {
-        let serialized = ser::alone(value)?;
-        if serialized.found > 0 {
-            return Err(EncodeError::BinaryData);
-        }
-        Ok(Self {
-            json: shallow(serialized.json, serialized.may_be_deep)?,
-            start: 0,
-            attachments: Attachments::default(),
-        })
+        let json = encode::data(value)?;
+        Ok(Self { json: json.into(), start: 0, attachments: Attachments::default() })
     }
 
     /// One value that is written already: valid JSON.
-    pub(crate) const fn from_json(json: Text) -> Self {
-        Self { json, start: 0, attachments: Attachments(None) }
+    pub(crate) fn from_json(json: Text) -> Self {
+        Self { json: json.into_bytes(), start: 0, attachments: Attachments(None) }
     }
 
     /// An event with arguments that have arrived, forwarded without parsing.
@@ -114,30 +107,27 @@ impl Payload {
     ///
     /// The name is [reserved](super::RESERVED_EVENTS).
     pub fn event_from_args(event: &str, args: &Args) -> Result<Self, EncodeError> {
-        check_name(event)?;
-        let escaped;
-        let name = if event.contains(|c| c < ' ' || c == '"' || c == '\\') {
-            escaped = serde_json::to_string(event)?;
-            escaped.strip_prefix('"').and_then(|name| name.strip_suffix('"')).unwrap_or_default()
-        } else {
-            event
-        };
-        let comma = if args.is_empty() { "" } else { "," };
-        let json = ["[\"", name, "\"", comma, args.raw(), "]"].concat();
-        Ok(Self {
-            start: name.len().saturating_add(comma.len()).saturating_add(3),
-            json: json.into(),
-            attachments: args.shared_attachments().clone(),
-        })
+        encode::check_name(event)?;
+        let raw = args.raw().as_bytes();
+        let mut json = Vec::with_capacity(event.len().saturating_add(raw.len()).saturating_add(8));
+        json.push(b'[');
+        ser::quote(event, &mut json);
+        if !raw.is_empty() {
+            json.push(b',');
+        }
+        let start = json.len();
+        json.extend_from_slice(raw);
+        json.push(b']');
+        Ok(Self { json: json.into(), start, attachments: args.shared_attachments().clone() })
     }
 
     /// An acknowledgement with arguments that have arrived, forwarded without parsing.
     pub fn ack_from_args(args: &Args) -> Self {
         let json = match args.whole_array() {
-            Some(array) => array.clone(),
+            Some(array) => array,
             None => ["[", args.raw(), "]"].concat().into(),
         };
-        Self { json, start: 1, attachments: args.shared_attachments().clone() }
+        Self { json: json.into_bytes(), start: 1, attachments: args.shared_attachments().clone() }
     }
 
     /// Which packets this is for.
@@ -151,11 +141,7 @@ impl Payload {
     /// # Ok::<(), sockeye_protocol::socket::EncodeError>(())
     /// ```
     pub const fn kind(&self) -> PayloadKind {
-        match self.start {
-            0 => PayloadKind::Data,
-            1 => PayloadKind::Ack,
-            _ => PayloadKind::Event,
-        }
+        kind(self.start)
     }
 
     /// The name of the event; `None` if this is for another packet.
@@ -169,14 +155,17 @@ impl Payload {
     /// ```
     pub fn event_name(&self) -> Option<Text> {
         match self.kind() {
-            PayloadKind::Event => json::event_name(&self.json).map(|(name, _)| name),
+            PayloadKind::Event => {
+                let json = text(&self.json)?;
+                json::event_name(&json, &json).map(|(name, _)| name)
+            }
             PayloadKind::Ack | PayloadKind::Data => None,
         }
     }
 
     /// The JSON text, placeholders for attachments included.
     pub fn json(&self) -> &Bytes {
-        self.json.as_shared()
+        &self.json
     }
 
     /// The attachments in the order in which they are sent.
@@ -191,11 +180,14 @@ impl Payload {
 
     /// What a receiver gets as arguments; `None` for [`data`](Self::data).
     pub fn to_args(&self) -> Option<Args> {
-        let array = self.json.clone();
+        let array = text(&self.json)?;
         let mut args = match self.kind() {
             PayloadKind::Data => return None,
-            PayloadKind::Ack => Args::of_ack(array),
-            PayloadKind::Event => Args::of_event(array, self.start),
+            PayloadKind::Ack => Args::of_array(array),
+            PayloadKind::Event => {
+                let end = array.len();
+                Args::of_event(array, 0..end, self.start)
+            }
         };
         args.attach(self.attachments.clone());
         Some(args)
@@ -206,63 +198,131 @@ impl Payload {
         args: &T,
         max_attachments: usize,
     ) -> Result<Self, EncodeError> {
-        let Serialized { mut json, may_be_deep, shape, found, attachments } =
-            ser::in_array(event, args, max_attachments)?;
-        if found > max_attachments {
-            let limit = max_attachments;
-            return Err(EncodeError::TooManyAttachments { limit, found });
+        let Serialized { json, start, attachments, .. } = encode::arguments(Vec::new(), event, args, max_attachments)?;
+        Ok(Self { json: json.into(), start, attachments: Attachments::from(attachments) })
+    }
+}
+
+/// What [`Payload`]s and [`Encoder`](super::Encoder)s have in common: a payload that is to be sent now, whoever holds it.
+///
+/// ```
+/// use sockeye_protocol::socket::{Encoder, Payload, PayloadRef};
+///
+/// fn size<'a>(payload: impl Into<PayloadRef<'a>>) -> usize {
+///     payload.into().json().len()
+/// }
+/// assert_eq!(size(&Payload::ack(&1, 10)?), 3);
+/// assert_eq!(size(Encoder::default().ack(&1, 10)?), 3);
+/// # Ok::<(), sockeye_protocol::socket::EncodeError>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct PayloadRef<'a> {
+    json: Json<'a>,
+    start: usize,
+    attachments: &'a [Bytes],
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Json<'a> {
+    /// To be copied.
+    Slice(&'a [u8]),
+    /// May be shared.
+    Shared(&'a Bytes),
+}
+
+impl<'a> PayloadRef<'a> {
+    pub(super) const fn new(json: Json<'a>, start: usize, attachments: &'a [Bytes]) -> Self {
+        Self { json, start, attachments }
+    }
+
+    /// Which packets this is for.
+    ///
+    /// ```
+    /// use sockeye_protocol::socket::{Encoder, PayloadKind};
+    ///
+    /// assert_eq!(Encoder::default().event("hello", &1, 10)?.kind(), PayloadKind::Event);
+    /// # Ok::<(), sockeye_protocol::socket::EncodeError>(())
+    /// ```
+    pub const fn kind(self) -> PayloadKind {
+        kind(self.start)
+    }
+
+    /// The JSON text, placeholders for attachments included.
+    pub fn json(self) -> &'a [u8] {
+        match self.json {
+            Json::Slice(json) => json,
+            Json::Shared(json) => json,
         }
-        if found > 0 && placeholder_keys(&json) != found {
-            return Err(EncodeError::PlaceholderKey);
+    }
+
+    /// The JSON text, where it is large and may be shared rather than copied.
+    pub(crate) const fn shared_json(self) -> Option<&'a Bytes> {
+        match self.json {
+            Json::Slice(_) => None,
+            Json::Shared(json) => Some(json),
         }
-        // Everything was written as one argument: a tuple loses its brackets, `()` its `null`.
-        let mut start = match event {
-            Some(_) => json::after_name(&json),
-            None => 1,
+    }
+
+    /// Bytes of the JSON text and the attachments.
+    ///
+    /// ```
+    /// use sockeye_protocol::socket::Encoder;
+    ///
+    /// assert_eq!(Encoder::default().ack(&1, 10)?.size(), 3);
+    /// # Ok::<(), sockeye_protocol::socket::EncodeError>(())
+    /// ```
+    pub fn size(self) -> usize {
+        self.attachments.iter().map(Bytes::len).fold(self.json().len(), usize::saturating_add)
+    }
+
+    /// The attachments in the order in which they are sent.
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use sockeye_protocol::socket::Encoder;
+    ///
+    /// let mut encoder = Encoder::default();
+    /// assert_eq!(encoder.ack(&Bytes::from_static(b"\x01"), 10)?.attachments(), [&b"\x01"[..]]);
+    /// # Ok::<(), sockeye_protocol::socket::EncodeError>(())
+    /// ```
+    pub const fn attachments(self) -> &'a [Bytes] {
+        self.attachments
+    }
+
+    /// The same for as long as it is needed, and for any number of recipients.
+    ///
+    /// ```
+    /// use sockeye_protocol::socket::{Encoder, Payload};
+    ///
+    /// assert_eq!(Encoder::default().ack(&("a", 1), 10)?.to_payload(), Payload::ack(&("a", 1), 10)?);
+    /// # Ok::<(), sockeye_protocol::socket::EncodeError>(())
+    /// ```
+    pub fn to_payload(self) -> Payload {
+        let json = match self.json {
+            Json::Slice(json) => small::copy(json),
+            Json::Shared(json) => json.clone(),
         };
-        match shape {
-            Shape::Other => {}
-            Shape::Tuple if json.get(start..) != Some("[]]") => {
-                json.remove(start);
-                json.pop();
-            }
-            Shape::Tuple | Shape::Unit => {
-                // The comma goes with them.
-                start = start.saturating_sub(usize::from(event.is_some()));
-                json.truncate(start);
-                json.push(']');
-            }
-        }
-        Ok(Self { json: shallow(json, may_be_deep)?, start, attachments: Attachments::from(attachments) })
+        Payload { json, start: self.start, attachments: Attachments::from(self.attachments.to_vec()) }
     }
 }
 
-/// The number of keys `_placeholder`. Those that are not ours, in an object of the application, would stand for one of
-/// the attachments.
-fn placeholder_keys(json: &str) -> usize {
-    const KEY: &str = r#""_placeholder""#;
-    let is_key = |at: usize| {
-        // Within a string, and so within a longer key, a quote has a backslash in front.
-        let (before, rest) = json.split_at_checked(at)?;
-        let rest = rest.get(KEY.len()..)?.trim_start_matches(json::is_space);
-        Some(!before.ends_with('\\') && rest.starts_with(':'))
-    };
-    json.match_indices(KEY).filter(|(at, _)| is_key(*at) == Some(true)).count()
-}
-
-fn check_name(event: &str) -> Result<(), EncodeError> {
-    match reserved(event) {
-        Some(name) => Err(EncodeError::ReservedEvent(name)),
-        None => Ok(()),
+impl<'a> From<&'a Payload> for PayloadRef<'a> {
+    fn from(payload: &'a Payload) -> Self {
+        Self { json: Json::Shared(&payload.json), start: payload.start, attachments: payload.attachments() }
     }
 }
 
-/// What receivers of this kind would refuse is not sent.
-fn shallow(json: String, may_be_deep: bool) -> Result<Text, EncodeError> {
-    if may_be_deep && json::is_too_deep(json.as_bytes()) {
-        return Err(EncodeError::TooDeep { limit: json::DEPTH });
+const fn kind(start: usize) -> PayloadKind {
+    match start {
+        0 => PayloadKind::Data,
+        1 => PayloadKind::Ack,
+        _ => PayloadKind::Event,
     }
-    Ok(json.into())
+}
+
+/// JSON that was written as text.
+fn text(json: &Bytes) -> Option<Text> {
+    Text::try_from(json.clone()).ok()
 }
 
 /// A payload that is for packets of another kind: no peer could read what it would give. Says so whether or not there is
@@ -278,8 +338,8 @@ pub struct WrongPayload {
 }
 
 impl WrongPayload {
-    pub(crate) fn check(expected: PayloadKind, payload: &Payload) -> Result<(), Self> {
-        let found = payload.kind();
+    pub(crate) fn check<'a>(expected: PayloadKind, payload: impl Into<PayloadRef<'a>>) -> Result<(), Self> {
+        let found = payload.into().kind();
         if found == expected { Ok(()) } else { Err(Self { expected, found }) }
     }
 }
@@ -303,43 +363,5 @@ impl<T: Serialize> Serialize for Spread<'_, T> {
             tuple.serialize_element(element)?;
         }
         tuple.end()
-    }
-}
-
-/// What cannot be sent.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum EncodeError {
-    /// An event with one of the [`RESERVED_EVENTS`](super::RESERVED_EVENTS).
-    #[error("{0:?} is a reserved event name")]
-    ReservedEvent(&'static str),
-    /// More attachments than peers accept.
-    #[error("{found} attachments, the limit is {limit}")]
-    TooManyAttachments {
-        /// The limit.
-        limit: usize,
-        /// The attachments in the arguments.
-        found: usize,
-    },
-    /// Binary in the data of a connect packet.
-    #[error("binary in the data of a connect packet")]
-    BinaryData,
-    /// An object with a key `_placeholder` beside binary: receivers would take it for one of the attachments.
-    #[error("a key `_placeholder` beside binary")]
-    PlaceholderKey,
-    /// Too many levels of arrays and objects.
-    #[error("arguments nested {limit} levels deep or deeper")]
-    TooDeep {
-        /// The first depth that is refused.
-        limit: usize,
-    },
-    /// Something that is not JSON, such as a map whose keys are no strings, or an error of the type's own.
-    #[error("{0}")]
-    Serialize(Box<str>),
-}
-
-impl From<serde_json::Error> for EncodeError {
-    fn from(error: serde_json::Error) -> Self {
-        Self::Serialize(bounded(&error))
     }
 }

@@ -37,7 +37,7 @@ pub(super) fn check(args: Args, declared: usize) -> Result<Args, DecodeError> {
     rewrite(&mut value, declared, &mut nums)?;
     complete(&nums, declared)?;
     let array = serde_json::to_string(&value).map_err(DecodeError::json)?;
-    Ok(Args::of_ack(Text::from(array)))
+    Ok(Args::of_array(Text::from(array)))
 }
 
 /// Whether the numbers are those of all attachments, each once.

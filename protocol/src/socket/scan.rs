@@ -1,11 +1,25 @@
 //! JSON text at a glance: valid packets are accepted in one pass that looks at strings in vectors.
 
+use core::ops::Range;
+
 use super::json::DEPTH;
 
 /// Whether `text` is one JSON value with fewer than [`DEPTH`] levels of arrays and objects, as
 /// [`validate`](super::json::validate) has it. Without recursion.
 pub(super) fn is_valid(text: &str) -> bool {
-    value(text.as_bytes()) == Some(())
+    values(text.as_bytes(), 0, 0, false) == Some(())
+}
+
+/// Where the name is in the array of an event, and where its arguments begin: `None` if it is not valid, or begins with
+/// something else than a string without escapes.
+pub(super) fn event(array: &str) -> Option<(Range<usize>, usize)> {
+    let bytes = array.as_bytes();
+    let [b'[', b'"', after @ ..] = bytes else { return None };
+    let len = plain_len(after);
+    let rest = skip_space(after.get(len..)?.strip_prefix(b"\"")?);
+    values(rest, 0, 1, true)?;
+    let rest = rest.strip_prefix(b",").map_or(rest, skip_space);
+    Some((2..len.checked_add(2)?, bytes.len().checked_sub(rest.len())?))
 }
 
 /// How many bytes in front stand in a JSON string as they are: neither a quote, nor a backslash, nor a control character
@@ -17,7 +31,7 @@ pub(super) fn plain_len(bytes: &[u8]) -> usize {
     {
         return before;
     }
-    let mut rest = bytes;
+    let mut rest = bytes.get(8..).unwrap_or(bytes);
     while let Some((piece, after)) = rest.split_first_chunk::<64>()
         && is_plain_piece(piece)
     {
@@ -63,46 +77,12 @@ const fn special(word: u64) -> u64 {
     (control | (quotes.wrapping_sub(ONES) & !quotes) | (backslashes.wrapping_sub(ONES) & !backslashes)) & HIGH
 }
 
-fn value(mut rest: &[u8]) -> Option<()> {
-    // What is open: a bit for each level, the innermost lowest, set for objects.
-    let (mut open, mut depth) = (0_u128, 0_usize);
+/// Reads values to the end of the text. `open` has a bit for each of `depth` levels that are open, the innermost lowest,
+/// set for objects; `behind` tells whether a value has just ended.
+fn values(mut rest: &[u8], mut open: u128, mut depth: usize, mut behind: bool) -> Option<()> {
     loop {
         rest = skip_space(rest);
-        let enters = match rest {
-            [b'"', after @ ..] => {
-                rest = string(after)?;
-                None
-            }
-            [b'[', after @ ..] => Some((0, b']', skip_space(after))),
-            [b'{', after @ ..] => Some((1, b'}', skip_space(after))),
-            [b't', b'r', b'u', b'e', after @ ..]
-            | [b'n', b'u', b'l', b'l', after @ ..]
-            | [b'f', b'a', b'l', b's', b'e', after @ ..] => {
-                rest = after;
-                None
-            }
-            _ => {
-                rest = number(rest)?;
-                None
-            }
-        };
-        if let Some((kind, end, inside)) = enters {
-            if depth.saturating_add(1) >= DEPTH {
-                return None;
-            }
-            match inside.split_first() {
-                Some((first, after)) if *first == end => rest = after,
-                _ => {
-                    depth = depth.saturating_add(1);
-                    open = open.wrapping_shl(1) | kind;
-                    rest = if kind == 1 { key(inside)? } else { inside };
-                    continue;
-                }
-            }
-        }
-        // Behind a value.
-        loop {
-            rest = skip_space(rest);
+        if behind {
             if depth == 0 {
                 return rest.is_empty().then_some(());
             }
@@ -110,7 +90,8 @@ fn value(mut rest: &[u8]) -> Option<()> {
             match rest {
                 [b',', after @ ..] => {
                     rest = if in_object { key(skip_space(after))? } else { after };
-                    break;
+                    behind = false;
+                    continue;
                 }
                 [b'}', after @ ..] if in_object => rest = after,
                 [b']', after @ ..] if !in_object => rest = after,
@@ -118,6 +99,38 @@ fn value(mut rest: &[u8]) -> Option<()> {
             }
             depth = depth.saturating_sub(1);
             open = open.wrapping_shr(1);
+            continue;
+        }
+        behind = true;
+        let (kind, end, inside) = match rest {
+            [b'"', after @ ..] => {
+                rest = string(after)?;
+                continue;
+            }
+            [b'[', after @ ..] => (0, b']', skip_space(after)),
+            [b'{', after @ ..] => (1, b'}', skip_space(after)),
+            [b't', b'r', b'u', b'e', after @ ..]
+            | [b'n', b'u', b'l', b'l', after @ ..]
+            | [b'f', b'a', b'l', b's', b'e', after @ ..] => {
+                rest = after;
+                continue;
+            }
+            _ => {
+                rest = number(rest)?;
+                continue;
+            }
+        };
+        if depth.saturating_add(1) >= DEPTH {
+            return None;
+        }
+        match inside.split_first() {
+            Some((first, after)) if *first == end => rest = after,
+            _ => {
+                depth = depth.saturating_add(1);
+                open = open.wrapping_shl(1) | kind;
+                rest = if kind == 1 { key(inside)? } else { inside };
+                behind = false;
+            }
         }
     }
 }

@@ -50,11 +50,25 @@ pub enum Value {
 
 impl Value {
     /// Whether the value is `null`.
+    ///
+    /// ```
+    /// use sockeye_protocol::socket::Value;
+    ///
+    /// assert!(Value::from(()).is_null());
+    /// assert!(Value::from(f64::NAN).is_null());
+    /// ```
     pub const fn is_null(&self) -> bool {
         matches!(self, Self::Null)
     }
 
     /// The boolean, if it is one.
+    ///
+    /// ```
+    /// use sockeye_protocol::socket::Value;
+    ///
+    /// assert_eq!(Value::from(true).as_bool(), Some(true));
+    /// assert_eq!(Value::from(1).as_bool(), None);
+    /// ```
     pub const fn as_bool(&self) -> Option<bool> {
         match self {
             Self::Bool(value) => Some(*value),
@@ -63,6 +77,13 @@ impl Value {
     }
 
     /// The number, if it is an integer that fits.
+    ///
+    /// ```
+    /// use sockeye_protocol::socket::Value;
+    ///
+    /// assert_eq!(Value::from(-1).as_i64(), Some(-1));
+    /// assert_eq!(Value::from(1.5).as_i64(), None);
+    /// ```
     pub fn as_i64(&self) -> Option<i64> {
         match self {
             Self::Number(number) => number.as_i64(),
@@ -71,6 +92,13 @@ impl Value {
     }
 
     /// The number, if it is an integer that fits.
+    ///
+    /// ```
+    /// use sockeye_protocol::socket::Value;
+    ///
+    /// assert_eq!(Value::from(1).as_u64(), Some(1));
+    /// assert_eq!(Value::from(-1).as_u64(), None);
+    /// ```
     pub fn as_u64(&self) -> Option<u64> {
         match self {
             Self::Number(number) => number.as_u64(),
@@ -79,6 +107,13 @@ impl Value {
     }
 
     /// The number, if it is one.
+    ///
+    /// ```
+    /// use sockeye_protocol::socket::Value;
+    ///
+    /// assert_eq!(Value::from(1.5).as_f64(), Some(1.5));
+    /// assert_eq!(Value::from(1).as_f64(), Some(1.0));
+    /// ```
     pub fn as_f64(&self) -> Option<f64> {
         match self {
             Self::Number(number) => number.as_f64(),
@@ -87,6 +122,13 @@ impl Value {
     }
 
     /// The text, if it is a string.
+    ///
+    /// ```
+    /// use sockeye_protocol::socket::Value;
+    ///
+    /// assert_eq!(Value::from("lobby").as_str(), Some("lobby"));
+    /// assert_eq!(Value::from(1).as_str(), None);
+    /// ```
     pub fn as_str(&self) -> Option<&str> {
         match self {
             Self::String(text) => Some(text),
@@ -95,6 +137,15 @@ impl Value {
     }
 
     /// The bytes, if it is binary.
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use sockeye_protocol::socket::Value;
+    ///
+    /// let value = Value::from(Bytes::from_static(&[1, 2]));
+    /// assert_eq!(value.as_bytes().map(|bytes| bytes.len()), Some(2));
+    /// assert_eq!(Value::from("text").as_bytes(), None);
+    /// ```
     pub fn as_bytes(&self) -> Option<&Bytes> {
         match self {
             Self::Binary(bytes) => Some(bytes),
@@ -103,6 +154,13 @@ impl Value {
     }
 
     /// The elements, if it is an array.
+    ///
+    /// ```
+    /// use sockeye_protocol::socket::Value;
+    ///
+    /// let value = Value::from(vec![1, 2]);
+    /// assert_eq!(value.as_array().map(|elements| elements.len()), Some(2));
+    /// ```
     pub fn as_array(&self) -> Option<&[Self]> {
         match self {
             Self::Array(elements) => Some(elements),
@@ -111,6 +169,13 @@ impl Value {
     }
 
     /// The object, if it is one.
+    ///
+    /// ```
+    /// use sockeye_protocol::socket::{Object, Value};
+    ///
+    /// let value = Value::from(Object::from_iter([("name", "Ada")]));
+    /// assert_eq!(value.as_object().map(|object| object.len()), Some(1));
+    /// ```
     pub const fn as_object(&self) -> Option<&Object> {
         match self {
             Self::Object(object) => Some(object),
@@ -119,6 +184,14 @@ impl Value {
     }
 
     /// The value of a key, if it is an object that has it.
+    ///
+    /// ```
+    /// use sockeye_protocol::socket::{Object, Value};
+    ///
+    /// let value = Value::from(Object::from_iter([("name", "Ada")]));
+    /// assert_eq!(value.get("name").and_then(Value::as_str), Some("Ada"));
+    /// assert_eq!(value.get("age"), None);
+    /// ```
     pub fn get(&self, key: &str) -> Option<&Self> {
         self.as_object()?.get(key)
     }
@@ -128,36 +201,88 @@ impl Value {
 ///
 /// Keys that a peer has sent twice are kept, the last one counts, as in JavaScript. Lookup is linear. Two objects are
 /// equal if they have the same entries in the same order.
+///
+/// ```
+/// use sockeye_protocol::socket::{Object, Value};
+///
+/// let mut user = Object::from_iter([("name", "Ada")]);
+/// user.insert("age", 36);
+/// assert_eq!(user.iter().collect::<Vec<_>>(), [("name", &Value::from("Ada")), ("age", &Value::from(36))]);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Object(Vec<(String, Value)>);
 
 impl Object {
     /// An object without entries.
+    ///
+    /// ```
+    /// use sockeye_protocol::socket::Object;
+    ///
+    /// assert!(Object::new().is_empty());
+    /// ```
     pub const fn new() -> Self {
         Self(Vec::new())
     }
 
     /// The number of entries.
+    ///
+    /// ```
+    /// use sockeye_protocol::socket::Object;
+    ///
+    /// assert_eq!(Object::from_iter([("a", 1), ("b", 2)]).len(), 2);
+    /// ```
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
     /// Whether there are no entries.
+    ///
+    /// ```
+    /// use sockeye_protocol::socket::Object;
+    ///
+    /// assert!(!Object::from_iter([("a", 1)]).is_empty());
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// The value of a key.
+    ///
+    /// ```
+    /// use sockeye_protocol::socket::{Object, Value};
+    ///
+    /// let object = Object::from_iter([("a", 1)]);
+    /// assert_eq!(object.get("a"), Some(&Value::from(1)));
+    /// assert_eq!(object.get("b"), None);
+    /// ```
     pub fn get(&self, key: &str) -> Option<&Value> {
         self.0.iter().rev().find_map(|(name, value)| (name == key).then_some(value))
     }
 
     /// The value of a key, to change it.
+    ///
+    /// ```
+    /// use sockeye_protocol::socket::{Object, Value};
+    ///
+    /// let mut object = Object::from_iter([("a", 1)]);
+    /// if let Some(value) = object.get_mut("a") {
+    ///     *value = Value::from("one");
+    /// }
+    /// assert_eq!(object, Object::from_iter([("a", "one")]));
+    /// ```
     pub fn get_mut(&mut self, key: &str) -> Option<&mut Value> {
         self.0.iter_mut().rev().find_map(|(name, value)| (name == key).then_some(value))
     }
 
     /// Sets the value of a key, and gives the one it had. A new key is the last.
+    ///
+    /// ```
+    /// use sockeye_protocol::socket::{Object, Value};
+    ///
+    /// let mut object = Object::from_iter([("a", 1)]);
+    /// assert_eq!(object.insert("a", 2), Some(Value::from(1)));
+    /// assert_eq!(object.insert("b", 3), None);
+    /// ```
     pub fn insert(&mut self, key: impl Into<String>, value: impl Into<Value>) -> Option<Value> {
         let key = key.into();
         if let Some(old) = self.get_mut(&key) {
@@ -168,26 +293,64 @@ impl Object {
     }
 
     /// Removes a key, and gives its value.
+    ///
+    /// ```
+    /// use sockeye_protocol::socket::{Object, Value};
+    ///
+    /// let mut object = Object::from_iter([("a", 1)]);
+    /// assert_eq!(object.remove("a"), Some(Value::from(1)));
+    /// assert_eq!(object.remove("a"), None);
+    /// ```
     pub fn remove(&mut self, key: &str) -> Option<Value> {
         self.0.extract_if(.., |(name, _)| name == key).last().map(|(_, value)| value)
     }
 
     /// The entries in order.
+    ///
+    /// ```
+    /// use sockeye_protocol::socket::Object;
+    ///
+    /// let object = Object::from_iter([("a", 1), ("b", 2)]);
+    /// let sum: Option<i64> = object.iter().map(|(_, value)| value.as_i64()).sum();
+    /// assert_eq!(sum, Some(3));
+    /// ```
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&str, &Value)> + ExactSizeIterator {
         self.0.iter().map(|(key, value)| (key.as_str(), value))
     }
 
     /// The keys in order.
+    ///
+    /// ```
+    /// use sockeye_protocol::socket::Object;
+    ///
+    /// let object = Object::from_iter([("a", 1), ("b", 2)]);
+    /// assert_eq!(object.keys().collect::<Vec<_>>(), ["a", "b"]);
+    /// ```
     pub fn keys(&self) -> impl DoubleEndedIterator<Item = &str> + ExactSizeIterator {
         self.0.iter().map(|(key, _)| key.as_str())
     }
 
     /// The values in order.
+    ///
+    /// ```
+    /// use sockeye_protocol::socket::{Object, Value};
+    ///
+    /// let object = Object::from_iter([("a", 1), ("b", 2)]);
+    /// assert_eq!(object.values().next_back(), Some(&Value::from(2)));
+    /// ```
     pub fn values(&self) -> impl DoubleEndedIterator<Item = &Value> + ExactSizeIterator {
         self.0.iter().map(|(_, value)| value)
     }
 
     /// The values in order, to change them.
+    ///
+    /// ```
+    /// use sockeye_protocol::socket::{Object, Value};
+    ///
+    /// let mut object = Object::from_iter([("a", 1), ("b", 2)]);
+    /// object.values_mut().for_each(|value| *value = Value::Null);
+    /// assert!(object.values().all(Value::is_null));
+    /// ```
     pub fn values_mut(&mut self) -> impl DoubleEndedIterator<Item = &mut Value> + ExactSizeIterator {
         self.0.iter_mut().map(|(_, value)| value)
     }

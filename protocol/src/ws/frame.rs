@@ -123,18 +123,21 @@ const fn header_len(len: usize) -> usize {
     }
 }
 
-/// Writes the header of an unfragmented frame.
+/// Bytes of the longest header (RFC 6455, 5.2).
+pub(crate) const MAX_HEADER: usize = 14;
+
+/// Appends the header of a final frame.
 pub(crate) fn put_header(out: &mut Vec<u8>, opcode: Opcode, len: usize, mask: Option<[u8; 4]>) {
-    out.push(0x80 | opcode as u8);
+    let first = 0x80 | opcode as u8;
     let masked = if mask.is_some() { 0x80 } else { 0 };
     match (u8::try_from(len), u16::try_from(len)) {
-        (Ok(short @ 0..=125), _) => out.push(masked | short),
+        (Ok(short @ 0..=125), _) => out.extend_from_slice(&[first, masked | short]),
         (_, Ok(len)) => {
-            out.push(masked | 126);
-            out.extend_from_slice(&len.to_be_bytes());
+            let [a, b] = len.to_be_bytes();
+            out.extend_from_slice(&[first, masked | 126, a, b]);
         }
         _ => {
-            out.push(masked | 127);
+            out.extend_from_slice(&[first, masked | 127]);
             out.extend_from_slice(&(len as u64).to_be_bytes());
         }
     }
@@ -143,20 +146,21 @@ pub(crate) fn put_header(out: &mut Vec<u8>, opcode: Opcode, len: usize, mask: Op
     }
 }
 
-/// Writes an unfragmented frame whose payload is `parts` and then `payload`.
+/// Appends a final frame whose payload is `parts`, then `rest`; `shared` bytes of it follow elsewhere, unmasked.
 pub(crate) fn put_frame(
     out: &mut Vec<u8>,
     opcode: Opcode,
     mask: Option<[u8; 4]>,
     parts: &[&[u8]],
-    payload: Option<&Bytes>,
+    rest: &[u8],
+    shared: usize,
 ) {
-    let payload = payload.map_or(&[][..], |payload| payload);
-    put_header(out, opcode, total(parts).saturating_add(payload.len()), mask);
+    put_header(out, opcode, total(parts).saturating_add(rest.len()).saturating_add(shared), mask);
     let body = out.len();
-    for part in parts.iter().chain(Some(&payload)) {
+    for part in parts {
         out.extend_from_slice(part);
     }
+    out.extend_from_slice(rest);
     if let Some(mask) = mask {
         mask::apply(mask, 0, out.get_mut(body..).unwrap_or_default());
     }

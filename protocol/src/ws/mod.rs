@@ -75,6 +75,16 @@ impl Settings {
 }
 
 /// A data message, put together from its fragments.
+///
+/// ```
+/// use sockeye_protocol::ws::Message;
+///
+/// let size = |message: &Message| match message {
+///     Message::Text(text) => text.len(),
+///     Message::Binary(bytes) => bytes.len(),
+/// };
+/// assert_eq!(size(&Message::Text("hello".into())), 5);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
     /// UTF-8 text (RFC 6455, 5.6).

@@ -9,7 +9,7 @@ use bytes::{Buf, Bytes};
 
 use super::{
     CloseFrame, Message, Role,
-    frame::{Header, Opcode, put_frame, put_header, total},
+    frame::{Header, MAX_HEADER, Opcode, put_frame, total},
     mask,
     pong::Pongs,
 };
@@ -24,6 +24,9 @@ const SHARE_FROM: usize = 4096;
 /// Copied frames are gathered in pieces of about this size: large enough for a write, small enough that memory is given
 /// back while a long queue drains.
 const PIECE: usize = 16 * 1024;
+
+/// What the first of the small frames reserves, since others often follow it.
+const FIRST: usize = 512;
 
 /// What waits to be written to the peer, an implementation of [`Buf`].
 ///
@@ -87,8 +90,7 @@ impl TransmitQueue {
         if self.by_bytes {
             return None;
         }
-        // The longest header has 14 bytes (RFC 6455, 5.2).
-        let mut head = [0; 14];
+        let mut head = [0; MAX_HEADER];
         let mut len = 0_usize;
         for (slot, byte) in head.iter_mut().zip(self.pieces().flatten()) {
             *slot = *byte;
@@ -133,30 +135,22 @@ impl TransmitQueue {
     /// Queues a frame: `parts` are copied, `payload` follows them and is shared if it is large and not to be masked.
     /// Outside of a packet, a frame is a packet of its own.
     pub(crate) fn push(&mut self, opcode: Opcode, mask: Option<[u8; 4]>, parts: &[&[u8]], payload: Option<&Bytes>) {
-        let single = !self.open;
-        if single {
-            self.begin_packet();
-        }
-        self.push_uncounted(opcode, mask, parts, payload);
-        if single {
-            self.end_packet();
+        let written = self.push_uncounted(opcode, mask, parts, payload);
+        if !self.open {
+            self.packets.push_back(written);
         }
     }
 
     /// Queues a frame that is encoded already, counted like [`Self::push`] does.
     pub(crate) fn push_encoded(&mut self, frame: &Bytes) {
-        let single = !self.open;
-        if single {
-            self.begin_packet();
-        }
         if frame.len() >= SHARE_FROM {
             self.share(frame);
         } else {
             self.room(frame.len()).extend_from_slice(frame);
             self.count(frame.len());
         }
-        if single {
-            self.end_packet();
+        if !self.open {
+            self.packets.push_back(frame.len());
         }
     }
 
@@ -202,26 +196,24 @@ impl TransmitQueue {
         *self = Self::default();
     }
 
-    fn push_uncounted(&mut self, opcode: Opcode, mask: Option<[u8; 4]>, parts: &[&[u8]], payload: Option<&Bytes>) {
-        let size = payload.map_or(0, Bytes::len);
-        let shared = payload.filter(|_| size >= SHARE_FROM && mask.is_none());
-        let copied = if shared.is_some() { 0 } else { size };
-        let out = self.room(copied.saturating_add(total(parts)).saturating_add(14));
+    /// Writes a frame. Its bytes.
+    fn push_uncounted(
+        &mut self,
+        opcode: Opcode,
+        mask: Option<[u8; 4]>,
+        parts: &[&[u8]],
+        payload: Option<&Bytes>,
+    ) -> usize {
+        let shared = payload.filter(|payload| payload.len() >= SHARE_FROM && mask.is_none());
+        let copied = payload.filter(|_| shared.is_none()).map_or(&[][..], |payload| payload);
+        let out = self.room(total(parts).saturating_add(copied.len()).saturating_add(MAX_HEADER));
         let before = out.len();
-        match shared {
-            Some(payload) => {
-                put_header(out, opcode, total(parts).saturating_add(payload.len()), None);
-                for part in parts {
-                    out.extend_from_slice(part);
-                }
-            }
-            None => put_frame(out, opcode, mask, parts, payload),
-        }
+        put_frame(out, opcode, mask, parts, copied, shared.map_or(0, Bytes::len));
         let written = out.len().saturating_sub(before);
         self.count(written);
-        if let Some(payload) = shared {
-            self.share(payload);
-        }
+        let Some(payload) = shared else { return written };
+        self.share(payload);
+        written.saturating_add(payload.len())
     }
 
     /// The tail, with a new piece begun if `len` bytes would make it too large.
@@ -229,7 +221,7 @@ impl TransmitQueue {
         if self.tail.len().saturating_add(len) > PIECE {
             self.seal();
         }
-        self.tail.reserve(len);
+        self.tail.reserve(if self.tail.capacity() == 0 { len.max(FIRST) } else { len });
         &mut self.tail
     }
 

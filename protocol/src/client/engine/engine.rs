@@ -2,12 +2,10 @@
 
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 
-use bytes::{Buf as _, Bytes, BytesMut};
-
 use super::{
-    EngineStats, Event, Output,
-    error::{Cause, Error, HandshakeError},
-    input::{Head, Input},
+    Event, Output,
+    error::{Cause, ClosedBy, Error, HandshakeError},
+    input::Input,
     open::Handshake,
     polling::{Get, Post},
     upgrade::{self, Opening},
@@ -17,7 +15,6 @@ use crate::{
     client::{
         Config, Cookies, Endpoint, Transport,
         endpoint::{Origin, Place},
-        http::{Failure, Response},
     },
     engine::{
         CloseReason, Current, Message, Packet, SendError, Step,
@@ -51,6 +48,19 @@ use crate::{
 /// An engine is to be kept until it [is drained](Self::is_drained). It connects once: for another session make another
 /// engine, and hand over [`cookies`](Self::cookies) and
 /// [`prior_websocket_success`](Self::prior_websocket_success).
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+/// # fn main() {
+/// let (mut engine, get) = opened();
+/// engine.send(engine::Message::Text("hello".into())).unwrap();
+/// let Some(engine::Output::Request { request, .. }) = engine.poll_output() else { panic!() };
+/// assert_eq!((request.method, &request.body[..]), ("POST", &b"4hello"[..]));
+/// engine.handle_response(NOW, get, &OK, Bytes::from("4and hello to you"));
+/// let message = engine::Message::Text("and hello to you".into());
+/// assert_eq!(engine.poll_output(), Some(engine::Output::Event(engine::Event::Message(message))));
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Engine {
     pub(super) config: Arc<Config>,
@@ -76,6 +86,8 @@ pub struct Engine {
     pub(super) timers: Timers,
     pub(super) get: Option<Box<Get>>,
     pub(super) post: Option<Post>,
+    /// Whether the server is to be told of the end once that is answered.
+    pub(super) farewell: bool,
     /// The WebSocket that is asked for.
     pub(super) opening: Option<Box<Opening>>,
     /// What waits for a POST, or for the session to be open.
@@ -85,8 +97,10 @@ pub struct Engine {
     pub(super) prior: bool,
     /// What is being read, one packet per poll.
     pub(super) current: Current,
-    inbox: Inbox<Input>,
-    out: Fifo<Box<Step<Output>>>,
+    /// Until when a missing ping is excused, while nothing is read from the server.
+    excused: Option<Instant>,
+    pub(super) inbox: Inbox<Input>,
+    pub(super) out: Fifo<Box<Step<Output>>>,
 }
 
 /// What has become of a session.
@@ -105,6 +119,15 @@ impl Engine {
     /// before; `remembered` says whether a WebSocket to it has worked before
     /// ([`prior_websocket_success`](Self::prior_websocket_success)). Every engine needs a seed of its own, since it draws
     /// WebSocket masks from it.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+    /// # fn main() {
+    /// let config = Arc::new(Config::default());
+    /// let mut engine = Engine::new(NOW, config, &endpoint(), Cookies::EMPTY, false, &Seed::for_tests(1));
+    /// assert!(matches!(engine.poll_output(), Some(engine::Output::Request { .. })));
+    /// # }
+    /// ```
     pub fn new(
         now: Instant,
         config: Arc<Config>,
@@ -150,12 +173,14 @@ impl Engine {
             timers: Timers::default(),
             get: None,
             post: None,
+            farewell: false,
             opening: None,
             buffer: SendBuffer::default(),
             sockets: Vec::new(),
             handshake: None,
             prior: remembered,
             current: Current::Nothing,
+            excused: None,
             inbox: Inbox::default(),
             out: Fifo::default(),
             config,
@@ -169,165 +194,26 @@ impl Engine {
         engine
     }
 
-    // Getters.
-
-    /// Whether the session is open for the application: it was opened, and neither side has closed it.
-    pub fn is_open(&self) -> bool {
-        self.phase == Phase::Open
-    }
-
-    /// Whether the session is closed for the application: [`Event::Close`] was put out or is next.
-    pub fn is_closed(&self) -> bool {
-        self.phase == Phase::Closed
-    }
-
-    /// Whether nothing is left to do: closed, no request on its way, every WebSocket ended. Only then may it be dropped.
-    pub fn is_drained(&self) -> bool {
-        self.phase == Phase::Closed
-            && self.get.is_none()
-            && self.post.is_none()
-            && self.sockets.is_empty()
-            && self.inbox.is_empty()
-            && self.out.is_empty()
-    }
-
-    /// The transport of the session, or the one that is being opened.
-    pub fn transport(&self) -> Transport {
-        self.transport
-    }
-
-    /// `polling` or `websocket`.
-    pub fn transport_name(&self) -> &'static str {
-        self.transport.as_str()
-    }
-
-    /// Whether a message that is sent now can leave at once: no POST is on its way and no upgrade is being finished, or
-    /// the WebSocket's queue is empty.
-    pub fn writable(&self) -> bool {
-        self.phase == Phase::Open
-            && match self.main() {
-                Some(socket) => socket.stream.queue().is_empty(),
-                None => self.post.is_none() && self.buffer.is_empty() && self.upgrade != upgrade::State::Pausing,
-            }
-    }
-
-    /// Packets that wait to be sent on the session's transport; those of a POST on its way are not among them.
-    pub fn queued_packets(&self) -> usize {
-        let queued = self.main().map_or(0, |socket| socket.stream.queue().packets());
-        queued.saturating_add(self.buffer.packets())
-    }
-
-    /// Bytes that wait to be sent on the session's transport; those of a POST on its way are not among them.
-    pub fn queued_bytes(&self) -> usize {
-        let queued = self.main().map_or(0, |socket| socket.stream.queue().remaining());
-        queued.saturating_add(self.buffer.bytes())
-    }
-
-    /// What the server said when it opened the session; `None` before that.
-    pub fn handshake(&self) -> Option<&Handshake> {
-        self.handshake.as_deref()
-    }
-
-    /// The session's id, once it is open. It is a secret between client and server.
-    pub fn sid(&self) -> Option<&str> {
-        self.handshake().map(|handshake| handshake.sid.as_str())
-    }
-
-    /// Whether the time for the server's next ping is over although no timer has said so yet, as after a device was
-    /// suspended: what is sent now may go nowhere.
-    pub fn has_expired_heartbeat(&self, now: Instant) -> bool {
-        let deadline = self.timers.get(Timer::Heartbeat);
-        matches!(self.phase, Phase::Open | Phase::Closing) && deadline != NEVER && now > deadline
-    }
-
-    /// Whether a WebSocket has worked, for the `remembered` of the next engine: set when a WebSocket was opened or its
-    /// probe was answered, cleared by an error and when an upgrade begins.
-    pub fn prior_websocket_success(&self) -> bool {
-        self.prior
-    }
-
-    /// The cookies of the endpoint, for the next engine.
-    pub fn cookies(&self) -> &Cookies {
-        &self.cookies
-    }
-
-    /// What this engine holds.
-    pub fn stats(&self) -> EngineStats {
-        let sum = |values: &mut dyn Iterator<Item = usize>| values.fold(0, usize::saturating_add);
-        let queues = || self.sockets.iter().map(|socket| socket.stream.queue());
-        let reading = match &self.current {
-            Current::Payload(reader) => reader.remaining(),
-            Current::Nothing | Current::Stream(_) => 0,
-        };
-        let stored = self.inbox.iter().map(|(_, input)| input.bytes());
-        let parsed = self.sockets.iter().map(|socket| socket.stream.buffered());
-        let requests = [self.get.is_some(), self.post.is_some(), self.opening.is_some()];
-        EngineStats {
-            requests: requests.into_iter().filter(|waits| *waits).count(),
-            transports: self.sockets.len(),
-            waiting: self.inbox.len().saturating_add(self.out.len()),
-            received_bytes: sum(&mut stored.chain(parsed).chain([reading])),
-            queued_packets: sum(&mut queues().map(TransmitQueue::packets).chain([self.buffer.packets()])),
-            queued_bytes: sum(&mut queues().map(|queue| queue.remaining()).chain([self.buffer.bytes()])),
-        }
-    }
-
     /// The WebSocket that the session is on.
     pub(super) fn main(&self) -> Option<&WebSocket> {
         self.sockets.iter().find(|socket| socket.stage == Stage::Main)
-    }
-
-    // Inputs.
-
-    /// The response to a request has arrived, its body whole. Ignored if the request was cancelled.
-    pub fn handle_response(&mut self, now: Instant, id: RequestId, head: &Response<'_>, body: Bytes) {
-        self.inbox.push(now, Input::Response { id, head: Head::read(head), body });
-    }
-
-    /// A request has failed. Ignored if it was cancelled.
-    pub fn handle_failure(&mut self, now: Instant, id: RequestId, failure: Failure) {
-        self.inbox.push(now, Input::Failure { id, failure });
-    }
-
-    /// The response to [`Output::Open`] has arrived: a 101, or a refusal with its body (none will do too), upon which the
-    /// driver closes the connection. Bytes that came with a 101 go to [`handle_bytes`](Self::handle_bytes) next.
-    pub fn handle_upgrade(&mut self, now: Instant, transport: TransportId, head: &Response<'_>, body: Bytes) {
-        self.inbox.push(now, Input::Upgrade { transport, head: Head::read(head), body });
-    }
-
-    /// A WebSocket could not be opened. Ignored if it was aborted.
-    pub fn handle_open_failure(&mut self, now: Instant, transport: TransportId, failure: Failure) {
-        self.inbox.push(now, Input::OpenFailure { transport, failure });
-    }
-
-    /// Bytes of a WebSocket have arrived. The buffer is left empty. Bytes of one that has ended are discarded.
-    pub fn handle_bytes(&mut self, now: Instant, transport: TransportId, buffer: &mut BytesMut) {
-        let backing = buffer.capacity();
-        let bytes = buffer.split();
-        self.inbox.push(now, Input::Bytes { transport, bytes, backing });
-    }
-
-    /// A message of a WebSocket has arrived, from a framework that reads the frames itself. Such a driver takes
-    /// [`TransmitQueue::pop_message`] instead of bytes, and reports the end of the WebSocket with
-    /// [`handle_eof`](Self::handle_eof).
-    pub fn handle_message(&mut self, now: Instant, transport: TransportId, message: Message) {
-        self.inbox.push(now, Input::Message { transport, message });
-    }
-
-    /// The byte stream of a WebSocket has ended or failed, or was closed as asked.
-    pub fn handle_eof(&mut self, now: Instant, transport: TransportId) {
-        self.inbox.push(now, Input::Eof(transport));
-    }
-
-    /// Time has passed. Too early or once too often is harmless.
-    pub fn handle_timeout(&mut self, now: Instant) {
-        self.inbox.push(now, Input::Timeout);
     }
 
     // Outputs.
 
     /// What to do next, until there is nothing: `None`. At most one packet is read per call, so a driver slows a server
     /// down by not polling.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+    /// # fn main() {
+    /// let (mut engine, get) = opened();
+    /// engine.handle_response(NOW, get, &OK, Bytes::from("2"));
+    /// assert_eq!(engine.poll_output(), Some(engine::Output::Event(engine::Event::Ping)));
+    /// let Some(engine::Output::Request { request, .. }) = engine.poll_output() else { panic!() };
+    /// assert_eq!((request.method, &request.body[..]), ("POST", &b"3"[..])); // Its answer.
+    /// # }
+    /// ```
     pub fn poll_output(&mut self) -> Option<Output> {
         loop {
             match self.poll_step(u64::MAX)? {
@@ -380,6 +266,14 @@ impl Engine {
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout) at the latest. A pure getter.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+    /// # fn main() {
+    /// let (engine, _) = opened();
+    /// assert_eq!(engine.poll_timeout(), Some(NOW + Duration::from_secs(45))); // Until a ping must have come.
+    /// # }
+    /// ```
     pub fn poll_timeout(&self) -> Option<Instant> {
         let handled = self.inbox.latest_tick();
         let sockets = self.sockets.iter().map(|socket| socket.deadline);
@@ -389,12 +283,35 @@ impl Engine {
     }
 
     /// The bytes that wait to be written to a WebSocket; `None` for one that is not open.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+    /// # fn main() {
+    /// let (mut engine, transport, accept) = websocket();
+    /// # let headers = [("upgrade", &b"websocket"[..]), ("connection", b"upgrade"), ("sec-websocket-accept", accept.as_bytes())];
+    /// # let head = Response { status: 101, headers: &headers };
+    /// engine.handle_upgrade(NOW, transport, &head, Bytes::new());
+    /// engine.handle_message(NOW, transport, engine::Message::Text(OPEN.into()));
+    /// engine.poll_output();
+    /// engine.send(engine::Message::Text("hello".into())).unwrap();
+    /// let queue = engine.transmit(transport).unwrap();
+    /// assert_eq!(queue.remaining(), 2 + 4 + "4hello".len()); // Head, mask and packet.
+    /// queue.advance(3); // So much was written.
+    /// # }
+    /// ```
     pub fn transmit(&mut self, transport: TransportId) -> Option<&mut TransmitQueue> {
         let socket = self.socket(transport)?;
         Some(socket.stream.transmit())
     }
 
     /// The WebSockets that have something to write.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+    /// # fn main() {
+    /// assert_eq!(opened().0.unsent().count(), 0); // There is no WebSocket.
+    /// # }
+    /// ```
     pub fn unsent(&self) -> impl Iterator<Item = TransportId> {
         self.sockets.iter().filter(|socket| !socket.stream.queue().is_empty()).map(|socket| socket.id)
     }
@@ -402,6 +319,18 @@ impl Engine {
     // Verbs.
 
     /// Sends a message, once the session is open.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+    /// # fn main() {
+    /// let (mut engine, _) = opened();
+    /// engine.send(engine::Message::Binary(Bytes::from_static(&[1, 2, 3]))).unwrap();
+    /// let Some(engine::Output::Request { request, .. }) = engine.poll_output() else { panic!() };
+    /// assert_eq!(request.body, "bAQID"); // base64, on polling.
+    /// engine.close(NOW);
+    /// assert_eq!(engine.send(engine::Message::Text("late".into())), Err(engine::SendError::Closed));
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -416,6 +345,18 @@ impl Engine {
     /// Closes the session in order: what is queued is still sent, and an upgrade that the server has agreed to is
     /// finished; both within [`drain_timeout`](crate::client::Limits::drain_timeout). Then follows [`Event::Close`], and
     /// the server is told. A session that is not open yet is closed at once.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+    /// # fn main() {
+    /// let (mut engine, _) = opened();
+    /// engine.close(NOW);
+    /// let Some(engine::Output::Event(engine::Event::Close { reason, .. })) = engine.poll_output() else { panic!() };
+    /// assert_eq!(reason, engine::CloseReason::ForcedClose);
+    /// let Some(engine::Output::Request { request, .. }) = engine.poll_output() else { panic!() };
+    /// assert_eq!(request.body, "1"); // The server is told.
+    /// # }
+    /// ```
     pub fn close(&mut self, now: Instant) {
         self.clock = self.clock.max(now);
         match self.phase {
@@ -432,6 +373,16 @@ impl Engine {
 
     /// Ends the session now, for a driver that cannot wait any longer: what is queued is lost, requests are cancelled,
     /// and every WebSocket is aborted. [`Event::Close`] follows if it has not come yet.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+    /// # fn main() {
+    /// let (mut engine, get) = opened();
+    /// engine.abort(NOW);
+    /// let wanted: Vec<_> = std::iter::from_fn(|| engine.poll_output()).collect();
+    /// assert!(wanted.contains(&engine::Output::Cancel { id: get }) && engine.is_drained());
+    /// # }
+    /// ```
     pub fn abort(&mut self, now: Instant) {
         self.clock = self.clock.max(now);
         self.end(CloseReason::ForcedClose, None);
@@ -473,6 +424,7 @@ impl Engine {
                 }
             }
             Input::Eof(transport) => self.on_eof(transport),
+            Input::Withheld(withheld) => self.on_withheld(withheld),
             Input::Timeout => self.on_timeout(),
         }
     }
@@ -490,7 +442,11 @@ impl Engine {
                     self.end(CloseReason::PingTimeout, Some(error));
                 }
                 Timer::Upgrade => self.on_upgrade_timeout(),
-                Timer::Drain if self.phase == Phase::Closing => self.end(CloseReason::ForcedClose, None),
+                Timer::Drain if self.phase == Phase::Closing => {
+                    self.end(CloseReason::ForcedClose, None);
+                    // It was waited for long enough.
+                    self.drop_farewell();
+                }
                 Timer::Drain => self.cancel_requests(),
                 Timer::Noop => {}
             }
@@ -510,7 +466,20 @@ impl Engine {
     /// Item 32: what counts is the last ping, and nothing else that arrives.
     fn restart_heartbeat(&mut self) {
         let deadline = after(self.clock, self.ping_limit());
-        self.timers.set(Timer::Heartbeat, deadline);
+        self.timers.set(Timer::Heartbeat, self.excused.map_or(deadline, |until| until.max(deadline)));
+    }
+
+    fn on_withheld(&mut self, withheld: bool) {
+        if withheld == self.excused.is_some() {
+            return;
+        }
+        self.excused = withheld.then(|| after(self.clock, self.config.limits.withheld_timeout));
+        let deadline = self.timers.get(Timer::Heartbeat);
+        match self.excused {
+            _ if deadline == NEVER => {}
+            Some(until) => self.timers.set(Timer::Heartbeat, until.max(deadline)),
+            None => self.restart_heartbeat(),
+        }
     }
 
     /// Opens the transport at this place among those that were not tried yet.
@@ -541,7 +510,7 @@ impl Engine {
         match (self.phase, packet) {
             (Phase::Closed, _) => {}
             (Phase::Opening, Packet::Close) => self.fail(HandshakeError::Closed.into()),
-            (_, Packet::Close) => self.end(CloseReason::TransportClose, None),
+            (_, Packet::Close) => self.end(CloseReason::TransportClose, Some(Error::Closed(ClosedBy::Packet))),
             (Phase::Opening, Packet::Open(text)) => match Handshake::parse(&text) {
                 Ok(handshake) => self.open(handshake),
                 Err(error) => self.fail(error.into()),
@@ -550,14 +519,26 @@ impl Engine {
             (_, Packet::Message(message)) => return Some(Event::Message(message)),
             (_, Packet::Ping(_)) => {
                 self.restart_heartbeat();
-                self.push(Unit::Control("3"));
+                self.pong();
                 return Some(Event::Ping);
             }
             // Ignored as in JavaScript: `6` ends a GET, the others are none that a server sends, and a second handshake
-            // changes nothing (C2).
+            // changes nothing (hostile-input C1).
             (_, Packet::Open(_) | Packet::Pong(_) | Packet::Upgrade | Packet::Noop) => {}
         }
         None
+    }
+
+    /// Answers a ping, unless very many answers wait already that the server does not read (hostile-input C4).
+    fn pong(&mut self) {
+        let waiting = match self.main() {
+            // Nothing but these goes beyond the limit.
+            Some(socket) => socket.stream.queue().packets().saturating_sub(self.config.limits.send_queue_packets),
+            None => self.buffer.controls(),
+        };
+        if waiting < MAX_PONGS {
+            self.push(Unit::Control("3"));
+        }
     }
 
     fn open(&mut self, handshake: Handshake) {
@@ -598,18 +579,23 @@ impl Engine {
         self.emit(Event::Close { reason, error });
         self.timers.clear_all();
         self.buffer.clear();
-        if let Current::Payload(_) = self.current {
-            self.current = Current::Nothing;
-        }
+        self.leave_payload();
         self.end_sockets(frame);
         self.end_polling(!lost && was != Phase::Opening);
     }
 
     /// Gives up what was opened of a transport, without a word about it.
     fn leave_transport(&mut self) {
-        self.current = Current::Nothing;
+        self.leave_payload();
         self.cancel_requests();
         self.end_sockets(CloseReason::TransportError.close_frame());
+    }
+
+    /// Reads no more of a body. (What a WebSocket has brought is read on: its close frame may be there.)
+    fn leave_payload(&mut self) {
+        if let Current::Payload(_) = self.current {
+            self.current = Current::Nothing;
+        }
     }
 
     pub(super) fn push(&mut self, unit: Unit) {
@@ -659,6 +645,16 @@ impl Engine {
         transport.0 >> TRANSPORT_BITS == self.generation & (u32::MAX >> TRANSPORT_BITS)
     }
 
+    /// Whether a packet of this size could be queued.
+    pub(crate) fn has_room(&self, size: usize) -> bool {
+        self.check_room(size).is_ok()
+    }
+
+    /// Whether something has come that was not looked at yet.
+    pub(crate) fn has_unread(&self) -> bool {
+        !self.inbox.is_empty() || !matches!(self.current, Current::Nothing)
+    }
+
     /// The number of inputs that were handed over so far.
     pub(crate) fn stored(&self) -> u64 {
         self.inbox.stored()
@@ -670,6 +666,9 @@ impl Engine {
         self.end(reason, None);
     }
 }
+
+/// Pongs that may wait beside what the application may queue. A server sends its next ping when it has the pong.
+const MAX_PONGS: usize = 64;
 
 /// Bits of a WebSocket's id that count within one engine.
 const TRANSPORT_BITS: u32 = 4;

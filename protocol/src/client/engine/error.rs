@@ -7,12 +7,23 @@ use crate::{
     Text,
     client::{endpoint::RedirectError, http::Failure},
     engine::PacketError,
-    ws,
+    ws::{self, CloseFrame},
 };
 
 /// Why a session ended or could not be opened: the details behind a [`CloseReason`](crate::engine::CloseReason).
 ///
 /// It is written with the words of JavaScript's client; [`source`](core::error::Error::source) gives what it hides.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+/// # fn main() {
+/// let (mut engine, get) = opened();
+/// engine.handle_response(NOW, get, &Response { status: 502, headers: &[] }, Bytes::new());
+/// let Some(engine::Output::Event(engine::Event::Close { error: Some(error), .. })) = engine.poll_output() else { panic!() };
+/// assert_eq!(error.to_string(), "xhr poll error");
+/// assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "status 502");
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -37,6 +48,9 @@ pub enum Error {
     /// The server sent what is not an Engine.IO packet.
     #[error("server error")]
     Packet(#[source] PacketError),
+    /// The server has closed the session, or its transport; the reason is `transport close` then.
+    #[error("{0}")]
+    Closed(ClosedBy),
     /// The handshake is not one.
     #[error("bad handshake: {0}")]
     Handshake(HandshakeError),
@@ -59,7 +73,45 @@ pub enum Error {
     },
 }
 
+/// How a server has closed a session: JavaScript's `description`, and of its `context` what the server said.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+/// # fn main() {
+/// let (mut engine, get) = opened();
+/// engine.handle_response(NOW, get, &OK, Bytes::from("1"));
+/// let Some(engine::Output::Event(engine::Event::Close { error: Some(error), .. })) = engine.poll_output() else { panic!() };
+/// assert_eq!(error, engine::Error::Closed(engine::ClosedBy::Packet));
+/// assert_eq!(error.to_string(), "transport closed by the server");
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClosedBy {
+    /// By a packet of Engine.IO: `1`.
+    #[error("transport closed by the server")]
+    Packet,
+    /// By a close frame of the WebSocket: its code and reason, `None` if it has neither.
+    #[error("websocket connection closed")]
+    Frame(Option<CloseFrame>),
+    /// By the end of the WebSocket's byte stream, without a word.
+    #[error("websocket connection closed")]
+    Eof,
+}
+
 /// What stands behind a transport's error.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+/// # fn main() {
+/// let (mut engine, get) = opened();
+/// let body = Bytes::from(r#"{"code":1,"message":"Session ID unknown"}"#);
+/// engine.handle_response(NOW, get, &Response { status: 400, headers: &[] }, body);
+/// let Some(engine::Output::Event(engine::Event::Close { error, .. })) = engine.poll_output() else { panic!() };
+/// let Some(engine::Error::Poll(cause)) = error else { panic!() };
+/// assert_eq!(cause.to_string(), "status 400: Session ID unknown");
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Cause {
@@ -86,6 +138,19 @@ pub enum Cause {
 }
 
 /// What a server of Engine.IO says when it refuses a request.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+/// # fn main() {
+/// let (mut engine, get) = opened();
+/// let body = Bytes::from(r#"{"code":1,"message":"Session ID unknown"}"#);
+/// engine.handle_response(NOW, get, &Response { status: 400, headers: &[] }, body);
+/// let Some(engine::Output::Event(engine::Event::Close { error, .. })) = engine.poll_output() else { panic!() };
+/// let Some(engine::Error::Poll(cause)) = error else { panic!() };
+/// let engine::Cause::Status { refusal: Some(refusal), .. } = *cause else { panic!() };
+/// assert_eq!((refusal.code, &*refusal.message), (Some(1), "Session ID unknown"));
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Refusal {
@@ -97,6 +162,18 @@ pub struct Refusal {
 }
 
 /// What is wrong with the answer that should open a WebSocket (RFC 6455, 4.1).
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+/// # fn main() {
+/// let (mut engine, transport, _) = websocket();
+/// engine.handle_upgrade(NOW, transport, &Response { status: 101, headers: &[] }, Bytes::new());
+/// let Some(engine::Output::Abort { .. }) = engine.poll_output() else { panic!() };
+/// let Some(engine::Output::Event(engine::Event::Close { error, .. })) = engine.poll_output() else { panic!() };
+/// let Some(engine::Error::WebSocket(cause)) = error else { panic!() };
+/// assert_eq!(*cause, engine::Cause::Upgrade(engine::UpgradeError::Upgrade));
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum UpgradeError {
@@ -118,6 +195,16 @@ pub enum UpgradeError {
 }
 
 /// What is wrong with a handshake.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+/// # fn main() {
+/// let (mut engine, id) = opening(|_| {});
+/// engine.handle_response(NOW, id, &OK, Bytes::from("4hello"));
+/// let Some(engine::Output::Event(engine::Event::Close { error, .. })) = engine.poll_output() else { panic!() };
+/// assert_eq!(error, Some(engine::Error::Handshake(engine::HandshakeError::Expected)));
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HandshakeError {

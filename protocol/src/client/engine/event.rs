@@ -6,6 +6,24 @@ use super::{CloseReason, Error, Handshake, Message};
 use crate::{RequestId, TransportId, client::http::Request};
 
 /// What an engine wants its driver to do.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+/// # fn main() {
+/// let (mut engine, transport, _) = websocket();
+/// engine.close(NOW); // Before it was open.
+/// while let Some(output) = engine.poll_output() {
+///     match output {
+///         engine::Output::Request { id, request } => println!("{id:?}: {} {}", request.method, request.target),
+///         engine::Output::Cancel { id } => println!("{id:?} is not wanted any more"),
+///         engine::Output::Open { transport, request } => println!("{transport:?}: {}", request.target),
+///         engine::Output::Shutdown { transport } => println!("{transport:?}: write the rest, and close"),
+///         engine::Output::Abort { transport: other } => assert_eq!(other, transport),
+///         engine::Output::Event(event) => println!("{event:?}"),
+///     }
+/// }
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub enum Output {
     /// Send this request, and report [`Engine::handle_response`](super::Engine::handle_response) or [`Engine::handle_failure`](super::Engine::handle_failure).
@@ -13,7 +31,7 @@ pub enum Output {
         /// Names the request.
         id: RequestId,
         /// The request.
-        request: Request,
+        request: Box<Request>,
     },
     /// Drop this request and its connection, and report nothing more of it.
     Cancel {
@@ -26,7 +44,7 @@ pub enum Output {
         /// Names the WebSocket.
         transport: TransportId,
         /// The request.
-        request: Request,
+        request: Box<Request>,
     },
     /// Write what [`Engine::transmit`](super::Engine::transmit) still holds, then close the byte stream and report [`Engine::handle_eof`](super::Engine::handle_eof).
     Shutdown {
@@ -44,6 +62,21 @@ pub enum Output {
 }
 
 /// What an application learns.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+/// # fn main() {
+/// let (mut engine, get) = opened();
+/// engine.handle_response(NOW, get, &OK, Bytes::from("4hello\u{1e}2\u{1e}1"));
+/// let mut told = Vec::new();
+/// while let Some(output) = engine.poll_output() {
+///     if let engine::Output::Event(event) = output {
+///         told.push(event);
+///     }
+/// }
+/// let [engine::Event::Message(_), engine::Event::Ping, engine::Event::Close { .. }] = &told[..] else { panic!() };
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// The session is open.
@@ -58,12 +91,25 @@ pub enum Event {
     Close {
         /// Why, in the words of Socket.IO.
         reason: CloseReason,
-        /// What went wrong, if something did.
+        /// What went wrong, or how the server has closed it; nothing if this side did.
         error: Option<Error>,
     },
 }
 
 /// What an engine holds: everything that can grow. All of it is zero once the engine is drained.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+/// # fn main() {
+/// let (mut engine, _) = opened();
+/// engine.send(engine::Message::Text("hello".into())).unwrap();
+/// let stats: engine::EngineStats = engine.stats();
+/// assert_eq!((stats.requests, stats.queued_packets), (1, 1));
+/// engine.abort(NOW);
+/// while engine.poll_output().is_some() {}
+/// assert_eq!(engine.stats(), engine::EngineStats::default());
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EngineStats {

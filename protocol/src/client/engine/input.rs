@@ -1,15 +1,173 @@
-//! What an engine has been handed and not looked at yet.
+//! What an engine is handed, and has not looked at yet.
 
 use alloc::vec::Vec;
 
 use bytes::{Bytes, BytesMut};
 
+use super::engine::Engine;
 use crate::{
-    RequestId, TransportId,
+    Instant, RequestId, TransportId,
     client::http::{Failure, Response},
     engine::inbox::{Stored, message_len},
     ws::Message,
 };
+
+impl Engine {
+    /// The response to a request has arrived, its body whole. Ignored if the request was cancelled.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+    /// # fn main() {
+    /// let (mut engine, get) = opened();
+    /// engine.handle_response(NOW, get, &OK, Bytes::from("4hello"));
+    /// let message = engine::Message::Text("hello".into());
+    /// assert_eq!(engine.poll_output(), Some(engine::Output::Event(engine::Event::Message(message))));
+    /// # }
+    /// ```
+    pub fn handle_response(&mut self, now: Instant, id: RequestId, head: &Response<'_>, body: Bytes) {
+        self.inbox.push(now, Input::Response { id, head: Head::read(head), body });
+    }
+
+    /// A request has failed. Ignored if it was cancelled.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+    /// # fn main() {
+    /// let (mut engine, get) = opened();
+    /// engine.handle_failure(NOW, get, Failure::Reset("by peer".into()));
+    /// assert!(matches!(engine.poll_output(), Some(engine::Output::Event(engine::Event::Close { .. }))));
+    /// # }
+    /// ```
+    pub fn handle_failure(&mut self, now: Instant, id: RequestId, failure: Failure) {
+        self.inbox.push(now, Input::Failure { id, failure });
+    }
+
+    /// The response to [`Output::Open`](super::Output::Open) has arrived: a 101, or a refusal with its body (none will do too), upon which the
+    /// driver closes the connection. Bytes that came with a 101 go to [`handle_bytes`](Self::handle_bytes) next.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+    /// # fn main() {
+    /// let (mut engine, transport, accept) = websocket();
+    /// let headers = [("upgrade", &b"websocket"[..]), ("connection", b"upgrade"), ("sec-websocket-accept", accept.as_bytes())];
+    /// engine.handle_upgrade(NOW, transport, &Response { status: 101, headers: &headers }, Bytes::new());
+    /// assert_eq!(engine.poll_output(), None); // The handshake comes with the first message.
+    /// assert!(engine.transmit(transport).is_some());
+    /// # }
+    /// ```
+    pub fn handle_upgrade(&mut self, now: Instant, transport: TransportId, head: &Response<'_>, body: Bytes) {
+        self.inbox.push(now, Input::Upgrade { transport, head: Head::read(head), body });
+    }
+
+    /// A WebSocket could not be opened. Ignored if it was aborted.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+    /// # fn main() {
+    /// let (mut engine, transport, _) = websocket();
+    /// engine.handle_open_failure(NOW, transport, Failure::Connect("refused".into()));
+    /// assert!(matches!(engine.poll_output(), Some(engine::Output::Event(engine::Event::Close { .. }))));
+    /// # }
+    /// ```
+    pub fn handle_open_failure(&mut self, now: Instant, transport: TransportId, failure: Failure) {
+        self.inbox.push(now, Input::OpenFailure { transport, failure });
+    }
+
+    /// Bytes of a WebSocket have arrived. The buffer is left empty. Bytes of one that has ended are discarded.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+    /// # fn main() {
+    /// let (mut engine, transport, accept) = websocket();
+    /// # let headers = [("upgrade", &b"websocket"[..]), ("connection", b"upgrade"), ("sec-websocket-accept", accept.as_bytes())];
+    /// # let head = Response { status: 101, headers: &headers };
+    /// engine.handle_upgrade(NOW, transport, &head, Bytes::new());
+    /// // A frame of text, in two parts.
+    /// let mut bytes = BytesMut::from(&[0x81, OPEN.len() as u8][..]);
+    /// engine.handle_bytes(NOW, transport, &mut bytes);
+    /// assert_eq!(engine.poll_output(), None);
+    /// engine.handle_bytes(NOW, transport, &mut BytesMut::from(OPEN));
+    /// assert!(matches!(engine.poll_output(), Some(engine::Output::Event(engine::Event::Open(_)))));
+    /// # }
+    /// ```
+    pub fn handle_bytes(&mut self, now: Instant, transport: TransportId, buffer: &mut BytesMut) {
+        let backing = buffer.capacity();
+        let bytes = buffer.split();
+        self.inbox.push(now, Input::Bytes { transport, bytes, backing });
+    }
+
+    /// A message of a WebSocket has arrived, from a framework that reads the frames itself. Such a driver takes
+    /// [`TransmitQueue::pop_message`](crate::ws::TransmitQueue::pop_message) instead of bytes, and reports the end of the WebSocket with
+    /// [`handle_eof`](Self::handle_eof).
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+    /// # fn main() {
+    /// let (mut engine, transport, accept) = websocket();
+    /// # let headers = [("upgrade", &b"websocket"[..]), ("connection", b"upgrade"), ("sec-websocket-accept", accept.as_bytes())];
+    /// # let head = Response { status: 101, headers: &headers };
+    /// engine.handle_upgrade(NOW, transport, &head, Bytes::new());
+    /// engine.handle_message(NOW, transport, engine::Message::Text(OPEN.into()));
+    /// assert!(matches!(engine.poll_output(), Some(engine::Output::Event(engine::Event::Open(_)))));
+    /// # }
+    /// ```
+    pub fn handle_message(&mut self, now: Instant, transport: TransportId, message: Message) {
+        self.inbox.push(now, Input::Message { transport, message });
+    }
+
+    /// The byte stream of a WebSocket has ended or failed, or was closed as asked.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+    /// # fn main() {
+    /// let (mut engine, transport, accept) = websocket();
+    /// # let headers = [("upgrade", &b"websocket"[..]), ("connection", b"upgrade"), ("sec-websocket-accept", accept.as_bytes())];
+    /// # let head = Response { status: 101, headers: &headers };
+    /// engine.handle_upgrade(NOW, transport, &head, Bytes::new());
+    /// engine.handle_eof(NOW, transport);
+    /// assert!(matches!(engine.poll_output(), Some(engine::Output::Event(engine::Event::Close { .. }))));
+    /// # }
+    /// ```
+    pub fn handle_eof(&mut self, now: Instant, transport: TransportId) {
+        self.inbox.push(now, Input::Eof(transport));
+    }
+
+    /// The driver has stopped reading from the server (`true`), or goes on (`false`): because the application is behind. To
+    /// say the same again changes nothing.
+    ///
+    /// The server's pings may lie unread then. So it is not held to its interval and timeout until reading goes on, and then
+    /// has both once more; but no longer than [`withheld_timeout`](crate::client::Limits::withheld_timeout) without a
+    /// break, since a dead server would never be noticed. No other deadline moves.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+    /// # fn main() {
+    /// let (mut engine, _) = opened();
+    /// let ping_is_due = engine.poll_timeout().unwrap();
+    /// engine.handle_withheld(NOW, true);
+    /// engine.poll_output();
+    /// assert!(engine.poll_timeout().unwrap() > ping_is_due);
+    /// # }
+    /// ```
+    pub fn handle_withheld(&mut self, now: Instant, withheld: bool) {
+        self.inbox.push(now, Input::Withheld(withheld));
+    }
+
+    /// Time has passed. Too early or once too often is harmless.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+    /// # fn main() {
+    /// let (mut engine, _) = opened();
+    /// engine.handle_timeout(engine.poll_timeout().unwrap());
+    /// let Some(engine::Output::Event(engine::Event::Close { reason, .. })) = engine.poll_output() else { panic!() };
+    /// assert_eq!(reason, engine::CloseReason::PingTimeout);
+    /// # }
+    /// ```
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.inbox.push(now, Input::Timeout);
+    }
+}
 
 /// Something that has happened, in the order in which it was handed over.
 #[derive(Debug)]
@@ -43,6 +201,7 @@ pub(super) enum Input {
         message: Message,
     },
     Eof(TransportId),
+    Withheld(bool),
     Timeout,
 }
 
@@ -58,7 +217,7 @@ impl Stored for Input {
             }
             Self::Bytes { bytes, .. } => bytes.len(),
             Self::Message { message, .. } => message_len(message),
-            Self::Failure { .. } | Self::OpenFailure { .. } | Self::Eof(_) | Self::Timeout => 0,
+            Self::Failure { .. } | Self::OpenFailure { .. } | Self::Eof(_) | Self::Withheld(_) | Self::Timeout => 0,
         }
     }
 }

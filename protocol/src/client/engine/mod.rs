@@ -39,6 +39,7 @@
 mod engine;
 mod error;
 mod event;
+mod getters;
 mod input;
 mod open;
 mod polling;
@@ -49,11 +50,11 @@ mod upgrade;
 mod websocket;
 
 pub use engine::Engine;
-pub use error::{Cause, Error, HandshakeError, Refusal, UpgradeError};
+pub use error::{Cause, ClosedBy, Error, HandshakeError, Refusal, UpgradeError};
 pub use event::{EngineStats, Event, Output};
 pub use open::Handshake;
 
 pub use crate::engine::{CloseReason, QueueUnit, SendError};
-pub use crate::ws::Message;
+pub use crate::ws::{CloseFrame, Message};
 
 pub(crate) use crate::engine::timers::after;

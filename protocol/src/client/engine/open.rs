@@ -12,6 +12,17 @@ use super::error::{Error, HandshakeError, Refusal};
 use crate::Text;
 
 /// What a server says about a session when it opens it.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+/// # fn main() {
+/// let (mut engine, id) = opening(|_| {});
+/// engine.handle_response(NOW, id, &OK, Bytes::from(OPEN));
+/// let Some(engine::Output::Event(engine::Event::Open(handshake))) = engine.poll_output() else { panic!() };
+/// assert_eq!((&*handshake.sid, &*handshake.upgrades[0]), ("abc", "websocket"));
+/// assert_eq!((handshake.ping_interval, handshake.max_payload), (Duration::from_secs(25), Some(1_000)));
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Handshake {

@@ -81,18 +81,18 @@ impl Engine {
         let request = self.polling_request("GET", Bytes::new());
         let deadline = self.request_deadline();
         self.get = Some(Box::new(Get { id, target: request.target.clone(), deadline, redirects }));
-        self.output(Output::Request { id, request });
+        self.output(Output::Request { id, request: Box::new(request) });
     }
 
     fn send_post(&mut self, payload: Bytes) {
         let id = self.next_request_id();
         let request = self.polling_request("POST", payload);
         self.post = Some(Post { id, deadline: self.request_deadline() });
-        self.output(Output::Request { id, request });
+        self.output(Output::Request { id, request: Box::new(request) });
     }
 
     fn request_deadline(&self) -> Instant {
-        let timeout = self.config.request_timeout.filter(|timeout| !timeout.is_zero());
+        let timeout = self.config.polling_timeout();
         timeout.map_or(NEVER, |timeout| after(self.clock, timeout))
     }
 
@@ -102,7 +102,7 @@ impl Engine {
         if get.is_none() && post.is_none() {
             return;
         }
-        self.store_cookies(head);
+        self.store_cookies(Transport::Polling, head);
         if self.phase == Phase::Closed {
             return self.finish_closed();
         }
@@ -136,6 +136,10 @@ impl Engine {
 
     fn lose_request(&mut self, error: Error) {
         if self.phase == Phase::Closed {
+            if self.post.is_none() {
+                // Nobody is there to hear it.
+                self.drop_farewell();
+            }
             self.finish_closed();
         } else {
             self.fail(error);
@@ -148,12 +152,15 @@ impl Engine {
         if get.redirects >= limit {
             return Err(RedirectError::TooMany { limit });
         }
-        let place = head.with(|head: &Response<'_>| self.place.redirect(&get.target, head.header("location")))?;
+        let mut place = head.with(|head: &Response<'_>| self.place.redirect(&get.target, head.header("location")))?;
         if place.origin == self.home {
             self.away = None;
-        } else if place.origin != self.place.origin {
-            // RFC 9110, 15.4: what belongs to one origin does not go to another.
-            self.away = Some(Default::default());
+        } else {
+            // RFC 9110, 15.4: what belongs to one origin does not go to another. That is the options' query, too.
+            if place.origin != self.place.origin {
+                self.away = Some(Default::default());
+            }
+            place.query.get_or_insert_default();
         }
         self.place = place;
         self.send_get(get.redirects.saturating_add(1));
@@ -190,24 +197,46 @@ impl Engine {
     }
 
     /// The session has ended. If the server is to be told over polling, the GET is left to it, which it answers then
-    /// (item 10): to drop it first would be an error to the server.
+    /// (item 10): to drop it first would be an error to the server. So would be a second POST: one that is on its way is
+    /// waited for.
     pub(super) fn end_polling(&mut self, tell: bool) {
-        if !tell || self.transport != Transport::Polling || self.post.is_some() {
+        if !tell || self.transport != Transport::Polling {
             return self.cancel_requests();
         }
-        self.send_post(Bytes::from_static(b"1"));
+        if self.post.is_some() {
+            self.farewell = true;
+        } else {
+            self.send_farewell();
+        }
         let deadline = after(self.clock, self.config.limits.close_timeout);
         self.timers.set(Timer::Drain, deadline);
     }
 
+    fn send_farewell(&mut self) {
+        self.farewell = false;
+        self.send_post(Bytes::from_static(b"1"));
+    }
+
+    /// Gives up telling the server of the end, if that is still to be done.
+    pub(super) fn drop_farewell(&mut self) {
+        if self.farewell {
+            self.cancel_requests();
+            self.finish_closed();
+        }
+    }
+
     /// A closed session has got an answer: perhaps the last one.
     fn finish_closed(&mut self) {
+        if self.farewell && self.post.is_none() {
+            self.send_farewell();
+        }
         if self.get.is_none() && self.post.is_none() {
             self.timers.clear(Timer::Drain);
         }
     }
 
     pub(super) fn cancel_requests(&mut self) {
+        self.farewell = false;
         let ids = [self.get.take().map(|get| get.id), self.post.take().map(|post| post.id)];
         for id in ids.into_iter().flatten() {
             self.output(Output::Cancel { id });

@@ -57,15 +57,15 @@ impl Engine {
         headers.push(("Sec-WebSocket-Version".into(), "13".into()));
         headers.push(("Sec-WebSocket-Key".into(), key.as_str().into()));
         let protocols: Vec<&str> =
-            self.config.protocols.iter().map(String::as_str).filter(|name| is_token(name)).collect();
+            self.config.offered_protocols().iter().map(String::as_str).filter(|name| is_token(name)).collect();
         if !protocols.is_empty() {
             headers.push(("Sec-WebSocket-Protocol".into(), protocols.join(", ").into()));
         }
         (key, self.request("GET", Transport::WebSocket, headers, Bytes::new()))
     }
 
-    pub(super) fn store_cookies(&mut self, head: &Head) {
-        if self.config.with_credentials {
+    pub(super) fn store_cookies(&mut self, transport: Transport, head: &Head) {
+        if self.config.cookies(transport) {
             let config = alloc::sync::Arc::clone(&self.config);
             let now = self.clock;
             head.with(|head| self.cookie_jar().store(now, &config.limits, head));
@@ -116,7 +116,7 @@ impl Engine {
             .iter()
             .filter(|(name, value)| !away && name.eq_ignore_ascii_case("cookie") && is_field_value(value.as_bytes()));
         let mut cookies: Vec<String> = given.map(|(_, value)| value.trim().into()).collect();
-        if self.config.with_credentials {
+        if self.config.cookies(transport) {
             cookies.extend(self.away.as_ref().unwrap_or(&self.cookies).header(self.clock));
         }
         // RFC 6265, 5.4: one header with all of them.
@@ -139,8 +139,8 @@ impl Engine {
             }
         };
         target.push('?');
-        let param = self.config.timestamp_param.as_str();
-        for (key, value) in self.query(nonce.is_some().then_some(param)) {
+        let param = self.config.overrides(transport).timestamp_param.as_ref().unwrap_or(&self.config.timestamp_param);
+        for (key, value) in self.query(transport, nonce.is_some().then_some(param)) {
             push(&mut target, &key, &value);
         }
         push(&mut target, "EIO", "4");
@@ -174,7 +174,7 @@ impl Engine {
 
     /// The user's part of the query, encoded: of several parameters with one name the last counts, as where they become
     /// an object in JavaScript.
-    fn query(&self, stamp: Option<&str>) -> Vec<(String, String)> {
+    fn query(&self, transport: Transport, stamp: Option<&str>) -> Vec<(String, String)> {
         let mut query: Vec<(String, String, String)> = Vec::new();
         let mut add = |name: Cow<'_, str>, key: String, value: String| {
             if RESERVED.contains(&&*name) || stamp == Some(&*name) {
@@ -185,8 +185,9 @@ impl Engine {
                 None => query.push((name.into_owned(), key, value)),
             }
         };
+        let own = self.config.overrides(transport).query.as_ref();
         match &self.place.query {
-            Some(raw) => {
+            Some(raw) if own.is_none() || self.place.is_redirected() => {
                 for pair in raw.split('&').filter(|pair| !pair.is_empty()) {
                     let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
                     // A plus sign of a URL is one to JavaScript's client, and a space to a server.
@@ -194,8 +195,8 @@ impl Engine {
                     add(Cow::Owned(decode(&key).into_owned()), key, value);
                 }
             }
-            None => {
-                for (key, value) in &self.config.query {
+            _ => {
+                for (key, value) in own.unwrap_or(&self.config.query) {
                     add(Cow::Borrowed(key), encode(key), encode(value));
                 }
             }

@@ -5,7 +5,7 @@ use alloc::{boxed::Box, string::String};
 use super::{
     Event, Output,
     engine::{Engine, Phase},
-    error::{Cause, Error, HandshakeError, Refusal, UpgradeError},
+    error::{Cause, ClosedBy, Error, HandshakeError, Refusal, UpgradeError},
     input::Head,
     upgrade::{self, Opening},
 };
@@ -19,13 +19,17 @@ use crate::{
         websocket::{self, Stage, WebSocket},
     },
     http::has_token,
-    socket::{Head as PacketHead, Payload},
+    socket::{Head as PacketHead, PayloadRef},
     ws::{self, Message},
 };
 
 impl Engine {
     /// Sends a Socket.IO packet: `4`, `head` and the payload's JSON as text, then its attachments, with nothing in between.
-    pub(crate) fn send_packet(&mut self, head: &PacketHead<'_>, payload: Option<&Payload>) -> Result<(), SendError> {
+    pub(crate) fn send_packet(
+        &mut self,
+        head: &PacketHead<'_>,
+        payload: Option<PayloadRef<'_>>,
+    ) -> Result<(), SendError> {
         self.check_room(websocket::packet_len(head, payload))?;
         self.queue_packet(head, payload);
         Ok(())
@@ -33,13 +37,13 @@ impl Engine {
 
     /// The same for a packet that no limit may refuse: one of the protocol itself, or one that was accepted before and
     /// has waited elsewhere. Nothing happens once the session is closing.
-    pub(crate) fn push_packet(&mut self, head: &PacketHead<'_>, payload: Option<&Payload>) {
+    pub(crate) fn push_packet(&mut self, head: &PacketHead<'_>, payload: Option<PayloadRef<'_>>) {
         if self.phase == Phase::Open {
             self.queue_packet(head, payload);
         }
     }
 
-    fn queue_packet(&mut self, head: &PacketHead<'_>, payload: Option<&Payload>) {
+    fn queue_packet(&mut self, head: &PacketHead<'_>, payload: Option<PayloadRef<'_>>) {
         let main = self.sockets.iter_mut().find(|socket| socket.stage == Stage::Main);
         let main = main.filter(|_| self.phase == Phase::Open);
         websocket::send_packet(main, &mut self.buffer, head, payload);
@@ -50,17 +54,17 @@ impl Engine {
         let transport = self.next_transport_id();
         let (key, request) = self.websocket_request();
         self.opening = Some(Box::new(Opening { transport, key }));
-        self.output(Output::Open { transport, request });
+        self.output(Output::Open { transport, request: Box::new(request) });
     }
 
     pub(super) fn on_upgrade(&mut self, transport: TransportId, head: &Head, body: &[u8]) {
         let Some(opening) = self.opening.take_if(|opening| opening.transport == transport) else { return };
-        self.store_cookies(head);
+        self.store_cookies(Transport::WebSocket, head);
         if head.status != 101 {
             let cause = Cause::Status { status: head.status, refusal: Refusal::parse(body) };
             return self.lose_opening(cause);
         }
-        if let Err(error) = head.with(|head| check(head, &opening.key, &self.config.protocols)) {
+        if let Err(error) = head.with(|head| check(head, &opening.key, self.config.offered_protocols())) {
             self.output(Output::Abort { transport });
             return self.lose_opening(Cause::Upgrade(error));
         }
@@ -160,18 +164,21 @@ impl Engine {
                 let frame = (error.close_code(), "");
                 self.fail_socket(transport, frame, Error::websocket(Cause::WebSocket(error)));
             }
-            ws::Closing::Peer(_) | ws::Closing::Eof => {
-                let (clock, timeout) = (self.clock, self.config.limits.close_timeout);
-                if let Some(socket) = self.socket(transport) {
-                    let stage = socket.stage;
-                    socket.closing(clock, timeout);
-                    self.lose(stage, None);
-                }
-            }
+            ws::Closing::Peer(frame) => self.close_socket(transport, ClosedBy::Frame(frame)),
+            ws::Closing::Eof => self.close_socket(transport, ClosedBy::Eof),
         }
         let deadline = after(self.clock, self.config.limits.close_timeout);
         if self.socket(transport).is_some_and(|socket| socket.finish(deadline)) {
             self.output(Output::Shutdown { transport });
+        }
+    }
+
+    fn close_socket(&mut self, transport: TransportId, by: ClosedBy) {
+        let (clock, timeout) = (self.clock, self.config.limits.close_timeout);
+        if let Some(socket) = self.socket(transport) {
+            let stage = socket.stage;
+            socket.closing(clock, timeout);
+            self.lose(stage, Error::Closed(by));
         }
     }
 
@@ -180,23 +187,23 @@ impl Engine {
         if let Some(socket) = self.socket(transport) {
             let stage = socket.stage;
             socket.close(clock, timeout, frame);
-            self.lose(stage, Some(error));
+            self.lose(stage, error);
         }
     }
 
     pub(super) fn on_eof(&mut self, transport: TransportId) {
         if let Some(stage) = websocket::remove(&mut self.sockets, transport) {
-            self.lose(stage, None);
+            self.lose(stage, Error::Closed(ClosedBy::Eof));
         }
     }
 
     /// What the loss of a WebSocket in this stage means to the session.
-    fn lose(&mut self, stage: Stage, error: Option<Error>) {
+    fn lose(&mut self, stage: Stage, error: Error) {
         match (stage, error) {
-            (Stage::Main, Some(error)) => self.fail(error),
             // JavaScript's client would wait for its timeout here.
-            (Stage::Main, None) if self.phase == Phase::Opening => self.fail(HandshakeError::Closed.into()),
-            (Stage::Main, None) => self.end(CloseReason::TransportClose, None),
+            (Stage::Main, Error::Closed(_)) if self.phase == Phase::Opening => self.fail(HandshakeError::Closed.into()),
+            (Stage::Main, error @ Error::Closed(_)) => self.end(CloseReason::TransportClose, Some(error)),
+            (Stage::Main, error) => self.fail(error),
             (Stage::Candidate, _) => {
                 self.forget_upgrade();
                 self.prior = false;

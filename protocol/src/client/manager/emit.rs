@@ -1,21 +1,31 @@
 //! Sending events and acknowledgements.
 
+use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::{Life, Manager};
+use super::{Life, Link, Manager};
 use crate::{
     Instant,
-    ack::AckId,
+    ack::{AckId, AckOutcome},
     client::{
         error::EmitError,
         event::{AckToken, DisconnectReason, Event, SocketId},
         socket::{Buffered, Delivery, Offline, Retried, check_room},
     },
     engine::SendError,
-    socket::{Head, PacketType, Payload, PayloadKind, WrongPayload},
+    socket::{Head, PacketType, Payload, PayloadKind, PayloadRef, WrongPayload},
 };
 
 /// How an event is to be sent.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+/// # fn main() {
+/// let (mut client, socket) = client(|_| {});
+/// let sent = client.emit(NOW, socket, &event("position", "here"), Flags { volatile: true });
+/// assert_eq!(sent, Ok(Delivery::Dropped)); // It is not connected.
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Flags {
     /// Whether the event may be dropped if it cannot leave at once: the socket is not connected, or what was sent before
@@ -25,6 +35,13 @@ pub struct Flags {
 
 impl Flags {
     /// A volatile event.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+    /// # fn main() {
+    /// assert!(Flags::VOLATILE.volatile && !Flags::default().volatile);
+    /// # }
+    /// ```
     pub const VOLATILE: Self = Self { volatile: true };
 }
 
@@ -34,17 +51,29 @@ impl Manager {
     /// If no ping came in time, which is noticed here when timers did not run (a device that slept), the connection is
     /// closed with the reason `ping timeout`, and the event kept for the next one.
     ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+    /// # fn main() {
+    /// let (mut client, socket, _) = connected();
+    /// let sent = client.emit(NOW, socket, &event("hello", "world"), Flags::default());
+    /// assert_eq!(sent, Ok(Delivery::Sent));
+    /// let [Output::Request { request, .. }] = &outputs(&mut client)[..] else { panic!() };
+    /// assert_eq!(request.body, r#"42["hello","world"]"#);
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`EmitError::Gone`], [`EmitError::NotConnected`] or [`EmitError::BufferFull`] as [`Offline`] says,
     /// [`EmitError::Full`], or [`EmitError::WrongPayload`].
-    pub fn emit(
+    pub fn emit<'p>(
         &mut self,
         now: Instant,
         socket: SocketId,
-        event: &Payload,
+        event: impl Into<PayloadRef<'p>>,
         flags: Flags,
     ) -> Result<Delivery, EmitError> {
+        let event = event.into();
         WrongPayload::check(PayloadKind::Event, event)?;
         self.verb(now);
         let index = self.index(socket).ok_or(EmitError::Gone)?;
@@ -87,14 +116,15 @@ impl Manager {
     /// assert_eq!(client.buffered(socket).0, 0);
     /// # Ok::<(), sockeye_protocol::client::EmitError>(())
     /// ```
-    pub fn emit_with_ack(
+    pub fn emit_with_ack<'p>(
         &mut self,
         now: Instant,
         socket: SocketId,
-        event: &Payload,
+        event: impl Into<PayloadRef<'p>>,
         timeout: Option<Duration>,
         flags: Flags,
     ) -> Result<(AckId, Delivery), EmitError> {
+        let event = event.into();
         WrongPayload::check(PayloadKind::Event, event)?;
         self.verb(now);
         let index = self.index(socket).ok_or(EmitError::Gone)?;
@@ -121,14 +151,66 @@ impl Manager {
         Ok((AckId(id), delivery))
     }
 
+    /// Drops the events of a socket that wait to be sent, says so with [`Event::Discarded`] for each, and ends their
+    /// acknowledgements. One of a retry queue that is on its way stays. How many they were.
+    ///
+    /// When a connection is back, what has waited goes out before [`Event::Connect`]; what is stale is to be dropped
+    /// before: when [`Event::Open`] comes, or [`Event::NeedAuth`].
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+    /// # fn main() {
+    /// let (mut client, socket) = client(|_| {});
+    /// client.emit(NOW, socket, &event("stale", "news"), Flags::default()).unwrap();
+    /// assert_eq!(client.discard(NOW, socket), 1);
+    /// let told = events(outputs(&mut client));
+    /// assert!(matches!(&told[..], [Event::Discarded { payload, .. }] if payload.event_name().unwrap() == "stale"));
+    /// # }
+    /// ```
+    pub fn discard(&mut self, now: Instant, socket: SocketId) -> usize {
+        self.verb(now);
+        let Some(found) = self.index(socket).and_then(|index| self.sockets.get_mut(index)) else { return 0 };
+        let mut dropped = Vec::new();
+        while let Some(Buffered { payload, ack, .. }) = found.send.pop() {
+            dropped.push((payload, ack.filter(|ack| found.acks.remove(*ack))));
+        }
+        dropped.extend(found.queue.take_waiting().map(|event| (event.payload, event.wanted.then_some(event.id))));
+        let count = dropped.len();
+        for (payload, ack) in dropped {
+            self.push(Event::Discarded { socket, payload });
+            if let Some(ack) = ack {
+                self.push_ack(socket, ack, AckOutcome::Disconnected);
+            }
+        }
+        count
+    }
+
     /// Acknowledges an event ([`Payload::ack`]). Once that has succeeded, the token is used up: a peer ignores a second
     /// acknowledgement (behaviours, item 52).
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+    /// # fn main() {
+    /// let (mut client, _, get) = connected();
+    /// let said = events(says(&mut client, get, r#"421["name?"]"#));
+    /// let [Event::Packet { ack: Some(token), .. }] = &said[..] else { panic!() };
+    /// client.reply(NOW, token, &Payload::ack("Ada", 10).unwrap()).unwrap();
+    /// let [Output::Request { request, .. }] = &outputs(&mut client)[..] else { panic!() };
+    /// assert_eq!(request.body, r#"431["Ada"]"#);
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
     /// [`EmitError::Gone`]; [`EmitError::NotConnected`] if the connection that the event came on is gone: no other can
     /// take it; [`EmitError::Full`], or [`EmitError::WrongPayload`].
-    pub fn reply(&mut self, now: Instant, token: &AckToken, answer: &Payload) -> Result<(), EmitError> {
+    pub fn reply<'p>(
+        &mut self,
+        now: Instant,
+        token: &AckToken,
+        answer: impl Into<PayloadRef<'p>>,
+    ) -> Result<(), EmitError> {
+        let answer = answer.into();
         WrongPayload::check(PayloadKind::Ack, answer)?;
         self.verb(now);
         let index = self.index(token.socket).ok_or(EmitError::Gone)?;
@@ -147,7 +229,12 @@ impl Manager {
         let Some(event) = socket.queue.next() else { return };
         let (id, payload) = (event.id, event.payload.clone());
         let due = event.timeout.map(|timeout| super::timers::after(self.clock, timeout));
-        socket.queue.on_sent(due);
+        let sent_here = socket.queue.was_sent_here();
+        socket.queue.on_try(due);
+        if sent_here && !self.link.as_ref().is_some_and(|link| link.engine.has_room(payload.size())) {
+            // What was sent before has not left yet: another copy would only wait beside it.
+            return;
+        }
         let socket = socket.id;
         self.send(index, PacketType::Event, Some(id), Some(&payload));
         self.push(Event::Outgoing { socket, payload });
@@ -172,7 +259,8 @@ impl Manager {
         let Some(socket) = self.sockets.get(index) else { return };
         if let Some(link) = &mut self.link {
             let attachments = payload.map_or(0, |payload| payload.attachments().len());
-            link.engine.push_packet(&Head::new(kind, attachments, &socket.namespace, id), payload);
+            let head = Head::new(kind, attachments, &socket.namespace, id);
+            link.engine.push_packet(&head, payload.map(PayloadRef::from));
         }
     }
 
@@ -181,7 +269,7 @@ impl Manager {
         index: usize,
         kind: PacketType,
         id: Option<u64>,
-        payload: &Payload,
+        payload: PayloadRef<'_>,
     ) -> Result<(), SendError> {
         let socket = self.sockets.get(index).ok_or(SendError::Closed)?;
         let link = self.link.as_mut().ok_or(SendError::Closed)?;
@@ -198,10 +286,9 @@ impl Manager {
         if !self.sockets.get(index).is_some_and(|socket| socket.is_joined()) {
             return false;
         }
-        // A ping may be among the inputs that nobody has looked at yet.
-        let expired = self.life == Life::Open
-            && self.line.is_empty()
-            && self.link.as_ref().is_some_and(|link| link.engine.has_expired_heartbeat(self.clock));
+        // A ping may be among what nobody has looked at yet.
+        let expired = |link: &Link| !link.engine.has_unread() && link.engine.has_expired_heartbeat(self.clock);
+        let expired = self.life == Life::Open && self.link.as_ref().is_some_and(expired);
         if expired {
             self.lose(DisconnectReason::PingTimeout, None);
         }
@@ -212,7 +299,7 @@ impl Manager {
     fn dispatch(
         &mut self,
         index: usize,
-        event: &Payload,
+        event: PayloadRef<'_>,
         ack: Option<u64>,
         flags: Flags,
     ) -> Result<Delivery, EmitError> {
@@ -237,12 +324,17 @@ impl Manager {
         let held = (socket.send.len(), socket.send.bytes());
         check_room(held, size, (max_packets, max_bytes)).map_err(EmitError::buffer_full)?;
         let expires = ttl.map(|ttl| super::timers::after(clock, ttl));
-        socket.send.push(Buffered { payload: event.clone(), ack, expires });
+        socket.send.push(Buffered { payload: event.to_payload(), ack, expires });
         Ok(Delivery::Waiting)
     }
 
     /// Puts an event into the retry queue; `wanted` with the time that an acknowledgement has, if one was asked for.
-    fn enqueue(&mut self, index: usize, event: &Payload, wanted: Option<Option<Duration>>) -> Result<(), EmitError> {
+    fn enqueue(
+        &mut self,
+        index: usize,
+        event: PayloadRef<'_>,
+        wanted: Option<Option<Duration>>,
+    ) -> Result<(), EmitError> {
         let ready = self.is_ready(index);
         let socket = self.sockets.get_mut(index).ok_or(EmitError::Gone)?;
         let limits = match socket.options.offline {
@@ -254,7 +346,7 @@ impl Manager {
         check_room(held, event.size(), limits).map_err(EmitError::buffer_full)?;
         let id = socket.take_ack_id();
         let timeout = wanted.unwrap_or(socket.options.ack_timeout);
-        socket.queue.push(Retried { id, payload: event.clone(), wanted: wanted.is_some(), timeout });
+        socket.queue.push(Retried { id, payload: event.to_payload(), wanted: wanted.is_some(), timeout });
         self.drain_queue(index);
         Ok(())
     }

@@ -48,6 +48,21 @@ impl Life {
 impl Manager {
     /// Opens the connection if there is none and none is being opened; a wait for the next attempt ends. (The verb
     /// [`connect`](Self::connect) does this too.)
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+    /// # fn main() {
+    /// let (mut client, socket) = client(|_| {});
+    /// client.connect(NOW, socket);
+    /// let get = request(&outputs(&mut client), "GET");
+    /// client.handle_failure(NOW, get, Failure::Connect("no network".into()));
+    /// outputs(&mut client);
+    /// // There is a network again.
+    /// client.open(NOW);
+    /// assert!(client.waits_until().is_none());
+    /// request(&outputs(&mut client), "GET");
+    /// # }
+    /// ```
     pub fn open(&mut self, now: Instant) {
         self.verb(now);
         match self.life {
@@ -61,6 +76,17 @@ impl Manager {
     /// connected are disconnected with the reason `forced close`, those that were about to be get a
     /// [`ConnectError`](Event::ConnectError); they stay [active](Self::is_active), so that [`open`](Self::open) connects
     /// them again.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+    /// # fn main() {
+    /// let (mut client, socket, _) = connected();
+    /// client.close(NOW);
+    /// let told = events(outputs(&mut client));
+    /// assert!(matches!(told[0], Event::Disconnect { reason: DisconnectReason::ForcedClose, .. }));
+    /// assert!(matches!(told[1], Event::Close { .. }));
+    /// # }
+    /// ```
     pub fn close(&mut self, now: Instant) {
         self.verb(now);
         if self.life == Life::Closed {
@@ -70,8 +96,63 @@ impl Manager {
         self.life = Life::Closed;
     }
 
+    /// Changes the configuration, from the next attempt to connect on; what is not about attempts or transports holds at
+    /// once. [`Config::limits`] stay what they are. If there is to be no further attempt, a wait for one ends.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+    /// # fn main() {
+    /// let (mut client, socket) = client(|_| {});
+    /// let mut config = Config::clone(client.config());
+    /// config.query = vec![("version".into(), "2".into())];
+    /// client.set_config(NOW, config);
+    /// client.connect(NOW, socket);
+    /// let Some(Output::Request { request, .. }) = client.poll_output() else { panic!() };
+    /// assert!(request.target.contains("version=2"));
+    /// # }
+    /// ```
+    pub fn set_config(&mut self, now: Instant, mut config: Config) {
+        self.verb(now);
+        config.limits.clone_from(&self.config.limits);
+        self.backoff.set(config.reconnection_delay, config.reconnection_delay_max, config.randomization_factor);
+        self.config = Arc::new(config);
+        if let Life::Waiting { .. } = self.life
+            && !self.config.reconnection
+        {
+            self.life = Life::Closed;
+        }
+    }
+
+    /// Says whether WebSocket has worked before, to [`Config::remember_upgrade`], from the next attempt on: what
+    /// [`prior_websocket_success`](Self::prior_websocket_success) of another client says, or of an earlier run.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+    /// # fn main() {
+    /// let (mut client, socket) = client(|config| config.remember_upgrade = true);
+    /// client.set_prior_websocket_success(true);
+    /// client.connect(NOW, socket);
+    /// assert!(matches!(client.poll_output(), Some(Output::Open { .. })));
+    /// # }
+    /// ```
+    pub fn set_prior_websocket_success(&mut self, has_worked: bool) {
+        self.remembered = has_worked;
+    }
+
     /// Answers [`Event::NeedHeaders`]: with headers to send besides those of [`Config::extra_headers`], or with why there
     /// are none, which counts as a failed attempt.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+    /// # fn main() {
+    /// let (mut client, socket) = client(|config| config.ask_headers = true);
+    /// client.connect(NOW, socket);
+    /// let Some(Output::Event(Event::NeedHeaders(question))) = client.poll_output() else { panic!() };
+    /// client.provide_headers(NOW, &question, Err("no token to be had".into())).unwrap();
+    /// let told = events(outputs(&mut client));
+    /// assert!(matches!(&told[0], Event::ConnectError { error: Error::Provider(why), .. } if why == "no token to be had"));
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -128,7 +209,7 @@ impl Manager {
         self.life = Life::Open;
         self.last_error = None;
         self.push(Event::Open);
-        for index in 0..self.sockets.len() {
+        for index in self.in_turn() {
             if self.sockets.get(index).is_some_and(|socket| socket.active) {
                 self.ask_auth(index);
             }
@@ -144,7 +225,7 @@ impl Manager {
         let reason = DisconnectReason::from(reason);
         let error = error.map(Error::Engine);
         match self.life {
-            Life::Opening { .. } => self.fail_attempt(error.unwrap_or(Error::Closed(reason))),
+            Life::Opening { .. } => self.fail_attempt(Error::of_close(reason, error.as_ref())),
             Life::Open => self.lose(reason, error),
             Life::Closed | Life::Preparing { .. } | Life::Waiting { .. } => {}
         }
@@ -154,11 +235,14 @@ impl Manager {
     pub(super) fn fail_attempt(&mut self, error: Error) {
         let again = matches!(self.life, Life::Opening { again: true } | Life::Preparing { again: true, .. });
         self.retire(self.clock, None);
-        self.push(Event::Error(error.clone()));
-        for id in self.active() {
-            self.refuse(id, error.clone());
+        for index in self.in_turn() {
+            if let Some(socket) = self.sockets.get(index).filter(|socket| socket.active) {
+                self.refuse(socket.id, error.clone());
+            }
         }
         self.last_error = Some(error.clone());
+        // Behind what its namespaces are told, as are all its events of which both hear.
+        self.push(Event::Error(error.clone()));
         self.wait();
         if again {
             // After `reconnect_failed` (behaviours, item 69).
@@ -168,7 +252,7 @@ impl Manager {
 
     /// The connection is lost, or good for nothing any more.
     pub(super) fn lose(&mut self, reason: DisconnectReason, error: Option<Error>) {
-        self.last_error = Some(error.clone().unwrap_or(Error::Closed(reason)));
+        self.last_error = Some(Error::of_close(reason, error.as_ref()));
         if reason == DisconnectReason::TransportError
             && let Some(error) = &error
         {
@@ -195,7 +279,7 @@ impl Manager {
         self.ghosts.clear();
         self.packet_deadline = None;
         self.backoff.reset();
-        for index in 0..self.sockets.len() {
+        for index in self.in_turn() {
             self.end_session(index, reason, error.as_ref());
         }
         if was_open {
@@ -210,7 +294,8 @@ impl Manager {
         if !self.config.reconnection {
             return;
         }
-        if self.config.reconnection_attempts.is_some_and(|limit| self.backoff.attempts() >= limit) {
+        let limit = self.config.reconnection_attempts.filter(|limit| *limit > 0);
+        if limit.is_some_and(|limit| self.backoff.attempts() >= limit) {
             self.backoff.reset();
             self.push(Event::ReconnectFailed);
             return;

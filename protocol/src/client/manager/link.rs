@@ -1,6 +1,6 @@
 //! The connections of a [`Manager`]: the one in use, and those that say goodbye.
 
-use alloc::sync::Arc;
+use alloc::{sync::Arc, vec::Vec};
 
 use super::{Manager, Output};
 use crate::{
@@ -27,9 +27,9 @@ const RETIRING: usize = 8;
 /// What an engine wants, or its event.
 fn output_of(output: engine::Output) -> Result<Output, engine::Event> {
     Ok(match output {
-        engine::Output::Request { id, request } => Output::Request { id, request },
+        engine::Output::Request { id, request } => Output::Request { id, request: *request },
         engine::Output::Cancel { id } => Output::Cancel { id },
-        engine::Output::Open { transport, request } => Output::Open { transport, request },
+        engine::Output::Open { transport, request } => Output::Open { transport, request: *request },
         engine::Output::Shutdown { transport } => Output::Shutdown { transport },
         engine::Output::Abort { transport } => Output::Abort { transport },
         engine::Output::Event(event) => return Err(event),
@@ -57,8 +57,12 @@ impl Manager {
         let jar = core::mem::take(&mut self.jar);
         let seed = Seed(self.rng.bytes());
         let now = self.clock;
-        let engine = Engine::with_generation(now, config, &self.endpoint, jar, self.remembered, &seed, number);
-        self.link = Some(Link { engine, number, until: 0 });
+        let mut engine = Engine::with_generation(now, config, &self.endpoint, jar, self.remembered, &seed, number);
+        if self.withheld {
+            engine.handle_withheld(now, true);
+        }
+        let until = engine.stored();
+        self.link = Some(Link { engine, number, until });
     }
 
     pub(super) fn on_engine(&mut self, output: engine::Output) -> Option<Output> {
@@ -89,6 +93,10 @@ impl Manager {
             }
             if link.engine.is_drained() {
                 self.retiring.remove(index);
+                if self.retiring.is_empty() {
+                    // They are large, and seldom there.
+                    self.retiring = Vec::new();
+                }
             } else {
                 index = index.saturating_add(1);
             }

@@ -19,6 +19,16 @@ use crate::{
 impl Manager {
     /// Adds a namespace, which is not connected yet, or finds it if it was added before (its options stay as they are
     /// then). A missing `/` in front of the name is added.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+    /// # fn main() {
+    /// let (mut client, _) = client(|_| {});
+    /// let chat = client.add_socket("chat", SocketOptions::default());
+    /// assert_eq!(client.namespace(chat).unwrap(), "/chat");
+    /// assert_eq!(client.add_socket("/chat", SocketOptions::default()), chat);
+    /// # }
+    /// ```
     pub fn add_socket(&mut self, namespace: &str, options: SocketOptions) -> SocketId {
         let slash = if namespace.starts_with('/') { "" } else { "/" };
         let name = [slash, namespace].concat();
@@ -39,11 +49,28 @@ impl Manager {
 
     /// Connects a namespace: at once if there is a connection, else when there is one, which is opened if none is on its
     /// way. [`Event::Connect`] or [`Event::ConnectError`] follows. Does nothing if it is connected.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+    /// # fn main() {
+    /// let (mut client, _, get) = connected();
+    /// let chat = client.add_socket("/chat", SocketOptions::default());
+    /// client.connect(NOW, chat);
+    /// outputs(&mut client); // `40/chat,` is posted.
+    /// let told = events(says(&mut client, get, r#"40/chat,{"sid":"mine"}"#));
+    /// assert!(matches!(&told[..], [Event::Connect { socket, .. }] if *socket == chat));
+    /// # }
+    /// ```
     pub fn connect(&mut self, now: Instant, socket: SocketId) {
         self.verb(now);
         let Some(index) = self.index(socket) else { return };
-        if let Some(socket) = self.sockets.get_mut(index) {
-            socket.active = true;
+        let (turn, due) = (self.take_serial(), self.answer_due());
+        if let Some(socket) = self.sockets.get_mut(index).filter(|socket| !socket.active) {
+            if let Stage::GivenUp { due: given_up } = &mut socket.stage {
+                // Nobody has waited for the answer meanwhile.
+                *given_up = due;
+            }
+            (socket.active, socket.turn) = (true, turn);
         }
         match self.life {
             Life::Closed => self.open(now),
@@ -55,6 +82,15 @@ impl Manager {
     /// Leaves a namespace. If it was connected, [`Event::Disconnect`] says so, with the reason `io client disconnect`. It
     /// is not connected again before [`connect`](Self::connect); events that wait to be sent wait on. If no other
     /// namespace is active, the connection is closed too, or the attempt or the wait for one ends.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+    /// # fn main() {
+    /// let (mut client, socket, _) = connected();
+    /// client.disconnect(NOW, socket);
+    /// assert!(!client.is_active(socket) && client.is_closed());
+    /// # }
+    /// ```
     pub fn disconnect(&mut self, now: Instant, socket: SocketId) {
         self.verb(now);
         let Some(index) = self.index(socket) else { return };
@@ -63,6 +99,16 @@ impl Manager {
 
     /// Forgets a namespace: [disconnects](Self::disconnect) it, and ends the acknowledgements of the events that still
     /// wait to be sent; those are dropped.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+    /// # fn main() {
+    /// let (mut client, socket) = client(|_| {});
+    /// client.remove(NOW, socket);
+    /// assert_eq!(client.sockets().count(), 0);
+    /// assert_eq!(client.emit(NOW, socket, &event("hello", "world"), Flags::default()), Err(EmitError::Gone));
+    /// # }
+    /// ```
     pub fn remove(&mut self, now: Instant, socket: SocketId) {
         self.verb(now);
         let Some(index) = self.index(socket) else { return };
@@ -93,6 +139,28 @@ impl Manager {
     /// The private id and the offset of a session that may be recovered are added, unless the object has keys of these
     /// names.
     ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+    /// # fn main() {
+    /// let (mut client, socket) = client(|_| {});
+    /// client.connect(NOW, socket);
+    /// let get = request(&outputs(&mut client), "GET");
+    /// client.handle_response(NOW, get, &OK, Bytes::from(OPEN));
+    /// let mut sent = Vec::new();
+    /// while let Some(output) = client.poll_output() {
+    ///     match output {
+    ///         Output::Event(Event::NeedAuth(question)) => {
+    ///             let auth = Payload::data(&std::collections::BTreeMap::from([("token", "abc")])).unwrap();
+    ///             client.provide_auth(NOW, &question, Ok(Some(&auth))).unwrap();
+    ///         }
+    ///         Output::Request { request, .. } => sent.push(request.body),
+    ///         _ => {}
+    ///     }
+    /// }
+    /// assert!(sent.contains(&Bytes::from(r#"40{"token":"abc"}"#)));
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`ProvideError`] if nobody waits for the answer any more, or it is no object; the question still stands then.
@@ -117,7 +185,7 @@ impl Manager {
             }
         };
         let payload = connect_payload(auth, &socket.recovery)?;
-        let due = self.config.connect_timeout.map_or(timers::NEVER, |timeout| self.due(timeout));
+        let due = self.answer_due();
         let serial = self.take_serial();
         if let Some(socket) = self.sockets.get_mut(index) {
             socket.stage = Stage::Sent { due };
@@ -140,9 +208,16 @@ impl Manager {
         self.push(Event::NeedAuth(request));
     }
 
-    /// Those that are to be connected.
-    pub(super) fn active(&self) -> Vec<SocketId> {
-        self.sockets.iter().filter(|socket| socket.active).map(|socket| socket.id).collect()
+    /// Until when the server has to answer a CONNECT that is asked for now.
+    fn answer_due(&self) -> Instant {
+        self.config.connect_timeout.map_or(timers::NEVER, |timeout| self.due(timeout))
+    }
+
+    /// The places of all sockets: those that are to be connected in the order in which the application wanted it.
+    pub(super) fn in_turn(&self) -> Vec<usize> {
+        let mut turns: Vec<_> = self.sockets.iter().enumerate().map(|(index, socket)| (socket.turn, index)).collect();
+        turns.sort_unstable();
+        turns.into_iter().map(|(_, index)| index).collect()
     }
 
     /// Says that a socket could not be connected.
@@ -167,11 +242,11 @@ impl Manager {
         let Some(socket) = self.sockets.get_mut(index) else { return };
         let (id, active) = (socket.id, socket.active);
         if socket.lose() {
-            socket.last_error = Some(error.cloned().unwrap_or(Error::Closed(reason)));
+            socket.last_error = Some(Error::of_close(reason, error));
             self.push(Event::Disconnect { socket: id, reason, error: error.cloned() });
             self.end_acks(index);
         } else if active {
-            self.refuse(id, error.cloned().unwrap_or(Error::Closed(reason)));
+            self.refuse(id, Error::of_close(reason, error));
         }
     }
 
@@ -200,7 +275,9 @@ impl Manager {
     /// Leaves a namespace, and the connection if it was the last.
     fn leave(&mut self, index: usize) {
         let Some(socket) = self.sockets.get_mut(index) else { return };
-        socket.active = false;
+        if core::mem::take(&mut socket.active) && !socket.is_joined() {
+            socket.last_error = Some(Error::Closed(DisconnectReason::ClientDisconnect));
+        }
         socket.recovery.forget();
         match socket.stage {
             Stage::Joined => {
@@ -220,15 +297,14 @@ impl Manager {
         self.close_if_unused();
     }
 
-    /// Keeps what is to be known about a namespace that was removed, as long as the connection lives. Of those that wait
-    /// for nothing, the oldest is forgotten.
+    /// Keeps what is to be known about a namespace that was removed, as long as the connection lives. Of too many the
+    /// oldest is forgotten; one whose CONNECT waits for an answer only if all do.
     fn remember(&mut self, ghost: Ghost) {
-        if self.ghosts.len() >= self.config.limits.left_namespaces
-            && let Some(oldest) = self.ghosts.iter().position(|ghost| ghost.given_up.is_none())
-        {
+        self.ghosts.push(ghost);
+        if self.ghosts.len() > self.config.limits.left_namespaces {
+            let oldest = self.ghosts.iter().position(|ghost| ghost.given_up.is_none()).unwrap_or_default();
             self.ghosts.remove(oldest);
         }
-        self.ghosts.push(ghost);
     }
 
     /// A packet of a namespace that no socket is of.
@@ -285,7 +361,7 @@ fn connect_payload(auth: Option<&Payload>, recovery: &Recovery) -> Result<Option
     let Some(pid) = &recovery.pid else { return Ok(auth.cloned()) };
     let (keys, members) = given.unwrap_or_default();
     let mut json = String::from("{");
-    for (key, value) in [("pid", Some(pid)), ("offset", recovery.offset.as_ref())] {
+    for (key, value) in [("pid", Some(pid)), ("offset", recovery.offset())] {
         // The application's own win, as in JavaScript.
         if let Some(value) = value.filter(|_| !keys.contains_key(key))
             && let Ok(value) = serde_json::to_string(&**value)
@@ -308,9 +384,10 @@ mod tests {
 
     #[test]
     fn recovery_joins_what_the_application_gives_and_its_keys_win() {
-        let recovery = |pid: Option<&'static str>, offset: Option<&'static str>| Recovery {
-            pid: pid.map(Text::from_static),
-            offset: offset.map(Text::from_static),
+        let recovery = |pid: Option<&'static str>, offset: Option<&'static str>| {
+            let mut recovery = Recovery::default();
+            recovery.on_connect(pid.map(Text::from_static), offset.map(Text::from_static));
+            recovery
         };
         let payload = |json: &'static str| Payload::from_json(Text::from_static(json));
         for (auth, pid, offset, expected) in [

@@ -18,6 +18,24 @@ use crate::{
 };
 
 impl Manager {
+    /// Has each packet that arrives told as an [`Event::Received`], too (`packet` of a manager in JavaScript): for those
+    /// who watch what a server says.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
+    /// # fn main() {
+    /// use sockeye_protocol::socket::Packet;
+    ///
+    /// let (mut client, _, get) = connected();
+    /// client.report_packets(true);
+    /// let told = events(says(&mut client, get, r#"42["news"]"#));
+    /// assert!(matches!(&told[..], [Event::Received(Packet::Event { .. }), Event::Packet { .. }]));
+    /// # }
+    /// ```
+    pub fn report_packets(&mut self, report: bool) {
+        self.reports_packets = report;
+    }
+
     /// The event that a packet is goes straight to the caller if nothing else is to be said before.
     pub(super) fn on_message(&mut self, message: Message) -> Option<Event> {
         if !self.is_open() {
@@ -30,6 +48,12 @@ impl Manager {
         match decoded {
             Ok(Some(packet)) => {
                 self.packet_deadline = None;
+                if self.reports_packets {
+                    self.push(Event::Received(packet.clone()));
+                    let event = self.on_packet(packet)?;
+                    self.push(event);
+                    return None;
+                }
                 self.on_packet(packet)
             }
             Ok(None) => {

@@ -1,19 +1,21 @@
 //! Acknowledgements that the server owes.
 
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::{collections::VecDeque, vec::Vec};
 
-use crate::Instant;
+use crate::{Instant, fifo::give_back};
 
-/// The acknowledgements of one socket, by their numbers. Each is removed in the step that reports how it ended.
+/// The acknowledgements of one socket, in the order of their numbers, in which they come and mostly go. Each is removed in
+/// the step that reports how it ended.
 #[derive(Debug, Default)]
 pub(in crate::client) struct Acks {
-    pending: BTreeMap<u64, Pending>,
+    pending: VecDeque<Pending>,
     /// None is due before this.
     deadline: Option<Instant>,
 }
 
 #[derive(Debug)]
 struct Pending {
+    id: u64,
     due: Option<Instant>,
     /// Whether the event was sent; else it waits in the send buffer, and the end of a connection is not its end.
     sent: bool,
@@ -37,38 +39,55 @@ impl Acks {
     }
 
     pub(in crate::client) fn insert(&mut self, id: u64, due: Option<Instant>, sent: bool) {
-        self.pending.insert(id, Pending { due, sent });
+        let at = self.place(id).unwrap_or_else(|at| at);
+        self.pending.insert(at, Pending { id, due, sent });
         self.deadline = [self.deadline, due].into_iter().flatten().min();
     }
 
     /// The event has left the send buffer.
     pub(in crate::client) fn set_sent(&mut self, id: u64) {
-        if let Some(pending) = self.pending.get_mut(&id) {
+        if let Ok(at) = self.place(id)
+            && let Some(pending) = self.pending.get_mut(at)
+        {
             pending.sent = true;
         }
     }
 
     /// The answer to an event that was sent. An unknown or repeated number is ignored (behaviours, item 52).
     pub(in crate::client) fn take(&mut self, id: u64) -> bool {
-        if !self.pending.get(&id).is_some_and(|pending| pending.sent) {
-            return false;
+        match self.place(id) {
+            Ok(at) if self.pending.get(at).is_some_and(|pending| pending.sent) => self.remove_at(at),
+            _ => false,
         }
-        self.remove(id)
     }
 
     pub(in crate::client) fn remove(&mut self, id: u64) -> bool {
-        let known = self.pending.remove(&id).is_some();
+        self.place(id).is_ok_and(|at| self.remove_at(at))
+    }
+
+    fn remove_at(&mut self, at: usize) -> bool {
+        let known = self.pending.remove(at).is_some();
         if self.pending.is_empty() {
             self.deadline = None;
+            give_back(&mut self.pending);
         }
         known
     }
 
+    /// Where a number is, or would be. Most of the time at either end.
+    fn place(&self, id: u64) -> Result<usize, usize> {
+        match (self.pending.front(), self.pending.back()) {
+            (Some(first), _) if first.id == id => Ok(0),
+            (_, Some(last)) if last.id >= id => self.pending.binary_search_by_key(&id, |pending| pending.id),
+            _ => Err(self.pending.len()),
+        }
+    }
+
     pub(in crate::client) fn take_sent(&mut self) -> Vec<u64> {
         let mut sent = Vec::new();
-        self.retain(|id, pending| {
+        self.retain(|pending| {
             if pending.sent {
-                sent.push(id);
+                sent.push(pending.id);
             }
             !pending.sent
         });
@@ -77,7 +96,7 @@ impl Acks {
 
     pub(in crate::client) fn take_all(&mut self) -> Vec<u64> {
         self.deadline = None;
-        core::mem::take(&mut self.pending).into_keys().collect()
+        core::mem::take(&mut self.pending).into_iter().map(|pending| pending.id).collect()
     }
 
     /// Takes those that are due.
@@ -86,9 +105,9 @@ impl Acks {
         if self.deadline.is_none_or(|deadline| deadline > now) {
             return expired;
         }
-        self.retain(|id, pending| match pending.due {
+        self.retain(|pending| match pending.due {
             Some(due) if due <= now => {
-                expired.push(Expired { due, id, sent: pending.sent });
+                expired.push(Expired { due, id: pending.id, sent: pending.sent });
                 false
             }
             _ => true,
@@ -96,16 +115,17 @@ impl Acks {
         expired
     }
 
-    fn retain(&mut self, mut keep: impl FnMut(u64, &Pending) -> bool) {
+    fn retain(&mut self, mut keep: impl FnMut(&Pending) -> bool) {
         let mut deadline: Option<Instant> = None;
-        self.pending.retain(|id, pending| {
-            let keep = keep(*id, pending);
+        self.pending.retain(|pending| {
+            let keep = keep(pending);
             if keep {
                 deadline = [deadline, pending.due].into_iter().flatten().min();
             }
             keep
         });
         self.deadline = deadline;
+        give_back(&mut self.pending);
     }
 }
 

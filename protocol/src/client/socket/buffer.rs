@@ -5,6 +5,7 @@ use alloc::{collections::VecDeque, vec::Vec};
 use crate::{
     Instant, Text,
     engine::QueueUnit,
+    fifo::take_first,
     socket::{Args, Payload},
 };
 
@@ -55,12 +56,8 @@ impl SendBuffer {
     }
 
     pub(in crate::client) fn pop(&mut self) -> Option<Buffered> {
-        let event = self.events.pop_front()?;
+        let event = take_first(&mut self.events)?;
         self.bytes = self.bytes.saturating_sub(event.payload.size());
-        if self.events.is_empty() {
-            // One that was full once gives its memory back.
-            self.events = VecDeque::new();
-        }
         Some(event)
     }
 

@@ -3,7 +3,7 @@
 use alloc::{collections::VecDeque, vec::Vec};
 use core::time::Duration;
 
-use crate::{Instant, socket::Payload};
+use crate::{Instant, fifo::take_first, socket::Payload};
 
 /// The queue of a socket with [`SocketOptions::retries`](super::SocketOptions::retries). Only its head is ever on its
 /// way.
@@ -30,9 +30,11 @@ pub(in crate::client) struct Retried {
 
 /// What was done for the first event.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::client) struct Head {
-    pub(in crate::client) tries: u32,
+struct Head {
+    tries: u32,
     in_flight: bool,
+    /// Whether it was sent on this connection.
+    sent_here: bool,
     due: Option<Instant>,
 }
 
@@ -61,9 +63,15 @@ impl Retries {
         self.events.front().filter(|_| !self.head.in_flight)
     }
 
-    /// The head was sent; until when its acknowledgement is waited for.
-    pub(in crate::client) fn on_sent(&mut self, due: Option<Instant>) {
-        self.head = Head { tries: self.head.tries.saturating_add(1), in_flight: true, due };
+    /// The head is tried: it was sent, or what was sent before has not even left. Until when its acknowledgement is waited
+    /// for.
+    pub(in crate::client) fn on_try(&mut self, due: Option<Instant>) {
+        self.head = Head { tries: self.head.tries.saturating_add(1), in_flight: true, sent_here: true, due };
+    }
+
+    /// Whether the head was sent on this connection already.
+    pub(in crate::client) const fn was_sent_here(&self) -> bool {
+        self.head.sent_here
     }
 
     /// An acknowledgement has arrived: of the head, if it was ever sent.
@@ -88,10 +96,25 @@ impl Retries {
 
     /// The connection has ended: the head, if it was sent for the last time.
     pub(in crate::client) fn on_disconnect(&mut self, retries: u32) -> Option<Retried> {
+        self.head.sent_here = false;
         if !self.head.in_flight {
             return None;
         }
         self.fail(retries)
+    }
+
+    /// Takes those that are not on their way.
+    pub(in crate::client) fn take_waiting(&mut self) -> impl Iterator<Item = Retried> {
+        let kept = usize::from(self.head.in_flight);
+        let waiting = self.events.split_off(kept.min(self.events.len()));
+        for event in &waiting {
+            self.bytes = self.bytes.saturating_sub(event.payload.size());
+            self.wanted = self.wanted.saturating_sub(usize::from(event.wanted));
+        }
+        if kept == 0 {
+            self.head = Head::default();
+        }
+        waiting.into_iter()
     }
 
     pub(in crate::client) fn take_all(&mut self) -> Vec<Retried> {
@@ -107,7 +130,7 @@ impl Retries {
     }
 
     fn pop(&mut self) -> Option<Retried> {
-        let event = self.events.pop_front()?;
+        let event = take_first(&mut self.events)?;
         self.bytes = self.bytes.saturating_sub(event.payload.size());
         self.wanted = self.wanted.saturating_sub(usize::from(event.wanted));
         self.head = Head::default();
@@ -138,7 +161,7 @@ mod tests {
         assert_eq!((queue.len(), queue.wanted(), queue.bytes()), (2, 1, 14));
         assert!(queue.on_ack(0).is_none(), "it was not sent");
         assert_eq!(queue.next().unwrap().id, 0);
-        queue.on_sent(Some(at(5)));
+        queue.on_try(Some(at(5)));
         assert!(queue.next().is_none());
         assert!(queue.on_ack(1).is_none());
         assert_eq!(queue.on_ack(0).unwrap().id, 0);
@@ -151,15 +174,15 @@ mod tests {
         let mut queue = queue();
         for round in 1..=2 {
             assert_eq!(queue.next().unwrap().id, 0);
-            queue.on_sent(Some(at(round)));
+            queue.on_try(Some(at(round)));
             assert!(queue.expire(at(0), 2).is_none());
             assert!(queue.expire(at(round), 2).unwrap().is_none());
             assert!(queue.expire(at(round), 2).is_none());
         }
-        queue.on_sent(None);
+        queue.on_try(None);
         assert_eq!(queue.on_disconnect(2).unwrap().id, 0);
         assert_eq!(queue.next().unwrap().id, 1);
-        queue.on_sent(Some(at(9)));
+        queue.on_try(Some(at(9)));
         assert!(queue.on_disconnect(2).is_none());
         assert!(queue.on_disconnect(2).is_none(), "it is not in flight any more");
         assert_eq!(queue.on_ack(1).unwrap().id, 1);

@@ -7,7 +7,7 @@ use crate::{
     engine::{CloseReason, SendError},
     key::{Sid, SocketKey},
     server::{
-        error::{EmitError, Error},
+        error::Error,
         event::DisconnectReason,
         hub::{ConnectionEvent, ToHub},
         recovery::Offset,
@@ -31,16 +31,6 @@ pub(super) fn answer(sid: Sid, session: Option<(Sid, Offset)>) -> Result<Payload
 }
 
 impl Connection {
-    /// Sends an event that has its offset. Whether it was sent, and not dropped as the socket's policy says.
-    pub(in crate::server) fn emit_encoded(
-        &mut self,
-        now: Instant,
-        socket: SocketKey,
-        packet: &Encoded,
-    ) -> Result<bool, EmitError> {
-        self.send_by_policy(now, socket, |session| session.send_encoded(packet))
-    }
-
     /// A recovered socket is connected. What it has missed goes out before the client is told, as in JavaScript: clients
     /// keep it until then, and have it before anything that they do on `connect`.
     pub(super) fn resume(&mut self, now: Instant, socket: SocketKey, missed: &[Encoded], offset: Offset) {

@@ -13,7 +13,7 @@ use crate::{
         event::RoomOp,
         recovery::{Accepted, Audience, Claim, Place, Waiting},
     },
-    socket::{Payload, PayloadKind, WrongPayload},
+    socket::{PayloadKind, PayloadRef, WrongPayload},
 };
 
 impl Hub {
@@ -24,20 +24,33 @@ impl Hub {
     /// The order of offsets must be that in which a client gets events. So `connection` must have taken everything that
     /// this hub has had for it ([`Connection::handle_hub_event`]); what it has for the hub is taken here first.
     ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/server.rs"));
+    /// # fn main() {
+    /// let mut hub = hub();
+    /// let (mut client, socket, _) = Peer::joined(&mut hub);
+    /// hub.emit(NOW, &mut client.connection, socket, &event("news", "one"), &mut |_, _| {}).unwrap();
+    /// // The offset comes last.
+    /// assert!(client.poll(&mut hub).starts_with(r#"42["news","one",""#));
+    /// assert_eq!(hub.stats().logged_packets, 1);
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`Connection::emit`]. What was not sent is not in the log either.
-    pub fn emit(
+    pub fn emit<'p>(
         &mut self,
         now: Instant,
         connection: &mut Connection,
         socket: SocketKey,
-        event: &Payload,
+        event: impl Into<PayloadRef<'p>>,
         out: &mut impl FnMut(ConnKey, HubEvent),
     ) -> Result<(), EmitError> {
         if self.config.recovery.is_none() {
             return connection.emit(now, socket, event);
         }
+        let event = event.into();
         WrongPayload::check(PayloadKind::Event, event)?;
         while let Some(said) = connection.poll_hub_event() {
             let mut answers = Vec::new();
@@ -51,7 +64,7 @@ impl Hub {
         let sid = entry.sid;
         let store = namespace.recovery.as_mut().ok_or(EmitError::NotConnected)?;
         let packet = Encoded::event_at(&namespace.name, event, &store.next_offset().to_string());
-        if connection.emit_encoded(now, socket, &packet)? {
+        if connection.send_encoded(now, socket, &packet)? {
             store.record(now, Audience::one(sid), packet);
             store.mark(socket);
         }
@@ -60,11 +73,36 @@ impl Hub {
 
     /// When [`handle_timeout`](Self::handle_timeout) is to be called next, if at all: only with
     /// [`Config::recovery`](crate::Config::recovery).
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/server.rs"));
+    /// # fn main() {
+    /// let mut hub = hub();
+    /// let (client, _, _) = Peer::joined(&mut hub);
+    /// assert_eq!(hub.poll_timeout(), None);
+    /// client.go(&mut hub);
+    /// // Two minutes, in which it may come back.
+    /// assert!(hub.poll_timeout().unwrap() > NOW + std::time::Duration::from_secs(120));
+    /// # }
+    /// ```
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.namespaces.iter().filter_map(|namespace| namespace.recovery.as_ref()?.deadline()).min()
     }
 
     /// A tick: sessions and events that were kept for too long are forgotten. One that comes early does nothing.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/server.rs"));
+    /// # fn main() {
+    /// let mut hub = hub();
+    /// let (client, _, _) = Peer::joined(&mut hub);
+    /// client.go(&mut hub);
+    /// assert_eq!(hub.stats().lost_sessions, 1);
+    /// let deadline = hub.poll_timeout().unwrap();
+    /// hub.handle_timeout(deadline);
+    /// assert_eq!((hub.stats().lost_sessions, hub.poll_timeout()), (0, None));
+    /// # }
+    /// ```
     pub fn handle_timeout(&mut self, now: Instant) {
         for namespace in &mut self.namespaces {
             let (id, outputs) = (namespace.id, &mut self.outputs);
@@ -75,6 +113,18 @@ impl Hub {
     }
 
     /// Forgets all sessions that wait for their clients: nobody will come back to a server that has ended.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/server.rs"));
+    /// # fn main() {
+    /// let mut hub = hub();
+    /// let (client, _, _) = Peer::joined(&mut hub);
+    /// client.go(&mut hub);
+    /// hub.forget_sessions();
+    /// assert_eq!((hub.stats().lost_sessions, hub.poll_timeout()), (0, None));
+    /// assert!(matches!(hub.poll_output(), Some(HubOutput::Forgotten { .. })));
+    /// # }
+    /// ```
     pub fn forget_sessions(&mut self) {
         for namespace in &mut self.namespaces {
             let (id, outputs) = (namespace.id, &mut self.outputs);

@@ -11,7 +11,7 @@ use alloc::{string::String, sync::Arc, vec::Vec};
 
 use bytes::{Buf as _, Bytes, BytesMut};
 
-use super::{CloseReason, Engine, Error, Event, Handshake, Message, Output};
+use super::{CloseFrame, CloseReason, ClosedBy, Engine, Error, Event, Handshake, Message, Output};
 use crate::{
     Instant, RequestId, Seed, Text, TransportId,
     client::{
@@ -121,7 +121,7 @@ impl Script {
         match self.next() {
             Output::Request { id, request } => {
                 assert_eq!(request.method, method);
-                (id, request)
+                (id, *request)
             }
             other => panic!("a request expected: {other:?}"),
         }
@@ -130,7 +130,7 @@ impl Script {
     #[track_caller]
     fn open(&mut self) -> (TransportId, Request) {
         match self.next() {
-            Output::Open { transport, request } => (transport, request),
+            Output::Open { transport, request } => (transport, *request),
             other => panic!("{other:?}"),
         }
     }

@@ -161,7 +161,26 @@ fn c1_bad_and_huge_handshakes() {
 }
 
 #[test]
-fn c1_times_are_clamped_and_sizes_are_sane() {
+fn c1_a_second_handshake_changes_nothing() {
+    let second = r#"0{"sid":"other","upgrades":[],"pingInterval":1,"pingTimeout":1,"maxPayload":1}"#;
+    let config = || Config { upgrade: false, ..plain() };
+    let (mut script, get) = Script::polling(config());
+    script.ok(get.0, &[second, "\x1e4a"].concat());
+    assert_eq!(script.event(), Event::Message(text("a")));
+    assert!(script.request("GET").1.target.ends_with("&sid=abc"));
+    let (mut other, transport) = Script::websocket(websocket_only());
+    other.says(transport, second);
+    other.says(transport, "4a");
+    assert_eq!(other.event(), Event::Message(text("a")));
+    for mut script in [script, other] {
+        script.nothing();
+        assert_eq!((script.engine.sid(), script.engine.poll_timeout()), (Some("abc"), Some(at(45_000))));
+        assert_eq!(script.engine.handshake().unwrap().max_payload, Some(1_000_000));
+    }
+}
+
+#[test]
+fn c2_and_c3_times_are_clamped_and_sizes_are_sane() {
     for (interval, timeout, payload, expected) in [
         ("25000", "20000", "1000000", (25_000, 20_000, Some(1_000_000))),
         ("0", "-5", "0", (1_000, 1_000, None)),
@@ -461,6 +480,94 @@ fn away_and_home_again() {
         let (id, next) = script.request("GET");
         assert_eq!(header(&next, "authorization").is_some(), own);
         script.answer(id, 302, &[("location", location)], "");
+    }
+}
+
+/// The options' query may be a secret, and goes to another origin no more than a header of that kind.
+#[test]
+fn the_query_of_the_options_stays_at_home() {
+    let query = || vec![("token".into(), "secret".into())];
+    let polling = || Overrides { query: Some(query()), ..Overrides::default() };
+    let own = TransportOptions { polling: polling(), websocket: polling() };
+    for (url, config) in [
+        ("http://a/", Config { query: query(), ..plain() }),
+        ("http://a/?token=secret", plain()),
+        ("http://a/", Config { transport_options: own, ..plain() }),
+    ] {
+        let mut script = Script::at(url, config);
+        for (location, expected) in [
+            ("http://b/e/", "/e/?token=secret&EIO=4&transport=polling"),
+            ("http://b/f/", "/e/?EIO=4&transport=polling"),
+            ("/g/", "/f/?EIO=4&transport=polling"),
+            ("http://c/?v=1", "/g/?EIO=4&transport=polling"),
+        ] {
+            let get = script.request("GET");
+            assert_eq!(get.1.target, expected, "{url} to {location}");
+            script.answer(get.0, 302, &[("location", location.as_bytes())], "");
+        }
+        let get = script.request("GET");
+        assert_eq!(get.1.target, "/?v=1&EIO=4&transport=polling", "{url}");
+        script.ok(get.0, OPEN);
+        script.event_open();
+        assert_eq!(script.open().1.target, "/?v=1&EIO=4&transport=websocket&sid=abc", "{url}");
+    }
+}
+
+#[test]
+fn each_transport_has_options_of_its_own() {
+    let pairs = |key: &str, value: &str| vec![(key.into(), value.into())];
+    let polling = Overrides {
+        query: Some(pairs("p", "1")),
+        timestamp_requests: Some(true),
+        timestamp_param: Some("ts".into()),
+        with_credentials: Some(true),
+        request_timeout: Some(Duration::from_secs(3)),
+        protocols: Some(vec!["none".into()]),
+        ..Overrides::default()
+    };
+    let websocket = Overrides {
+        query: Some(pairs("w", "2")),
+        request_timeout: Some(Duration::from_secs(1)),
+        protocols: Some(vec!["chat".into()]),
+        ..Overrides::default()
+    };
+    let config = Config {
+        query: pairs("q", "0"),
+        protocols: vec!["common".into()],
+        request_timeout: Some(Duration::ZERO),
+        transport_options: TransportOptions { polling, websocket },
+        ..plain()
+    };
+    // As in JavaScript they win against the URL, too.
+    let mut script = Script::at("http://a/?u=3", config.clone());
+    let get = script.request("GET");
+    let (target, stamp) = get.1.target.rsplit_once('=').unwrap();
+    assert_eq!((target, stamp.len()), ("/e/?p=1&EIO=4&transport=polling&ts", 8));
+    script.answer(get.0, 200, &[("set-cookie", b"c=1")], OPEN);
+    script.event_open();
+    let open = script.open().1;
+    assert_eq!(open.target, "/e/?w=2&EIO=4&transport=websocket&sid=abc");
+    assert_eq!((header(&open, "sec-websocket-protocol"), header(&open, "cookie")), (Some("chat"), None));
+    let get = script.request("GET");
+    assert_eq!(header(&get.1, "cookie"), Some("c=1"));
+    assert_eq!(script.engine.poll_timeout(), Some(at(3_000)));
+
+    // What is not offered must not be chosen.
+    for (name, accepted) in [("chat", true), ("common", false)] {
+        let transports = vec![Transport::WebSocket];
+        let mut script = Script::new(Config { transports, ..config.clone() });
+        let (transport, open) = script.open();
+        let accept = ws::accept_key(header(&open, "sec-websocket-key").unwrap());
+        let headers: &[(&str, &[u8])] = &[
+            ("upgrade", b"websocket"),
+            ("connection", b"upgrade"),
+            ("sec-websocket-accept", accept.as_bytes()),
+            ("sec-websocket-protocol", name.as_bytes()),
+            ("set-cookie", b"c=1"),
+        ];
+        script.engine.handle_upgrade(at(0), transport, &Response { status: 101, headers }, Bytes::new());
+        assert_eq!(script.engine.poll_output().is_none(), accepted, "{name}");
+        assert!(script.engine.cookies().is_empty());
     }
 }
 

@@ -73,13 +73,13 @@ fn a_packet_and_its_attachments_stay_together() {
     let head = Head::new(PacketType::Event, 1, "/", None);
     let json = r#"451-["e",{"_placeholder":true,"num":0}]"#;
     let (mut script, _) = Script::polling(no_upgrade());
-    script.engine.send_packet(&head, Some(&payload)).unwrap();
+    script.engine.send_packet(&head, Some((&payload).into())).unwrap();
     assert_eq!(script.engine.queued_bytes(), json.len() + 3);
     let post = script.request("POST");
     assert_eq!(post.1.body, [json, "\x1ebYWJj"].concat());
     for (base64, binary) in [(false, "b\"abc\""), (true, "bYWJj")] {
         let (mut script, transport) = Script::websocket(Config { force_base64: base64, ..websocket_only() });
-        script.engine.send_packet(&head, Some(&payload)).unwrap();
+        script.engine.send_packet(&head, Some((&payload).into())).unwrap();
         assert_eq!(script.engine.queued_packets(), 1);
         assert_eq!(script.said(transport), [json, binary]);
     }
@@ -146,6 +146,32 @@ fn only_a_ping_moves_the_heartbeat() {
 }
 
 #[test]
+fn a_ping_that_lies_unread_is_excused_for_a_time() {
+    let (mut script, transport) = Script::websocket(websocket_only());
+    script.engine.handle_withheld(at(30_000), true);
+    script.nothing();
+    assert_eq!(script.engine.poll_timeout(), Some(at(90_000)));
+    // To say it again moves nothing.
+    script.engine.handle_withheld(at(40_000), true);
+    script.nothing();
+    assert_eq!(script.engine.poll_timeout(), Some(at(90_000)));
+    assert!(!script.engine.has_expired_heartbeat(at(80_000)));
+    script.engine.handle_withheld(at(80_000), false);
+    script.nothing();
+    assert_eq!(script.engine.poll_timeout(), Some(at(125_000)));
+    script.now = at(80_000);
+    script.says(transport, "2");
+    assert_eq!(script.event(), Event::Ping);
+    // A ping that is read just before reading stops again.
+    script.engine.handle_withheld(at(81_000), true);
+    script.nothing();
+    assert_eq!(script.engine.poll_timeout(), Some(at(141_000)));
+    script.tick(141_000);
+    let limit = Duration::from_secs(45);
+    script.closes(CloseReason::PingTimeout, Some(Error::PingTimeout { limit }));
+}
+
+#[test]
 fn a_server_that_is_gone_on_polling_is_told_anyway() {
     let (mut script, get) = Script::polling(no_upgrade());
     script.tick(45_000);
@@ -166,13 +192,13 @@ fn the_server_closes() {
     let (mut script, get) = Script::polling(no_upgrade());
     script.ok(get.0, "4a\x1e1\x1e4b");
     assert_eq!(script.event(), Event::Message(text("a")));
-    script.closes(CloseReason::TransportClose, None);
+    script.closes(CloseReason::TransportClose, Some(Error::Closed(ClosedBy::Packet)));
     script.drained();
 
     let (mut script, transport) = Script::websocket(websocket_only());
     script.says(transport, "1");
     script.says(transport, "4a");
-    script.closes(CloseReason::TransportClose, None);
+    script.closes(CloseReason::TransportClose, Some(Error::Closed(ClosedBy::Packet)));
     script.nothing();
     assert_eq!(script.said(transport), ["close 1000"]);
     script.flow(transport);
@@ -181,9 +207,12 @@ fn the_server_closes() {
     script.drained();
 
     let (mut script, transport) = Script::websocket(websocket_only());
-    script.stream(transport).close(at(0), Some(1001), "");
+    script.stream(transport).close(at(0), Some(1001), "away");
     script.flow(transport);
-    script.closes(CloseReason::TransportClose, None);
+    script.closes(
+        CloseReason::TransportClose,
+        Some(Error::Closed(ClosedBy::Frame(Some(CloseFrame { code: 1001, reason: "away".into() })))),
+    );
     assert_eq!(script.next(), Output::Shutdown { transport });
     script.tick(5_000);
     assert_eq!(script.next(), Output::Abort { transport });
@@ -191,7 +220,7 @@ fn the_server_closes() {
 
     let (mut script, transport) = Script::websocket(websocket_only());
     script.engine.handle_eof(at(0), transport);
-    script.closes(CloseReason::TransportClose, None);
+    script.closes(CloseReason::TransportClose, Some(Error::Closed(ClosedBy::Eof)));
     script.drained();
 }
 
@@ -255,6 +284,79 @@ fn what_is_too_large() {
             script.closes(CloseReason::TransportError, Some(error));
         }
     }
+}
+
+/// C4: none of it is kept, or only up to a limit.
+#[test]
+fn c4_frames_without_end() {
+    let limits = Limits { max_payload: 1_000, max_empty_fragments: 100, ..Limits::default() };
+    let config = || Config { limits: limits.clone(), ..websocket_only() };
+    let websocket = |error| Error::WebSocket(Box::new(Cause::WebSocket(error)));
+    let begin = [&b"\x01\x0a"[..], &[b'4'; 10]].concat();
+    for (frame, error, code, count) in [
+        ([&b"\x00\x0a"[..], &[b'x'; 10]].concat(), ws::Error::MessageTooBig { limit: 1_000, found: 1_010 }, 1009, 100),
+        (vec![0x00, 0x00], ws::Error::TooManyEmptyFragments { limit: 100 }, 1008, 101),
+    ] {
+        let (mut script, transport) = Script::websocket(config());
+        script.engine.handle_bytes(at(0), transport, &mut BytesMut::from(&begin[..]));
+        for sent in 1..=count {
+            script.nothing();
+            assert!(script.engine.stats().received_bytes <= 1_000, "{sent}");
+            script.engine.handle_bytes(at(0), transport, &mut BytesMut::from(&frame[..]));
+        }
+        script.closes(CloseReason::TransportError, Some(websocket(error)));
+        assert_eq!(script.said(transport), [alloc::format!("close {code}")]);
+        assert_eq!(script.engine.stats().received_bytes, 0);
+    }
+    // What means nothing, and pings of WebSocket whose answers are not read.
+    let (mut script, transport) = Script::websocket(config());
+    for frame in [&b"\x89\x01p"[..], b"\x8a\x01p", b"\x81\x016", b"\x81\x013", b"\x81\x015"] {
+        for _ in 0..10_000 {
+            script.engine.handle_bytes(at(0), transport, &mut BytesMut::from(frame));
+            script.nothing();
+        }
+    }
+    assert!(script.engine.queued_bytes() < 2_200 && script.engine.is_open(), "{}", script.engine.queued_bytes());
+    // An answer of a megabyte of the shortest packets: one at a time.
+    let (mut script, get) = Script::polling(no_upgrade());
+    script.ok(get.0, "4\x1e".repeat(500_000).trim_end_matches('\x1e'));
+    for _ in 0..500_000 {
+        assert_eq!(script.event(), Event::Message(text("")));
+        assert!(script.engine.stats().waiting <= 1);
+    }
+    script.request("GET");
+    script.nothing();
+}
+
+/// C4: pings are answered beside all that the application may queue, and then not any more.
+#[test]
+fn c4_pings_whose_answers_are_not_read() {
+    let limits = Limits { send_queue_packets: 10, ..Limits::default() };
+    let (mut script, transport) = Script::websocket(Config { limits: limits.clone(), ..websocket_only() });
+    for _ in 0..10 {
+        script.engine.send(text("x")).unwrap();
+    }
+    assert!(script.engine.send(text("x")).is_err());
+    for _ in 0..1_000 {
+        script.says(transport, "2");
+        assert_eq!(script.event(), Event::Ping);
+    }
+    let said = script.said(transport);
+    assert_eq!((said.len(), said.iter().filter(|packet| *packet == "3").count()), (74, 64));
+    // Once it is read, all is well.
+    script.says(transport, "2");
+    assert_eq!((script.event(), script.said(transport)), (Event::Ping, vec!["3".into()]));
+
+    let (mut script, mut get) = Script::polling(Config { limits, ..no_upgrade() });
+    script.engine.send(text("x")).unwrap();
+    let post = script.request("POST");
+    for _ in 0..1_000 {
+        script.ok(get.0, "2");
+        assert_eq!(script.event(), Event::Ping);
+        get = script.request("GET");
+    }
+    script.ok(post.0, "ok");
+    assert_eq!(script.request("POST").1.body, "3\x1e".repeat(64).trim_end_matches('\x1e'));
 }
 
 #[test]
@@ -437,6 +539,49 @@ fn a_reason_of_the_layer_above() {
     script.engine.close_for(at(0), CloseReason::ParseError);
     script.closes(CloseReason::ParseError, None);
     assert_eq!(script.said(transport), ["close 1002"]);
+}
+
+/// Else the session stays on the server until that misses a pong.
+#[test]
+fn the_farewell_waits_for_the_post_that_is_on_its_way() {
+    let closed = || {
+        let (mut script, get) = Script::polling(no_upgrade());
+        script.engine.send(text("a")).unwrap();
+        let post = script.request("POST");
+        script.engine.send(text("b")).unwrap();
+        script.engine.close_for(at(0), CloseReason::ParseError);
+        script.closes(CloseReason::ParseError, None);
+        script.nothing();
+        assert!(!script.engine.is_drained());
+        (script, get, post)
+    };
+    let (mut script, get, post) = closed();
+    script.ok(post.0, "ok");
+    let post = script.request("POST");
+    assert_eq!(&post.1.body[..], b"1");
+    script.ok(get.0, "6");
+    script.ok(post.0, "ok");
+    script.drained();
+
+    // The GET is answered first: the farewell is said all the same.
+    let (mut script, get, post) = closed();
+    script.ok(get.0, "4x");
+    script.ok(post.0, "ok");
+    let post = script.request("POST");
+    script.ok(post.0, "ok");
+    script.drained();
+
+    // Nobody is there any more.
+    let (mut script, get, post) = closed();
+    script.fail(post.0);
+    assert_eq!(script.next(), Output::Cancel { id: get.0 });
+    script.drained();
+
+    let (mut script, get, post) = closed();
+    script.tick(5_000);
+    assert_eq!(script.next(), Output::Cancel { id: get.0 });
+    assert_eq!(script.next(), Output::Cancel { id: post.0 });
+    script.drained();
 }
 
 #[test]

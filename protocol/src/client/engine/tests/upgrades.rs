@@ -209,7 +209,7 @@ fn the_server_closes_meanwhile() {
     script.says(transport, "3probe");
     script.ok(get.0, "4a\x1e1");
     assert_eq!(script.event(), Event::Message(text("a")));
-    script.closes(CloseReason::TransportClose, None);
+    script.closes(CloseReason::TransportClose, Some(Error::Closed(ClosedBy::Packet)));
     script.engine.handle_eof(at(0), transport);
     script.drained();
 }

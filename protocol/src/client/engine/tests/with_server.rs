@@ -48,6 +48,13 @@ fn end(mut pair: Pair, upgraded: bool) {
     assert!(pair.server.is_empty());
 }
 
+/// What the client was told last: the server has closed the session.
+#[track_caller]
+fn closed(pair: &Pair, by: ClosedBy) {
+    let (reason, error) = (CloseReason::TransportClose, Some(Error::Closed(by)));
+    assert_eq!(pair.client.last(), Some(&Event::Close { reason, error }));
+}
+
 #[test]
 fn on_every_transport() {
     for (config, server, upgraded) in [
@@ -97,7 +104,7 @@ fn batches_that_a_small_server_takes() {
     // One that is too large is sent anyway. The server ends the session and says so in answer to the GET first.
     pair.engine.send(text(&"x".repeat(50))).unwrap();
     pair.settle();
-    assert_eq!(pair.client.last(), Some(&Event::Close { reason: CloseReason::TransportClose, error: None }));
+    closed(&pair, ClosedBy::Packet);
     let reason = CloseReason::TransportError;
     assert!(matches!(pair.at_server.last(), Some(ServerEvent::Close { reason: other, .. }) if *other == reason));
     pair.run_to(at(60_000));
@@ -113,7 +120,8 @@ fn the_server_ends_the_session() {
         pair.server.close(pair.now, pair.key.unwrap(), CloseReason::ServerShuttingDown);
         pair.run_to(at(1_000));
         assert_eq!(pair.messages(), [text("last")], "{upgraded}");
-        assert_eq!(pair.client.last(), Some(&Event::Close { reason: CloseReason::TransportClose, error: None }));
+        let goodbye = CloseFrame { code: 1001, reason: "server shutting down".into() };
+        closed(&pair, if upgraded { ClosedBy::Frame(Some(goodbye)) } else { ClosedBy::Packet });
         assert!(pair.engine.is_drained());
         pair.run_to(at(60_000));
         assert!(pair.server.is_empty());
@@ -127,7 +135,7 @@ fn the_websocket_breaks_after_the_upgrade() {
     assert_eq!(pair.engine.transport(), Transport::WebSocket);
     pair.break_websockets();
     pair.settle();
-    assert_eq!(pair.client.last(), Some(&Event::Close { reason: CloseReason::TransportClose, error: None }));
+    closed(&pair, ClosedBy::Eof);
     assert!(pair.engine.is_drained() && pair.server.is_empty());
 }
 

@@ -1,13 +1,22 @@
 //! A client and a server in virtual time, with a simulated network between them.
 //!
 //! [`Pair`] owns a [`Manager`], a [`Server`], the clock, and everything that is on its way from one to the other. It
-//! decides nothing by itself but what drivers must do. What goes wrong is decided by [`Faults`], from a seed: the same
-//! seed gives the same run, to the byte.
+//! decides nothing by itself but what drivers must do. What goes wrong is decided by [`Faults`], from a seed or from a
+//! fuzzer's bytes: the same ones give the same run, to the byte.
+//!
+//! The fuzz targets and the tests in `protocol/tests/` share this module, so it sees the crate from outside.
 
-#![allow(dead_code, unreachable_pub, unnameable_types, reason = "each test file uses a part of this module")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    unnameable_types,
+    unused_imports,
+    reason = "each user needs a part of this module"
+)]
 
 mod faults;
 mod net;
+pub mod talk;
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -17,20 +26,22 @@ use sockeye_protocol::{
     server::{Event as ServerEvent, Server},
 };
 
-#[allow(unused_imports, reason = "each test file uses a part of this module")]
-pub use self::faults::{Dice, Fate, Faults};
 use self::net::Net;
+pub use self::{
+    faults::{Dice, Fate, Faults},
+    net::Traffic,
+};
 
 pub struct Pair {
     pub now: Instant,
     pub client: Manager,
     pub server: Server,
     pub faults: Faults,
-    /// What the client said and the test has not looked at yet.
+    /// What the client said and nobody has looked at yet.
     pub client_events: VecDeque<ClientEvent>,
-    /// What the server said and the test has not looked at yet.
+    /// What the server said and nobody has looked at yet.
     pub server_events: VecDeque<ServerEvent>,
-    /// Sockets that the server has let in and the test has not looked at yet.
+    /// Sockets that the server has let in by itself and nobody has looked at yet.
     pub accepted: VecDeque<(SocketKey, Sid, Text)>,
     /// Answers the client's questions for `auth` with nothing.
     pub auto_auth: bool,
@@ -44,7 +55,11 @@ pub struct Pair {
     namespaces: Vec<String>,
     /// How many servers there were.
     pub generation: u32,
+    /// Everything is written to standard error (`SOCKEYE_TRACE`).
+    pub trace: bool,
     seed: u64,
+    /// What must not matter: who is polled first, and ticks that nobody asked for.
+    order: Dice,
     net: Net,
     driving: bool,
 }
@@ -60,7 +75,7 @@ impl Pair {
             now: Instant::ZERO,
             client: Manager::new(config, endpoint, &Seed::for_tests(seed)),
             server: Server::new(server.clone(), &Seed::for_tests(!seed)),
-            faults: Faults::none(seed),
+            faults: Faults::none(Dice::Seed(seed)),
             client_events: VecDeque::new(),
             server_events: VecDeque::new(),
             accepted: VecDeque::new(),
@@ -71,7 +86,9 @@ impl Pair {
             server_config: server,
             namespaces: Vec::new(),
             generation: 0,
+            trace: std::env::var_os("SOCKEYE_TRACE").is_some(),
             seed,
+            order: Dice::Seed(seed),
             net: Net::default(),
             driving: false,
         }
@@ -101,7 +118,7 @@ impl Pair {
         loop {
             let mut idle = true;
             // Who is polled first must not matter to what holds.
-            for client in if self.faults.dice.chance(500) { [true, false] } else { [false, true] } {
+            for client in if self.order.chance(500) { [true, false] } else { [false, true] } {
                 idle &= if client { !self.drive_client() } else { !self.drive_server() };
             }
             if idle {
@@ -120,8 +137,14 @@ impl Pair {
                     // Nobody waits for it if the application has changed its mind meanwhile.
                     let _ = self.client.provide_auth(self.now, &request, Ok(None));
                 }
-                ClientOutput::Event(event) => self.client_events.push_back(event),
-                output => self.on_client_output(output),
+                ClientOutput::Event(event) => {
+                    self.trace(format_args!("client {event:?}"));
+                    self.client_events.push_back(event);
+                }
+                output => {
+                    self.trace(format_args!("client {output:?}"));
+                    self.on_client_output(output);
+                }
             }
         }
         let unsent: Vec<_> = self.client.unsent().collect();
@@ -144,18 +167,32 @@ impl Pair {
                         self.accepted.push_back((socket, sid, namespace));
                     }
                 }
-                ServerOutput::Event(event) => self.server_events.push_back(event),
-                output => self.on_server_output(output),
+                ServerOutput::Event(event) => {
+                    self.trace(format_args!("server {event:?}"));
+                    self.server_events.push_back(event);
+                }
+                output => {
+                    self.trace(format_args!("server {output:?}"));
+                    self.on_server_output(output);
+                }
             }
         }
         while let Some((key, transport)) = self.server.poll_transmit() {
-            moved |= self.transmit_down(key, transport);
+            moved |= self.transmit_down(key, transport, false);
         }
-        moved
+        moved | self.read_on()
+    }
+
+    pub fn trace(&self, what: std::fmt::Arguments<'_>) {
+        if self.trace {
+            eprintln!("{} {what}", self.now);
+        }
     }
 
     /// What must hold when nothing is left to do at this time.
     fn check(&self) {
+        let next = self.server.poll_timeout();
+        assert!(next.is_none_or(|next| next > self.now), "a server's deadline of {next:?} at {}", self.now);
         let next = self.client.poll_timeout();
         assert!(next.is_none_or(|next| next > self.now), "a deadline of {next:?} at {}", self.now);
         assert!(
@@ -186,10 +223,10 @@ impl Pair {
                 self.drive();
             }
         }
-        if self.client.poll_timeout().is_some_and(|at| at <= self.now) || self.faults.dice.chance(20) {
+        if self.client.poll_timeout().is_some_and(|at| at <= self.now) || self.order.chance(20) {
             self.client.handle_timeout(self.now);
         }
-        if self.server.poll_timeout().is_some_and(|at| at <= self.now) {
+        if self.server.poll_timeout().is_some_and(|at| at <= self.now) || self.order.chance(20) {
             self.server.handle_timeout(self.now);
         }
         self.drive();
