@@ -1,4 +1,4 @@
-//! What every server has: its configuration, clock, runtime, deadlines, and the way to end it.
+//! What every server has: its configuration, runtime, deadlines, and the way to end it.
 
 use std::{
     sync::{
@@ -16,7 +16,7 @@ use crate::{
     Runtime,
     layer::{Layer, Machine as _},
     pace::Pace,
-    runtime::{Clock, Either, either, lock},
+    runtime::{self, Either, either, lock},
     signal::Reasons,
     timers::{TimerTask, Timers},
 };
@@ -25,8 +25,6 @@ use crate::{
 pub(crate) struct Core {
     pub(crate) config: Arc<Config>,
     pub(crate) timers: Timers,
-    clock: Clock,
-    started: std::time::SystemTime,
     runtime: OnceLock<Arc<dyn Runtime>>,
     requests: AtomicU64,
     pub(crate) gate: Gate,
@@ -39,13 +37,9 @@ pub(crate) struct Core {
 
 impl Core {
     pub(crate) fn new(config: Config) -> Self {
-        #[expect(clippy::disallowed_methods, reason = "a driver has the clock that the core must not have")]
-        let started = std::time::SystemTime::now();
         Self {
             config: Arc::new(config),
             timers: Timers::default(),
-            clock: Clock::new(),
-            started,
             runtime: OnceLock::new(),
             requests: AtomicU64::new(0),
             gate: Gate::default(),
@@ -69,12 +63,7 @@ impl Core {
     }
 
     pub(crate) fn now(&self) -> Instant {
-        self.clock.now()
-    }
-
-    /// When an instant of this server's clock was.
-    pub(crate) fn date(&self, at: Instant) -> std::time::SystemTime {
-        self.started.checked_add(at.saturating_duration_since(Instant::ZERO)).unwrap_or(self.started)
+        runtime::now()
     }
 
     pub(crate) fn next_request(&self) -> RequestId {

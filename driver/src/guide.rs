@@ -1,4 +1,4 @@
-//! From JavaScript to Rust: the words of Socket.IO's server, and what they are here.
+//! From JavaScript to Rust: the words of Socket.IO's server, and what they are here. Those of its client are in [`client`].
 //!
 //! Each row of a table is compiled in the example below it. `..` stands for what an application does. In all of them:
 //!
@@ -381,31 +381,83 @@
 //!
 //! `volatile`, `compress`, `fetchSockets`, `serverSideEmit`, `socket.use`, acknowledgements of broadcasts, namespaces
 //! by pattern, adapters, and the events `connection_error`, `initial_headers` and `headers`.
+//!
+//! # Typed events
+//!
+//! What TypeScript knows as `Server<ClientToServerEvents, ServerToClientEvents>` is a
+//! [`TypedEvent`](trait@crate::TypedEvent) here: one struct for each event, which the server and Rust clients share. On the
+//! wire nothing is different.
+//!
+//! ```
+//! use sockeye_driver::prelude::*;
+//!
+//! /// `"chat message": (room: string, text: string, callback: (id: number) => void) => void`
+//! #[derive(TypedEvent)]
+//! #[event(name = "chat message", ack = u64)]
+//! struct ChatMessage {
+//!     room: String,
+//!     text: String,
+//! }
+//!
+//! let io = Server::new(Config::default());
+//! io.on_event(async |socket: Socket, message: ChatMessage, ack: Ack<ChatMessage>| {
+//!     socket.to(&message.room).emit_event(&message)?;
+//!     ack.send(&1)?;
+//!     Ok::<_, BoxError>(())
+//! });
+//!
+//! # async fn example(client: Client) -> Result<(), AckError> {
+//! let message = ChatMessage { room: "lobby".into(), text: "hello".into() };
+//! let id = client.emit_event_with_ack(&message).await?;
+//! # drop(id);
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod client;
 
 #[cfg(test)]
 mod tests {
-    /// The text of the documentation above.
-    fn documentation() -> impl Iterator<Item = &'static str> {
-        include_str!("guide.rs").lines().map_while(|line| line.strip_prefix("//!")).map(str::trim_start)
+    const SERVER: &str = include_str!("guide.rs");
+    const CLIENT: &str = include_str!("guide/client.rs");
+
+    /// The text of a page's documentation.
+    fn documentation(page: &'static str) -> impl Iterator<Item = &'static str> {
+        page.lines().map_while(|line| line.strip_prefix("//!")).map(str::trim_start)
     }
 
     /// Every piece of Rust in a table is in an example, but for what the runtimes' crates have.
     #[test]
     fn every_row_is_compiled() {
-        let examples: String = documentation().filter(|line| !line.starts_with('|')).collect::<Vec<_>>().join(" ");
-        let mut rows = 0;
-        for row in documentation().filter(|line| line.starts_with("| `") && !line.contains("io.listen(")) {
-            let row = row.replace(r"\|", "\u{1}");
-            let cell = row.split('|').nth(2).unwrap().replace('\u{1}', "|");
-            for code in cell.split('`').skip(1).step_by(2).filter(|code| code.contains(['(', '"'])) {
-                let mut rest = &*examples;
-                for part in code.split(" .. ") {
-                    let at = rest.find(part).unwrap_or_else(|| panic!("not in an example: {part} of {code}"));
-                    rest = &rest[at + part.len()..];
+        for (page, least) in [(SERVER, 60), (CLIENT, 90)] {
+            let examples: String =
+                documentation(page).filter(|line| !line.starts_with('|')).collect::<Vec<_>>().join(" ");
+            let mut rows = 0;
+            for row in documentation(page).filter(|line| line.starts_with("| ") && !line.contains("io.listen(")) {
+                let row = row.replace(r"\|", "\u{1}");
+                let cell = row.split('|').nth(2).unwrap().replace('\u{1}', "|");
+                for code in cell.split('`').skip(1).step_by(2).filter(|code| code.contains(['(', '"', '='])) {
+                    let mut rest = &*examples;
+                    for part in code.split(" .. ") {
+                        let at = rest.find(part).unwrap_or_else(|| panic!("not in an example: {part} of {code}"));
+                        rest = &rest[at + part.len()..];
+                    }
+                    rows += 1;
                 }
-                rows += 1;
             }
+            assert!(rows >= least, "{rows}");
         }
-        assert!(rows > 60, "{rows}");
+    }
+
+    /// Every option of a client has a row, but for what is told beside the table.
+    #[test]
+    fn every_option_of_a_client_has_a_row() {
+        let options = format!("{:#?}", crate::client::Config::default());
+        let names = options.lines().filter_map(|line| line.strip_prefix("    ")).filter(|line| !line.starts_with(' '));
+        let names: Vec<_> = names.filter_map(|line| line.split_once(": ")).map(|(name, _)| name).collect();
+        assert!(names.len() > 20, "{names:?}");
+        for name in names.into_iter().filter(|name| !["ask_headers", "limits"].contains(name)) {
+            assert!(CLIENT.contains(&format!("`config.{name}")), "{name}");
+        }
     }
 }

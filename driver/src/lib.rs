@@ -34,17 +34,19 @@
 //!   runtime: give such work to the runtime's blocking tasks. Other connections go on.
 //! - **Connecting.** Before a [connect handler](Namespace::on_connect) first waits, no event of its socket is
 //!   dispatched: listeners that it registers up to there miss nothing. Until it returns, an event that nobody listens
-//!   to *yet* is parked, and those behind it with it, until somebody does, the handler returns, or [`Limits::parked`]
-//!   events are. A handler that never returns is right, too. Catch-all listeners hear of such events at once.
+//!   to *yet* is parked, and those behind it with it, until somebody does, the handler returns, or too much is (below). A
+//!   handler that never returns is right, too. Catch-all listeners hear of such events at once.
 //! - **Limits.** [`Limits::handlers`] of one socket may wait for something at a time; more events are parked, while
-//!   acknowledgements and pongs still come in. When [`Limits::parked`] events are, the client is not read from until
-//!   half of them have gone. (What was read before that is parked, too: one request's body or one read at most.)
+//!   acknowledgements and pongs still come in. When [`Limits::parked`] events are, or on all of the connection more bytes
+//!   than one packet may have ([`Limits::max_packet_bytes`]), the client is not read from until half of them have gone.
+//!   (What was read before that is parked, too: one request's body or one read at most.)
 //! - **Faults.** A handler that returns an error or panics, and one whose parameters cannot be extracted, is reported
 //!   to [`Namespace::on_error`], or where nobody listens to `tracing` and standard error. The connection lives on.
 //!   (Panics need `panic = "unwind"`, which is Cargo's default.)
 //! - **After a disconnect** handlers in flight run on to their end, and what they send is [`EmitError::NotConnected`].
 //!   Parked events are handled, all at once, before that: they came first. The [disconnect handlers](Namespace::on_disconnect) start when the socket is gone, and
-//!   may still read its data and its handshake.
+//!   may still read its data and its handshake. While [`Limits::handlers`] of those who have left are in flight, the client
+//!   is not read from: it would only have to come back to have more.
 //! - **Locks.** None is held while code of yours runs: handlers may call anything here, from any thread.
 //!
 //! # Sending, and slow clients
@@ -179,6 +181,7 @@ pub mod guide;
 mod handler;
 mod http;
 mod layer;
+mod lent;
 mod link;
 mod listen;
 mod listener;
@@ -191,6 +194,8 @@ mod socketio;
 mod tcp;
 mod timers;
 mod transport;
+mod turn;
+mod typed;
 
 pub use sockeye_protocol::{
     Config, Cors, Limits, Origins, QueuePolicy, Recovery, Seed, Sid, Text, Transports,
@@ -199,6 +204,8 @@ pub use sockeye_protocol::{
     socket::{ArgsError, EncodeError, Object, Value},
 };
 
+#[doc(hidden)]
+pub use crate::typed::__private;
 pub use crate::{
     engine::{EngineServer, EngineSocket},
     handler::{
@@ -214,6 +221,7 @@ pub use crate::{
         RoomName, Server, Socket, Timeout,
     },
     tcp::bind_tcp,
+    typed::TypedEvent,
 };
 
 /// What a server program uses; the preludes of the runtimes' crates add what listens.
@@ -228,7 +236,8 @@ pub mod prelude {
     pub use crate::{
         Ack, AckError, Args, BoxError, Config, ConnectError, Cors, DisconnectReason, EmitError, EngineServer,
         EngineSocket, Event, EventName, HandlerError, Handshake, Limits, ListenerId, Listening, Message, Namespace,
-        Object, Origins, QueuePolicy, RawArgs, Recovery, Server, Sid, Socket, State, Stats, Text, Transports, Value,
-        Values, client::Client,
+        Object, Origins, QueuePolicy, RawArgs, Recovery, Server, Sid, Socket, State, Stats, Text, Transports,
+        TypedEvent, Value, Values,
+        client::{Client, SimpleClient},
     };
 }

@@ -18,6 +18,7 @@ use crate::{
     layer::{Held, Machine, Output},
     runtime::lock,
     signal::{Reasons, Signal},
+    turn::{self, Whose},
 };
 
 /// Letters that wait for an owner who does not come, at most.
@@ -75,6 +76,8 @@ impl<M: Machine> Rest<M> {
 
 /// What is left for a machine's owner to do.
 pub(crate) enum OwnersTask<S> {
+    /// Answer a request.
+    Answer(oneshot::Sender<Answer>, Answer),
     /// Write what is queued, then close the byte stream.
     Shutdown(TransportId),
     /// Drop the byte stream.
@@ -121,7 +124,7 @@ impl<M: Machine> Link<M> {
     /// `None` if the connection is gone.
     pub(crate) fn with<T>(&self, now: Instant, act: impl FnOnce(&mut M, &mut Rest<M>) -> T) -> Option<T> {
         let done = self.lock(now).act(act)?;
-        self.signal.raise(Reasons::MACHINE);
+        self.call_owner();
         Some(done)
     }
 
@@ -143,8 +146,19 @@ impl<M: Machine> Link<M> {
             return Poll::Pending;
         }
         drop(locked);
-        self.signal.raise(Reasons::MACHINE);
+        self.call_owner();
         Poll::Ready(sent)
+    }
+
+    /// Has the owner see to what the machine was given, unless that is who gave it.
+    pub(crate) fn call_owner(&self) {
+        if !turn::give(self.whose()) {
+            self.signal.raise(Reasons::MACHINE);
+        }
+    }
+
+    pub(crate) fn whose(&self) -> Whose {
+        Whose::of(self)
     }
 
     /// Looks at the machine.
@@ -253,22 +267,20 @@ impl<M: Machine> Locked<'_, M> {
         machine.as_mut().map(|machine| act(machine, rest))
     }
 
-    /// What the machine wants its owner to do next. Answers to requests are given here.
+    /// What the machine wants its owner to do next.
     pub(crate) fn poll_task(&mut self) -> Option<OwnersTask<M::Said>> {
         loop {
-            return Some(match self.0.machine.as_mut()?.poll_output()? {
-                Output::Respond { id, response } => {
-                    self.answer(id, Answer { response, upgrade: None });
-                    continue;
-                }
-                Output::Upgrade { id, response, transport } => {
-                    self.answer(id, Answer { response, upgrade: Some(transport) });
-                    continue;
-                }
-                Output::Shutdown(transport) => OwnersTask::Shutdown(transport),
-                Output::Abort(transport) => OwnersTask::Abort(transport),
-                Output::Said(said) => OwnersTask::Tell(said),
-            });
+            let (id, answer) = match self.0.machine.as_mut()?.poll_output()? {
+                Output::Respond { id, response } => (id, Answer { response, upgrade: None }),
+                Output::Upgrade { id, response, transport } => (id, Answer { response, upgrade: Some(transport) }),
+                Output::Shutdown(transport) => return Some(OwnersTask::Shutdown(transport)),
+                Output::Abort(transport) => return Some(OwnersTask::Abort(transport)),
+                Output::Said(said) => return Some(OwnersTask::Tell(said)),
+            };
+            self.0.rest.progress = true;
+            if let Some(sender) = self.take_waiting(id) {
+                return Some(OwnersTask::Answer(sender, answer));
+            }
         }
     }
 
@@ -283,21 +295,14 @@ impl<M: Machine> Locked<'_, M> {
         self.0.rest.waiting.retain(|(other, _)| *other != id);
     }
 
-    fn answer(&mut self, id: RequestId, answer: Answer) {
-        self.0.rest.progress = true;
-        let Some(index) = self.0.rest.waiting.iter().position(|(other, _)| *other == id) else { return };
-        let (_, sender) = self.0.rest.waiting.swap_remove(index);
-        if self.0.rest.waiting.is_empty() {
-            self.0.rest.waiting = Vec::new();
+    fn take_waiting(&mut self, id: RequestId) -> Option<oneshot::Sender<Answer>> {
+        let waiting = &mut self.0.rest.waiting;
+        let index = waiting.iter().position(|(other, _)| *other == id)?;
+        let (_, sender) = waiting.swap_remove(index);
+        if waiting.is_empty() {
+            *waiting = Vec::new();
         }
-        if let Err(lost) = sender.send(answer)
-            && let Some(transport) = lost.upgrade
-            && let Some(machine) = &mut self.0.machine
-        {
-            // Whoever asked has gone: the byte stream never comes.
-            let now = Instant::ZERO;
-            machine.handle_eof(now, transport);
-        }
+        Some(sender)
     }
 }
 

@@ -11,6 +11,18 @@ macro_rules! listen {
         ///
         /// Each call adds a port to the same server: its clients meet in the same rooms, whichever way they came in. For
         /// other listeners, or other options, there is [`Serve::serve`](crate::Serve::serve).
+        ///
+        /// ```
+        #[doc = concat!("use ", $name, "::prelude::*;")]
+        ///
+        #[doc = concat!("# ", $block_on, "(async {")]
+        /// let io = Server::new(Config::default());
+        /// let [public, internal] = [io.listen("127.0.0.1:0").await?, io.listen("127.0.0.1:0").await?];
+        /// assert_ne!(public.local_addr(), internal.local_addr());
+        /// io.shutdown(std::time::Duration::from_secs(1)).await; // Both.
+        /// # Ok::<_, std::io::Error>(())
+        /// # }).unwrap();
+        /// ```
         pub trait Listen: $crate::Serve {
             /// Listens on this address: `"127.0.0.1:3000"`, `("::1", 3000)`, a
             /// [`SocketAddr`](std::net::SocketAddr). Port 0 has the system choose one, which

@@ -578,6 +578,6 @@ async fn accept<L: Layer, S: Stream>(layer: Arc<L>, handshake: impl Future<Outpu
     };
     match stream {
         Ok(stream) => serve_connection(&layer, stream, peer).await,
-        Err(error) => tracing::debug!(%error, ?peer, "no TLS"),
+        Err(error) => tracing::debug!(%error, ?peer, "no connection"),
     }
 }

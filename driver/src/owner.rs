@@ -14,9 +14,10 @@ use sockeye_protocol::{Instant, TransportId};
 use crate::{
     core::{Level, Task},
     layer::{Layer, Machine, Ownership, Seats},
-    link::{Link, OwnersTask},
+    link::{Answer, Link, OwnersTask},
     signal::Reasons,
     transport::{Transport, read, write},
+    turn::Turn,
 };
 
 /// Rounds of reading, handling and writing before other tasks get their turn.
@@ -64,6 +65,8 @@ impl<L: Layer> Owner<L> {
             _task,
         };
         owner.drain(None, now);
+        // Nothing else may ever wake it.
+        owner.arm_next();
         owner
     }
 
@@ -76,6 +79,13 @@ impl<L: Layer> Owner<L> {
             let task = self.link.lock(now).poll_task();
             match task {
                 None => return false,
+                // Wakes somebody: without the lock.
+                Some(OwnersTask::Answer(sender, answer)) => {
+                    if let Err(Answer { upgrade: Some(transport), .. }) = sender.send(answer) {
+                        // Whoever asked has gone: the byte stream never comes.
+                        self.ended(transport);
+                    }
+                }
                 Some(OwnersTask::Tell(said)) => {
                     let owner = Ownership { layer: &self.layer, link: &self.link, now };
                     self.seats.handle(&owner, cx.as_deref_mut(), said);
@@ -142,7 +152,9 @@ impl<L: Layer> Owner<L> {
                 }
             }
         }
-        self.reap();
+        if any {
+            self.reap();
+        }
         any
     }
 
@@ -153,7 +165,7 @@ impl<L: Layer> Owner<L> {
         let rest = locked.rest();
         let full = self.seats.is_full(limits, &rest.beside);
         rest.held = self.seats.held();
-        let Some(machine) = locked.machine() else { return After { ended: false, drained: true } };
+        let Some(machine) = locked.machine() else { return After { more: false, drained: true, deadline: None } };
         let mut progress = false;
         self.blocked = false;
         for transport in &mut self.streams {
@@ -178,19 +190,21 @@ impl<L: Layer> Owner<L> {
             }
         }
         let withheld = full || !machine.wants_read();
-        if self.withheld != withheld {
+        let turned = self.withheld != withheld;
+        if turned {
             self.withheld = withheld;
             // Suspends the deadline of the pong that may wait where nobody reads.
             machine.handle_withheld(now, withheld);
         }
-        let drained = machine.is_drained();
+        let (drained, deadline) = (machine.is_drained(), machine.poll_timeout());
         let rest = locked.rest();
         progress |= mem::take(&mut rest.progress) || (rest.full && !full);
         rest.full = full;
         let waiting = if progress { mem::take(&mut rest.room) } else { Vec::new() };
         drop(locked);
         waiting.into_iter().for_each(Waker::wake);
-        After { ended: self.reap(), drained }
+        // An input is handled with the outputs of the next round.
+        After { more: self.reap() || turned, drained, deadline }
     }
 
     /// Reports the streams that have ended, and drops them. Whether any had.
@@ -217,8 +231,11 @@ impl<L: Layer> Owner<L> {
         due
     }
 
-    fn arm(&mut self) {
-        let deadline = self.link.look(L::Machine::poll_timeout).flatten();
+    fn arm_next(&mut self) {
+        self.arm(self.link.look(L::Machine::poll_timeout).flatten());
+    }
+
+    fn arm(&mut self, deadline: Option<Instant>) {
         if let Some(deadline) = deadline
             && deadline < self.armed
         {
@@ -228,29 +245,37 @@ impl<L: Layer> Owner<L> {
     }
 
     /// One round: inputs, handlers, outputs. Whether another one may find something.
-    fn round(&mut self, cx: &mut Context<'_>, reasons: Reasons, more: bool) -> bool {
+    fn round(&mut self, cx: &mut Context<'_>, turn: &Turn, reasons: Reasons, more: bool) -> bool {
         let now = self.layer.core().now();
+        turn.round(now);
         if reasons.contains(Reasons::MAIL) {
             self.take_attached();
         }
         // A pong that has arrived by now is in time, however late this task is.
-        let ticked = now >= self.armed && {
-            self.read(cx, now);
-            self.tick(now)
-        };
+        let due = now >= self.armed;
+        let read = due && self.read(cx, now);
+        let ticked = due && self.tick(now);
         let owner = Ownership { layer: &self.layer, link: &self.link, now };
         let ran = self.seats.poll(&owner, cx, reasons.contains(Reasons::LISTENER));
-        let mut more = more || ticked || ran || self.blocked || !reasons.is_none();
-        if more {
-            more = self.drain(Some(cx), now);
-            let after = self.write(cx, now);
-            if after.drained {
-                self.settle();
+        // Handlers that wait on may have sent something.
+        let ran = turn.take_given() || ran;
+        // What is there comes before what there may be to read.
+        let work = more || read || ticked || ran || self.blocked || !reasons.is_none() || self.read(cx, now);
+        if !work {
+            if due {
+                self.arm_next();
             }
-            more |= after.ended;
+            return false;
         }
-        // What was read before comes first.
-        more || self.read(cx, now)
+        let more = self.drain(Some(cx), now);
+        // All that handlers have sent by now is written here.
+        turn.take_given();
+        let after = self.write(cx, now);
+        if after.drained {
+            self.settle();
+        }
+        self.arm(after.deadline);
+        more || after.more || turn.take_given() || self.read(cx, now)
     }
 
     /// Whether the server ends whatever still runs. If not, the task is woken when it does.
@@ -283,8 +308,11 @@ impl<L: Layer> Owner<L> {
 
 /// What was found after writing.
 struct After {
-    ended: bool,
+    /// The machine was given something.
+    more: bool,
     drained: bool,
+    /// The machine's next one.
+    deadline: Option<Instant>,
 }
 
 impl<L: Layer> Future for Owner<L> {
@@ -292,6 +320,7 @@ impl<L: Layer> Future for Owner<L> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
+        let turn = Turn::begin(this.link.whose());
         this.link.signal.register(cx.waker());
         let mut more = false;
         for _ in 0..ROUNDS {
@@ -300,19 +329,15 @@ impl<L: Layer> Future for Owner<L> {
                 this.abort(Some(cx));
                 return Poll::Ready(());
             }
-            more = this.round(cx, reasons, more);
+            more = this.round(cx, &turn, reasons, more);
             if this.drained && (this.seats.is_idle() || this.is_killed(cx)) {
                 return Poll::Ready(());
             }
-            if !more {
-                this.arm();
-                if this.link.signal.rest() {
-                    return Poll::Pending;
-                }
+            if !more && this.link.signal.rest() {
+                return Poll::Pending;
             }
         }
         // There is more to do, after the others.
-        this.arm();
         this.link.signal.raise_again(cx.waker());
         Poll::Pending
     }

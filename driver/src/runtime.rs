@@ -5,7 +5,7 @@ use std::{
     pin::Pin,
     sync::{Mutex, PoisonError},
     task::{Context, Poll},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// A future on the heap that any thread may poll.
@@ -88,6 +88,9 @@ pub trait Runtime: Send + Sync + 'static {
 /// A byte stream in both directions: TCP, TLS, or an in-memory pipe of a test. Implemented for whatever implements
 /// hyper's traits, which there are adapters for in every runtime.
 ///
+/// One that has become a WebSocket is polled for writing while its connection is locked: it must not call that connection's
+/// handles then.
+///
 /// ```
 /// use hyper_util::rt::TokioIo; // hyper's traits for those of tokio.
 /// use sockeye_driver::Stream;
@@ -103,20 +106,37 @@ impl<T: hyper::rt::Read + hyper::rt::Write + Send + Unpin + 'static> Stream for 
 /// What [`Runtime::sleep`] gives.
 pub(crate) type Sleep = BoxFuture;
 
-/// The wall clock as the core counts time: microseconds since the server was made.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Clock(Instant);
+/// The clock of this process, as the core counts time. One for all servers and clients, which call one another: a server
+/// with a clock of its own would take the time of another one for its own.
+///
+/// It goes on while the machine is suspended, where the system has such a clock: a connection that has slept through its
+/// heartbeat is dead, as JavaScript's client finds by `Date.now`.
+pub(crate) fn now() -> sockeye_protocol::Instant {
+    sockeye_protocol::Instant::from_micros(u64::try_from(since_start().as_micros()).unwrap_or(u64::MAX))
+}
 
-impl Clock {
-    pub(crate) fn new() -> Self {
-        #[expect(clippy::disallowed_methods, reason = "a driver has the clock that the core must not have")]
-        Self(Instant::now())
-    }
+/// When an instant of that clock was.
+pub(crate) fn date(at: sockeye_protocol::Instant) -> std::time::SystemTime {
+    #[expect(clippy::disallowed_methods, reason = "a driver has the clock that the core must not have")]
+    let date = std::time::SystemTime::now();
+    date.checked_sub(now().saturating_duration_since(at)).unwrap_or(date)
+}
 
-    pub(crate) fn now(&self) -> sockeye_protocol::Instant {
-        let micros = u64::try_from(self.0.elapsed().as_micros()).unwrap_or(u64::MAX);
-        sockeye_protocol::Instant::from_micros(micros)
-    }
+#[cfg(any(target_os = "android", target_os = "linux"))]
+fn since_start() -> Duration {
+    use rustix::time::{ClockId, clock_gettime};
+
+    // The machine's start.
+    Duration::try_from(clock_gettime(ClockId::Boottime)).unwrap_or(Duration::MAX)
+}
+
+#[cfg(not(any(target_os = "android", target_os = "linux")))]
+fn since_start() -> Duration {
+    use std::{sync::LazyLock, time::Instant};
+
+    #[expect(clippy::disallowed_methods, reason = "a driver has the clock that the core must not have")]
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    START.elapsed()
 }
 
 /// A lock that a panic elsewhere does not close: no user code runs while it is held, and the core's state is whole

@@ -82,3 +82,59 @@ impl<T: Listener, S: Stream> Listener for Secured<T, S> {
         true
     }
 }
+
+/// A runtime crate's `TlsListener` and `secure`, for crates of runtimes only. These have `TcpListener`, rustls under `rustls`,
+/// and `accept`, which does a handshake.
+#[doc(hidden)]
+#[macro_export]
+#[allow(clippy::crate_in_macro_def, reason = "what differs is in the runtime's crate")]
+macro_rules! tls_listener {
+    (crate: $name:literal, runtime: $runtime:literal, block_on: $block_on:literal, stream: $stream:ty) => {
+        /// A TCP port whose connections are encrypted. [`Listen::listen_tls`](crate::Listen::listen_tls) makes one.
+        ///
+        /// ```
+        /// # use std::sync::Arc;
+        #[doc = concat!("# use ", $name, "::rustls;")]
+        #[doc = concat!("# ", $block_on, "(async {")]
+        /// # let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
+        /// # let certificates = vec![certified.cert.der().clone()];
+        /// # let key = rustls::pki_types::PrivateKeyDer::Pkcs8(certified.signing_key.serialize_der().into());
+        /// # let config = rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(certificates, key)?;
+        #[doc = concat!("use ", $name, "::{Listener as _, TcpListener, TlsListener, secure};")]
+        ///
+        /// let listener: TlsListener = secure(TcpListener::bind("127.0.0.1:0").await?, Arc::new(config));
+        /// assert!(listener.is_secure());
+        /// # Ok::<_, Box<dyn std::error::Error>>(())
+        /// # }).unwrap();
+        /// ```
+        pub type TlsListener = $crate::Secured<TcpListener, $stream>;
+
+        /// Encrypts the connections of a port. If the configuration names protocols (ALPN), they must be `http/1.1` alone:
+        /// that is what is spoken here, and where a WebSocket begins (RFC 6455, 4.1). A handshake that fails concerns its
+        /// connection alone.
+        ///
+        /// ```
+        /// # use std::{sync::Arc, time::Duration};
+        #[doc = concat!("# ", $block_on, "(async {")]
+        #[doc = concat!("# use ", $name, "::rustls::pki_types::PrivateKeyDer;")]
+        /// # let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
+        /// # let certificates = vec![certified.cert.der().clone()];
+        /// # let key = PrivateKeyDer::Pkcs8(certified.signing_key.serialize_der().into());
+        #[doc = concat!("use ", $name, "::{Serve as _, TcpListener, prelude::*, rustls::ServerConfig, secure};")]
+        ///
+        /// let mut config = ServerConfig::builder().with_no_client_auth().with_single_cert(certificates, key)?;
+        /// config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        /// let inherited = TcpListener::from_std(std::net::TcpListener::bind("127.0.0.1:0")?)?;
+        ///
+        /// let io = Server::new(Config::default());
+        #[doc = concat!("let listening = io.serve(Arc::new(", $runtime, "), secure(inherited, Arc::new(config)))?;")]
+        /// # listening.shutdown(Duration::from_secs(1)).await;
+        /// # Ok::<_, Box<dyn std::error::Error>>(())
+        /// # }).unwrap();
+        /// ```
+        pub fn secure(tcp: TcpListener, config: ::std::sync::Arc<crate::rustls::ServerConfig>) -> TlsListener {
+            let acceptor = TlsAcceptor::from(config);
+            $crate::Secured::new(tcp, move |stream| Box::pin(accept(acceptor.clone(), stream)))
+        }
+    };
+}

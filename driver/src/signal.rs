@@ -58,6 +58,8 @@ impl Signal {
 
     /// Raises a reason; the waker is to be called once no lock is held.
     pub(crate) fn raise_quietly(&self, reason: Reasons) -> Option<Waker> {
+        // Written even where it is set already: that the task has not looked yet at what was put there is known only by
+        // the order of writes to one place.
         let before = self.reasons.fetch_or(reason.0 | AWAKE, Ordering::AcqRel);
         if before & AWAKE == 0 { self.waker.take() } else { None }
     }

@@ -48,6 +48,63 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
+/// How a runtime crate's `TcpListener` is made, for crates of runtimes only. These have `lookup`, which resolves addresses, and
+/// `TcpListener::open`, which takes a listener that does not block.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! tcp_listener {
+    (crate: $name:literal, block_on: $block_on:literal, address: ($($address:tt)+), note: $note:literal) => {
+        impl TcpListener {
+            /// Listens on this address, the first that works if it resolves to several; see
+            /// [`bind_tcp`]($crate::bind_tcp). Port 0 has the system choose one, which
+            /// [`local_addr`](Listener::local_addr) then tells.
+            ///
+            /// ```
+            #[doc = concat!("# ", $block_on, "(async {")]
+            /// use std::net::SocketAddr;
+            #[doc = concat!("use ", $name, "::{Listener as _, TcpListener};")]
+            ///
+            /// let any = SocketAddr::from(([127, 0, 0, 1], 0));
+            /// let first = TcpListener::bind(any).await?;
+            /// let taken = first.local_addr()?;
+            /// let second = TcpListener::bind(&[taken, any][..]).await?; // The second address, since the first is taken.
+            /// assert_ne!(second.local_addr()?, taken);
+            /// # Ok::<_, std::io::Error>(())
+            /// # }).unwrap();
+            /// ```
+            ///
+            /// # Errors
+            ///
+            /// The address does not resolve, or cannot be bound.
+            pub async fn bind(address: $($address)+) -> ::std::io::Result<Self> {
+                Self::open($crate::bind_tcp(lookup(address).await?)?)
+            }
+
+            /// Takes a listener over that somebody else has bound: the service manager, or a program with options of its own.
+            #[doc = $note]
+            ///
+            /// ```
+            #[doc = concat!("# ", $block_on, "(async {")]
+            #[doc = concat!("use ", $name, "::{Listener as _, TcpListener};")]
+            ///
+            /// let bound = std::net::TcpListener::bind("127.0.0.1:0")?;
+            /// let address = bound.local_addr()?;
+            /// assert_eq!(TcpListener::from_std(bound)?.local_addr()?, address);
+            /// # Ok::<_, std::io::Error>(())
+            /// # }).unwrap();
+            /// ```
+            ///
+            /// # Errors
+            ///
+            /// What the operating system says.
+            pub fn from_std(listener: ::std::net::TcpListener) -> ::std::io::Result<Self> {
+                listener.set_nonblocking(true)?;
+                Self::open(listener)
+            }
+        }
+    };
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::TcpStream;

@@ -4,6 +4,7 @@ use std::{
     cmp::Reverse,
     collections::BinaryHeap,
     future::Future,
+    mem,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError, Weak},
     task::{Context, Poll, Waker},
@@ -19,13 +20,18 @@ use crate::{
 };
 
 /// When which connection wants to look at the clock. A connection adds an entry only when its deadline comes before
-/// those that it has here; one whose deadline moved back looks once too often, at no cost to its peers.
+/// those that it knows of here; one whose deadline moved back looks once too often, at no cost to its peers.
 #[derive(Default)]
 pub(crate) struct Timers(Mutex<Table>);
+
+/// Entries below which nothing is cleared away.
+const FEW: usize = 64;
 
 #[derive(Default)]
 struct Table {
     heap: BinaryHeap<Reverse<(Instant, ConnKey)>>,
+    /// Entries from which on those that nobody needs are cleared away, if not [`FEW`].
+    many: usize,
     /// When the server itself wants to.
     own: Option<Instant>,
     /// When the task wakes up by itself.
@@ -37,7 +43,7 @@ impl Timers {
     pub(crate) fn add(&self, at: Instant, key: ConnKey) {
         let waker = {
             let mut table = lock(&self.0);
-            table.heap.push(Reverse((at, key)));
+            table.add(at, key);
             if table.sleeping_until.is_none_or(|until| at < until) { table.waker.take() } else { None }
         };
         if let Some(waker) = waker {
@@ -52,6 +58,21 @@ impl Timers {
         table.own = at;
         let is_next = at.is_some_and(|at| table.sleeping_until.is_none_or(|until| at < until));
         is_next.then(|| table.waker.take()).flatten()
+    }
+}
+
+impl Table {
+    fn add(&mut self, at: Instant, key: ConnKey) {
+        // A connection adds its ping's deadline once more behind each shorter one: they would stand here until it comes.
+        if self.heap.len() >= self.many.max(FEW) {
+            let mut entries = mem::take(&mut self.heap).into_vec();
+            entries.sort_unstable_by_key(|Reverse((at, key))| (*key, *at));
+            // A connection that looks at the clock adds its next entry then.
+            entries.dedup_by_key(|Reverse((_, key))| *key);
+            self.many = entries.len().saturating_mul(4);
+            self.heap = entries.into();
+        }
+        self.heap.push(Reverse((at, key)));
     }
 }
 
@@ -126,5 +147,38 @@ impl<L: Layer> Future for TimerTask<L> {
             }
             this.sleep = None;
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "tests")]
+mod tests {
+    use std::time::Duration;
+
+    use sockeye_protocol::{Config, engine::Registry};
+
+    use super::*;
+
+    #[test]
+    fn entries_that_stand_behind_others_of_their_connection_do_not_pile_up() {
+        let mut registry = Registry::new(Arc::new(Config::default()), &crate::core::Core::seed());
+        let keys: Vec<ConnKey> = (0..100).map(|_| registry.open(Instant::ZERO).0).collect();
+        let at = |millis: u64| Instant::ZERO + Duration::from_millis(millis);
+        let mut table = Table::default();
+        for round in 0..1_000 {
+            for key in &keys {
+                // The earliest of all is the first one's.
+                table.add(at(25_000 + round), *key);
+                assert!(table.heap.len() <= 4 * keys.len(), "{} entries", table.heap.len());
+            }
+        }
+        let mut due = Vec::new();
+        while let Some(Reverse((at, key))) = table.heap.pop() {
+            if !due.iter().any(|(_, other)| *other == key) {
+                due.push((at, key));
+            }
+        }
+        assert_eq!(due.len(), keys.len());
+        assert!(due.iter().all(|(time, _)| *time == at(25_000)), "each is woken when it first wants to be");
     }
 }

@@ -82,7 +82,7 @@ pub(crate) fn read(
     take: impl FnOnce(&mut BytesMut),
 ) -> Poll<io::Result<usize>> {
     // Taken out of its place: whatever is called in here may read, too.
-    let lent = LENT_BUFFERS.with(|place| place.borrow_mut().take());
+    let lent = LENT_BUFFERS.try_with(|place| place.borrow_mut().take()).ok().flatten();
     let mut lent =
         lent.unwrap_or_else(|| Lent { scratch: vec![0; SCRATCH].into_boxed_slice(), buffer: BytesMut::new() });
     let mut buffer = ReadBuf::new(&mut lent.scratch);
@@ -103,7 +103,8 @@ pub(crate) fn read(
             Poll::Ready(Ok(count))
         }
     };
-    LENT_BUFFERS.with(|place| *place.borrow_mut() = Some(lent));
+    // A thread that ends has no place for it any more.
+    let _ = LENT_BUFFERS.try_with(|place| *place.borrow_mut() = Some(lent));
     result
 }
 

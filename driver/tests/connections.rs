@@ -10,7 +10,7 @@
 
 mod support;
 
-use std::{future::ready, sync::Arc};
+use std::{future::ready, sync::Arc, time::Duration};
 
 use sockeye_driver::{
     Ack, AckSendError, Args, BoxError, Config, ConnectError, DisconnectReason, EmitError, Handshake, Server, Socket,
@@ -169,6 +169,31 @@ fn handles_never_keep_a_connection_alive() {
         assert_eq!(selection.emit("x", &()), Ok(0));
         assert_eq!((socket.transport(), socket.rooms()), (None, Vec::new()));
         assert!(socket.join("room").is_err());
+    });
+}
+
+/// Nothing but its own deadlines wakes the owner of such a session: a client that opens it and does no more.
+#[test]
+fn a_session_that_is_left_alone_after_its_handshake_ends() {
+    rig(|rig| {
+        let time = Duration::from_millis(10);
+        let io = Server::new(Config { ping_interval: time, ping_timeout: time, ..Config::default() });
+        let _client = rig.poller(&io);
+        assert_eq!(io.stats().connections, 1);
+        rig.until("the session is gone", || io.stats().connections == 0);
+    });
+}
+
+/// Long before the next deadline of the session, which would wake its owner too.
+#[test]
+fn a_request_that_its_head_condemns_is_answered_without_its_body() {
+    rig(|rig| {
+        let io = Server::new(Config { ping_interval: Duration::from_secs(1_000), ..Config::default() });
+        let mut client = rig.poller(&io);
+        rig.run();
+        client.posts.send("POST", &client.target, "Content-Length: 1000001\r\n", "");
+        assert_eq!(client.posts.reply().status, 413);
+        rig.until("the session is gone", || io.stats().connections == 0);
     });
 }
 

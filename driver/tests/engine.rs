@@ -136,6 +136,26 @@ fn a_socket_knows_its_id_and_transport_as_long_as_it_has_them() {
 }
 
 #[test]
+fn who_goes_while_nothing_is_read_of_it_leaves_nothing() {
+    rig(|rig| {
+        let limits = Limits { high_water: 1_000, ..Limits::default() };
+        let world = World::new(Config { limits, ..Config::default() });
+        let (mut client, socket) = world.open(&rig, 100);
+        for _ in 0..4 {
+            socket.try_send(text(&"p".repeat(500))).unwrap();
+            rig.run();
+        }
+        client.send_message("4unread");
+        rig.run();
+        assert_ne!(client.end.unread(), 0);
+        // The write that was blocked fails.
+        client.vanish();
+        assert_eq!(world.engine.stats().connections, 0);
+        drop(socket);
+    });
+}
+
+#[test]
 fn a_sink_waits_while_the_queue_is_full() {
     rig(|rig| {
         let limits = Limits { send_queue_packets: 10, ..Limits::default() };

@@ -12,16 +12,19 @@
 mod support;
 
 use std::{
-    future::ready,
+    cell::Cell,
+    future::{Future as _, poll_fn, ready},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
+    task::{Context, Wake, Waker},
+    thread,
     time::Duration,
 };
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use sockeye_driver::{Ack, AckError, Args, BoxError, Config, EmitError, Limits, Server, Socket};
+use sockeye_driver::{Ack, AckError, Args, BoxError, Config, EmitError, Limits, Serve as _, Server, Socket};
 use support::{Client, Drops, Log, Rig, rig};
 
 /// A server, whatever sockets are connected to it, and what called back.
@@ -277,6 +280,50 @@ fn while_callbacks_of_acknowledgements_run() {
     });
 }
 
+/// A task whose waker calls back, too: an executor may do what it likes when it is told.
+struct CallingWaker {
+    world: World,
+    /// The next time.
+    calls: AtomicBool,
+    task: Mutex<Option<Waker>>,
+}
+
+impl Wake for CallingWaker {
+    fn wake(self: Arc<Self>) {
+        if self.calls.swap(false, Ordering::SeqCst) {
+            self.world.call_back("waker");
+        }
+        let task = self.task.lock().unwrap().clone();
+        task.into_iter().for_each(Waker::wake);
+    }
+}
+
+#[test]
+fn while_requests_are_answered() {
+    rig(|rig| {
+        let world = world();
+        let (stream, end) = support::pipe(support::CAPACITY);
+        let peer = sockeye_driver::Peer { address: None, secure: false };
+        let mut serving = Box::pin(world.io.serve_connection(&rig.runtime, stream, peer));
+        let calling =
+            Arc::new(CallingWaker { world: world.clone(), calls: AtomicBool::new(false), task: Mutex::default() });
+        let (waker, calls) = (Waker::from(Arc::clone(&calling)), Arc::clone(&calling));
+        rig.start(poll_fn(move |cx| {
+            *calling.task.lock().unwrap() = Some(cx.waker().clone());
+            serving.as_mut().poll(&mut Context::from_waker(&waker))
+        }));
+        let mut client = support::Poller::new(support::Wire::new(rig.clone(), end), rig.connect(&world.io));
+        client.join();
+        client.poll();
+        rig.run();
+        calls.calls.store(true, Ordering::SeqCst);
+        // Answers the poll, from a task that has nothing to do with HTTP.
+        world.io.emit("answer", &()).unwrap();
+        assert!(client.gets.reply().body.starts_with("42[\"answer\"]"));
+        world.assert_called("waker");
+    });
+}
+
 #[test]
 fn when_a_listener_is_removed() {
     rig(|rig| {
@@ -504,6 +551,30 @@ fn when_a_runtime_drops_its_tasks() {
 }
 
 #[test]
+fn from_a_thread_that_ends() {
+    thread_local! {
+        static KEPT: Cell<Option<Drops>> = const { Cell::new(None) };
+    }
+    rig(|rig| {
+        let world = world();
+        let _client = world.joined(&rig);
+        // What a thread keeps goes in some order: once with the driver's own before, once behind.
+        for kept_first in [false, true] {
+            let (world, captured) = (world.clone(), world.captured("the end"));
+            let thread = thread::spawn(move || {
+                if !kept_first {
+                    world.io.emit("x", &()).unwrap();
+                }
+                KEPT.set(Some(captured));
+                world.io.emit("x", &()).unwrap();
+            });
+            thread.join().unwrap();
+        }
+        assert_eq!(world.log.count("the end"), 2);
+    });
+}
+
+#[test]
 fn from_another_thread_while_the_server_works() {
     rig(|rig| {
         let world = world();
@@ -519,7 +590,7 @@ fn from_another_thread_while_the_server_works() {
         let threads: Vec<_> = (0..2)
             .map(|_| {
                 let (world, stop) = (world.clone(), Arc::clone(&stop));
-                std::thread::spawn(move || {
+                thread::spawn(move || {
                     while !stop.load(Ordering::SeqCst) {
                         world.call_back("another thread");
                     }

@@ -109,9 +109,11 @@ fn a_listener_of_the_namespace_that_comes_later_serves_an_event_that_waits() {
         client.event("late", "");
         rig.run();
         io.on("late", note(&log, "late"));
-        // Whatever happens next on this connection.
+        rig.run();
+        assert_eq!(log.take(), ["late"]);
         client.event("late", "");
-        rig.until("both are handled", || log.len() == 2);
+        rig.run();
+        assert_eq!(log.take(), ["late"]);
     });
 }
 
@@ -304,25 +306,101 @@ fn flood(client: &mut Client, rig: &Rig, count: usize) {
     rig.run();
 }
 
+/// A server whose bound is far below a thousand events of a kilobyte.
+fn reads_only_what_may_wait(rig: &Rig, io: &Server) {
+    let log = Log::default();
+    let latch = waits(io, &log);
+    let mut client = rig.joined(io);
+    flood(&mut client, rig, 1_000);
+    assert_eq!(log.take(), ["0 begins"]);
+    let unread = client.end.unread();
+    assert!(unread > 500_000, "only {unread} bytes are left");
+    // Nor does it read on for any other reason.
+    io.emit("x", &()).unwrap();
+    client.expect("2[\"x\"]");
+    assert_eq!(client.end.unread(), unread);
+    latch.open();
+    rig.run();
+    assert_eq!(client.end.unread(), 0);
+    let begun: Vec<_> = log.take().into_iter().filter(|line| line.ends_with("begins")).collect();
+    assert_eq!(begun, (1..1_000).map(|n| format!("{n} begins")).collect::<Vec<_>>());
+}
+
 #[test]
 fn reading_stops_when_too_many_events_wait_and_goes_on_after() {
     rig(|rig| {
-        let (io, log) = server(1, 8);
-        let latch = waits(&io, &log);
+        reads_only_what_may_wait(&rig, &server(1, 8).0);
+    });
+}
+
+/// Limits under which an event of a kilobyte is large.
+fn small(handlers: usize) -> Config {
+    Config { limits: Limits { handlers, max_packet_bytes: 8_000, ..Limits::default() }, ..Config::default() }
+}
+
+#[test]
+fn reading_stops_when_too_many_bytes_wait_and_goes_on_after() {
+    rig(|rig| {
+        // Far fewer events than may wait.
+        reads_only_what_may_wait(&rig, &Server::new(small(1)));
+    });
+}
+
+#[test]
+fn as_many_bytes_wait_as_one_packet_may_have_in_names_arguments_and_attachments() {
+    let sizes = |name: usize, argument: usize, attachment: usize| {
+        rig(move |rig| {
+            let io = Server::new(small(1));
+            let _latch = waits(&io, &Log::default());
+            let mut client = rig.joined(&io);
+            client.event("wait", ",1");
+            let (name, argument) = ("n".repeat(name), "a".repeat(argument));
+            client.send(&format!("51-[\"{name}\",\"{argument}\",{{\"_placeholder\":true,\"num\":0}}]"));
+            client.send_binary(&vec![0; attachment]);
+            rig.run();
+            assert_eq!((client.end.unread(), io.stats().parked), (0, 1));
+            // One that goes beyond the bound is read.
+            client.event("x", &format!(",\"{}\"", "a".repeat(1_500)));
+            rig.run();
+            assert_eq!((client.end.unread(), io.stats().parked), (0, 2));
+            client.event("x", "");
+            rig.run();
+            assert_ne!(client.end.unread(), 0, "nothing more is read");
+        });
+    };
+    for (name, argument, attachment) in [(7_000, 0, 0), (0, 7_000, 0), (0, 0, 7_000)] {
+        sizes(name, argument, attachment);
+    }
+}
+
+#[test]
+fn a_connect_handler_that_waits_in_vain_holds_no_more_bytes_than_the_bound() {
+    rig(|rig| {
+        let (io, log) = (Server::new(small(64)), Log::default());
+        io.on_connect(async |socket: Socket| {
+            let answer: Result<(), AckError> = socket.emit_with_ack("question", &()).await;
+            answer
+        });
         let mut client = rig.joined(&io);
-        flood(&mut client, &rig, 1_000);
-        assert_eq!(log.take(), ["0 begins"]);
-        let unread = client.end.unread();
-        assert!(unread > 500_000, "only {unread} bytes are left");
-        // Nor does it read on for any other reason.
-        io.emit("x", &()).unwrap();
-        client.expect("2[\"x\"]");
-        assert_eq!(client.end.unread(), unread);
-        latch.open();
+        client.expect("20[\"question\"]");
+        // Nobody listens to these; one of any size waits all the same, and another.
+        for (size, parked) in [(7_900, 1), (50, 2), (1_000, 2), (7_900, 1)] {
+            client.event("unknown", &format!(",\"{}\"", "u".repeat(size)));
+            rig.run();
+            assert_eq!((io.stats().parked, client.end.unread()), (parked, 0));
+        }
+        // On all namespaces together.
+        for n in 1..=20 {
+            let name = format!("/{n}");
+            io.of(&name).on_connect(async || pending::<()>().await);
+            client.join(&name);
+            client.send(&format!("2{name},[\"unknown\",\"{}\"]", "u".repeat(1_000)));
+        }
         rig.run();
-        assert_eq!(client.end.unread(), 0);
-        let begun: Vec<_> = log.take().into_iter().filter(|line| line.ends_with("begins")).collect();
-        assert_eq!(begun, (1..1_000).map(|n| format!("{n} begins")).collect::<Vec<_>>());
+        assert!(io.stats().parked <= 8, "{} wait", io.stats().parked);
+        io.on("known", note(&log, "known"));
+        client.event("known", "");
+        rig.until("an event that somebody listens to is handled", || log.len() == 1);
     });
 }
 
@@ -414,6 +492,80 @@ fn catch_all_listeners_do_not_wait_for_a_connect_handler() {
         returns.open();
         rig.run();
         assert_eq!(log.take(), ["late"], "each has been announced once");
+    });
+}
+
+/// What a client does that comes, says something, and leaves, again and again.
+fn comes_and_goes(client: &mut Client, rig: &Rig, times: usize, events: usize) {
+    for n in 0..times {
+        client.send("0");
+        for event in 0..events {
+            client.event("wait", &format!(",{}", n * events + event));
+        }
+        client.send("1");
+        rig.run();
+    }
+}
+
+#[test]
+fn leaving_and_coming_back_gives_nobody_more_handlers_than_the_limit() {
+    rig(|rig| {
+        let (io, log) = server(4, 1_024);
+        let latch = waits(&io, &log);
+        let mut client = rig.open(&io);
+        comes_and_goes(&mut client, &rig, 100, 3);
+        // The second time goes beyond the limit.
+        assert_eq!(io.stats().handlers, 6);
+        assert_ne!(client.end.unread(), 0);
+        latch.open();
+        rig.run();
+        let begun: Vec<_> = log.take().into_iter().filter(|line| line.ends_with("begins")).collect();
+        assert_eq!(begun, (0..300).map(|n| format!("{n} begins")).collect::<Vec<_>>());
+        assert_eq!((io.stats().handlers, client.end.unread()), (0, 0));
+        assert_eq!(io.stats().connections, 1);
+    });
+}
+
+#[test]
+fn handlers_of_connecting_and_disconnecting_do_not_pile_up_either() {
+    rig(|rig| {
+        let (io, _) = server(4, 1_024);
+        let latch = Latch::default();
+        let (connect, disconnect) = (latch.clone(), latch.clone());
+        io.on_connect(move || {
+            let latch = connect.clone();
+            async move { latch.wait().await }
+        });
+        io.on_disconnect(move || {
+            let latch = disconnect.clone();
+            async move { latch.wait().await }
+        });
+        let mut client = rig.open(&io);
+        comes_and_goes(&mut client, &rig, 100, 0);
+        assert_eq!(io.stats().handlers, 4);
+        assert_ne!(client.end.unread(), 0);
+        // Who is connected does not count among them.
+        latch.open();
+        rig.run();
+        assert_eq!((io.stats().handlers, client.end.unread()), (0, 0));
+    });
+}
+
+#[test]
+fn a_connection_ends_although_its_handlers_do_not() {
+    rig(|rig| {
+        let limits = Limits { handlers: 2, ..Limits::default() };
+        let io = Server::new(Config { limits, ping_interval: Duration::from_millis(10), ..Config::default() });
+        let latch = waits(&io, &Log::default());
+        let mut client = rig.open(&io);
+        comes_and_goes(&mut client, &rig, 100, 3);
+        assert_eq!(io.stats().handlers, 3);
+        // Nothing is read of it: a ping tells.
+        client.vanish();
+        rig.until("the connection is gone", || io.stats().connections == 0);
+        assert_ne!(io.stats().tasks, 0);
+        latch.open();
+        rig.until("all is gone", || io.stats().tasks == 0);
     });
 }
 

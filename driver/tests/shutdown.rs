@@ -543,6 +543,73 @@ fn an_http_connection_whose_poll_waits_is_not_idle() {
 }
 
 #[test]
+fn an_http_connection_is_not_idle_while_its_answer_is_taken() {
+    rig(|rig| {
+        let keep_alive = Duration::from_secs(1);
+        let limits = Limits { keep_alive, ..Limits::default() };
+        let io = Server::new(Config { limits, ..Config::default() });
+        let mut client = support::Poller::new(rig.connect_with(&io, 1_000), rig.connect(&io));
+        client.join();
+        io.emit("x", &"x".repeat(30_000)).unwrap();
+        client.poll();
+        rig.run();
+        // Thirty parts, which take longer than the time of a connection that does nothing.
+        let mut count = 0;
+        while count < 30_000 {
+            rig.wait("a moment", rig.runtime.sleep(keep_alive / 20));
+            let part = client.gets.end.read(1_000).len();
+            assert_ne!(part, 0, "it ends behind {count} bytes");
+            count += part;
+        }
+        // One that takes no more of its answer does nothing either.
+        client.poll();
+        io.emit("x", &"x".repeat(30_000)).unwrap();
+        rig.until("the connection's end", || client.gets.end.is_dropped());
+        assert_eq!(client.gets.end.arrived(), 1_000);
+    });
+}
+
+/// A connection with a session whose POST is refused by its head alone.
+fn refused(rig: &Rig, close_timeout: Duration) -> Wire {
+    let limits = Limits { max_payload: 100_000, close_timeout, ..Limits::default() };
+    let io = Server::new(Config { limits, ..Config::default() });
+    let client = rig.poller(&io);
+    let mut wire = client.posts;
+    let head = format!("POST {} HTTP/1.1\r\nHost: test\r\nContent-Length: 1000000\r\n\r\n", client.target);
+    wire.end.write(head.as_bytes());
+    assert_eq!(wire.reply().status, 413);
+    rig.run();
+    assert!(wire.end.is_ended() && !wire.end.is_dropped(), "it would be reset");
+    wire
+}
+
+#[test]
+fn a_body_that_is_not_wanted_is_read_until_its_end() {
+    rig(|rig| {
+        let wire = refused(&rig, Duration::from_secs(60));
+        for _ in 0..3 {
+            wire.end.write(&[b'4'; 100_000]);
+            rig.run();
+            assert_eq!((wire.end.unread(), wire.end.is_dropped()), (0, false));
+        }
+        wire.end.end();
+        rig.until("the connection's end", || wire.end.is_dropped());
+    });
+}
+
+#[test]
+fn a_body_that_is_not_wanted_is_read_neither_for_long_nor_without_a_bound() {
+    rig(|rig| {
+        let wire = refused(&rig, Duration::from_millis(20));
+        rig.until("the connection's end", || wire.end.is_dropped());
+
+        let wire = refused(&rig, Duration::from_secs(60));
+        wire.end.write(&[b'4'; 1_000_000]);
+        rig.until("the connection's end", || wire.end.is_dropped());
+    });
+}
+
+#[test]
 fn an_engine_server_shuts_down_like_the_other() {
     rig(|rig| {
         let engine = EngineServer::new(Config::default());

@@ -3,48 +3,39 @@
 use std::{
     fmt,
     sync::{Arc, Weak},
-    time::Duration,
 };
 
-use futures_channel::oneshot;
-use serde::{Serialize, de::DeserializeOwned};
 use sockeye_protocol::{
     Text,
-    client::{
-        AckId, AuthRequest, Delivery, DisconnectReason, EmitError as CoreEmitError, Error, Flags, SocketId,
-        SocketOptions,
-    },
-    socket::Payload,
+    client::{DisconnectReason, Error, SocketId, SocketOptions},
 };
 
 use super::{
     Auth, Manager, SocketBuilder,
-    shared::{Keeper, Shared},
+    shared::{Keeper, Shared, Wish},
 };
 use crate::{
-    AckError, Acknowledgement, EmitError, Event, Extract, ExtractError, Handler, ListenerId, Side,
-    handler::{
-        self, ConnectContext, DisconnectContext, EventContext, HandlerError, Listeners, OnAny, OnError, Subject, sealed,
-    },
-    socketio::{Waiter, read_outcome},
+    Extract, ExtractError, Side,
+    handler::{ConnectContext, DisconnectContext, EventContext, Listeners, Subject, sealed},
 };
 
 /// A namespace of a connection to a server: what `io(url)` is in JavaScript. Cheap to clone.
 ///
-/// The connection is closed, in order, when the last handle of it is dropped (handlers that captured one keep it open; they
-/// can have it as a parameter instead).
+/// The connection is closed, in order, when the last handle of it is dropped. Handlers that captured one keep it open; they
+/// can have it as a parameter instead, and then keep it open while they run.
 ///
 /// ```
-/// # use sockeye_driver::{BoxError, client::Client, prelude::*};
-/// # fn example(client: &Client) -> Result<(), BoxError> {
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/loopback.rs"));
+/// # fn main() { connected(async |io: Server, client: Client| {
 /// client.on("hello", async |client: Client, Args(name): Args<String>, ack: Ack| {
 ///     client.emit("seen", &name)?;
 ///     ack.send(&"hello to you")?;
 ///     Ok::<_, BoxError>(())
 /// });
 /// client.emit("hello", &("world", 1))?;
-/// # Ok(())
-/// # }
+/// let answer: String = client.emit_with_ack("echo", &"hello").await?;
+/// assert_eq!(answer, "hello");
+/// # Ok(()) }) }
 /// ```
 #[derive(Clone)]
 pub struct Client(pub(super) Arc<Inner>);
@@ -54,6 +45,7 @@ pub(super) struct Inner {
     id: SocketId,
     namespace: Text,
     auth: Auth,
+    has_ack_timeout: bool,
     listeners: Listeners<Client>,
     keeper: Arc<Keeper>,
 }
@@ -63,6 +55,11 @@ impl Drop for Inner {
         let dropped = self.shared.with(|state, now| {
             // Unless it was added anew meanwhile.
             let is_last = state.sockets.get(&self.id).is_some_and(|socket| socket.strong_count() == 0);
+            // With the last handle of the connection that is closed, behind what was sent. It is not left first: the
+            // official server drops events that it reads in one turn with a DISCONNECT.
+            if is_last && Arc::strong_count(&self.keeper) == 1 {
+                state.manager.close(now);
+            }
             if is_last {
                 state.manager.remove(now, self.id);
             }
@@ -75,200 +72,210 @@ impl Drop for Inner {
 impl Client {
     pub(super) fn new(manager: Manager, namespace: &str, auth: Auth, options: SocketOptions) -> Self {
         let Manager { shared, keeper } = manager;
-        let (id, known) = shared.with(|state, _| {
+        // Out here, where it is dropped without the lock if there is one already.
+        let mut auth = Some(auth);
+        let has_ack_timeout = options.ack_timeout.is_some();
+        Self(shared.with(|state, _| {
+            // Looked up, made and noted at once: two of one namespace would not know of each other.
             let id = state.manager.add_socket(namespace, options);
-            (id, state.sockets.get(&id).and_then(Weak::upgrade))
-        });
-        if let Some(known) = known {
-            return Self(known);
-        }
-        let namespace = shared.look(|state| state.manager.namespace(id).cloned()).unwrap_or_default();
-        let inner = Arc::new(Inner {
-            shared: Arc::clone(&shared),
-            id,
-            namespace,
-            auth,
-            listeners: Listeners::default(),
-            keeper,
-        });
-        shared.look(|state| state.sockets.insert(id, Arc::downgrade(&inner)));
-        Self(inner)
+            if let Some(known) = state.sockets.get(&id).and_then(Weak::upgrade) {
+                return known;
+            }
+            let (auth, keeper) = (auth.take().unwrap_or_default(), Arc::clone(&keeper));
+            let namespace = state.manager.namespace(id).cloned().unwrap_or_default();
+            let listeners = Listeners::default();
+            let shared = Arc::clone(&shared);
+            let inner = Arc::new(Inner { shared, id, namespace, auth, has_ack_timeout, listeners, keeper });
+            state.sockets.insert(id, Arc::downgrade(&inner));
+            inner
+        }))
     }
 
     /// The id that the server has given, until the namespace is disconnected (`socket.id`).
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/loopback.rs"));
+    /// # fn main() { connected(async |io: Server, client: Client| {
+    /// println!("{:?} is here", client.id());
+    /// client.disconnect();
+    /// assert_eq!(client.id(), None);
+    /// # Ok(()) }) }
+    /// ```
     pub fn id(&self) -> Option<Text> {
         self.0.shared.look(|state| state.manager.sid(self.0.id).cloned())
     }
 
     /// The namespace.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/loopback.rs"));
+    /// # fn main() { connected(async |io: Server, client: Client| {
+    /// assert_eq!((client.namespace(), client.of("admin").start().namespace()), ("/", "/admin"));
+    /// # Ok(()) }) }
+    /// ```
     pub fn namespace(&self) -> &str {
         &self.0.namespace
     }
 
     /// Whether the namespace is connected.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/loopback.rs"));
+    /// # fn main() { connected(async |io: Server, client: Client| {
+    /// assert!(client.is_connected());
+    /// client.disconnect();
+    /// assert!(!client.is_connected());
+    /// # Ok(()) }) }
+    /// ```
     pub fn is_connected(&self) -> bool {
         self.0.shared.look(|state| state.manager.is_connected(self.0.id))
     }
 
     /// Whether the namespace is connected, or will be without anybody's help: not after it was refused, or disconnected by
     /// either side (`socket.active`).
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/loopback.rs"));
+    /// # fn main() { connected(async |io: Server, client: Client| {
+    /// client.on_disconnect(async |client: Client| {
+    ///     println!("{}", if client.is_active() { "back in a moment" } else { "gone for good" });
+    /// });
+    /// assert!(client.is_active());
+    /// # Ok(()) }) }
+    /// ```
     pub fn is_active(&self) -> bool {
         self.0.shared.look(|state| state.manager.is_active(self.0.id))
     }
 
     /// Whether the server has restored the session of before, with what was missed (`socket.recovered`).
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/loopback.rs"));
+    /// # fn main() { connected(async |io: Server, client: Client| {
+    /// client.on_connect(async |client: Client| {
+    ///     if !client.is_recovered() {
+    ///         client.emit("what have I missed?", &())?;
+    ///     }
+    ///     Ok::<_, EmitError>(())
+    /// });
+    /// assert!(!client.is_recovered()); // It was connected for the first time.
+    /// # Ok(()) }) }
+    /// ```
     pub fn is_recovered(&self) -> bool {
         self.0.shared.look(|state| state.manager.is_recovered(self.0.id))
     }
 
     /// The transport in use, `polling` or `websocket`; `None` while there is no connection.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/loopback.rs"));
+    /// # fn main() { served(async |io: Server, url: String| {
+    /// use sockeye_driver::client::Transport;
+    ///
+    /// let builder = Client::builder(&url).config(|config| config.transports = vec![Transport::WebSocket]);
+    /// assert_eq!(builder.connect().await?.transport(), Some("websocket"));
+    /// # Ok(()) }) }
+    /// ```
     pub fn transport(&self) -> Option<&'static str> {
         self.0.shared.look(|state| state.manager.engine().map(|engine| engine.transport_name()))
     }
 
-    /// Events that wait to be sent, and their bytes.
-    pub fn buffered(&self) -> (usize, usize) {
-        self.0.shared.look(|state| state.manager.buffered(self.0.id))
-    }
-
     /// The connection itself.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/loopback.rs"));
+    /// # fn main() { connected(async |io: Server, client: Client| {
+    /// assert!(client.manager().is_open());
+    /// # Ok(()) }) }
+    /// ```
     pub fn manager(&self) -> Manager {
         Manager { shared: Arc::clone(&self.0.shared), keeper: Arc::clone(&self.0.keeper) }
     }
 
-    /// Another namespace on the same connection.
+    /// Another namespace on the same connection. Where there is a handle of it already, its settings stay as they are.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/loopback.rs"));
+    /// # fn main() { connected(async |io: Server, client: Client| {
+    /// let admin = client.of("/admin").connect().await?;
+    /// admin.emit("hello", &())?;
+    /// assert_eq!(io.stats().connections, 1);
+    /// # Ok(()) }) }
+    /// ```
     pub fn of(&self, namespace: &str) -> SocketBuilder {
         SocketBuilder::new(self.manager(), namespace)
     }
 
     /// Connects the namespace after it was disconnected, or refused (`socket.open()`, `socket.connect()`):
-    /// [`on_connect`](Self::on_connect) handlers hear of it.
+    /// [`on_connect`](Self::on_connect) handlers hear of it, and [`connected`](Self::connected) waits for it.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/loopback.rs"));
+    /// # fn main() { connected(async |io: Server, client: Client| {
+    /// client.disconnect();
+    /// client.open();
+    /// client.connected().await?;
+    /// # Ok(()) }) }
+    /// ```
     pub fn open(&self) {
-        self.0.shared.with(|state, now| state.manager.connect(now, self.0.id));
+        self.0.shared.with(|state, now| state.connect(now, self.0.id));
     }
 
     /// Leaves the namespace, at once. If no other one is connected, the connection is closed too.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/loopback.rs"));
+    /// # fn main() { connected(async |io: Server, client: Client| {
+    /// client.emit("say", &"goodbye")?; // That still arrives.
+    /// client.disconnect();
+    /// assert!(!client.is_connected() && !client.is_active());
+    /// # Ok(()) }) }
+    /// ```
     pub fn disconnect(&self) {
         self.0.shared.with(|state, now| state.manager.disconnect(now, self.0.id));
     }
 
-    /// Sends an event: a tuple is several arguments, `()` none, anything else one; bytes are attachments. While the
-    /// namespace is not connected, it waits.
+    /// Waits until the namespace is connected: not at all if it is, and across failed attempts until one succeeds.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/loopback.rs"));
+    /// # fn main() { served(async |io: Server, url: String| {
+    /// let client = Client::builder(&url).start()?;
+    /// client.connected().await?;
+    /// assert!(client.is_connected());
+    /// # Ok(()) }) }
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`EmitError`]: it cannot be encoded, or too much waits to be sent.
-    pub fn emit<T: Serialize + ?Sized>(&self, event: &str, args: &T) -> Result<(), EmitError> {
-        self.emit_flagged(event, args, Flags::default()).map(drop)
+    /// It is not connected, and will not be unless [`open`](Self::open) is called (again): it was refused, disconnected by
+    /// either side, or all attempts have failed. The error is that of the last attempt or connection.
+    pub async fn connected(&self) -> Result<(), Error> {
+        // The runtime may have dropped the client's task.
+        let gone = Err(Error::Closed(DisconnectReason::ForcedClose));
+        self.0.shared.watch(self.0.id, Wish::Connected).await.unwrap_or(gone)
     }
 
-    /// Sends the event `message`: see [`emit`](Self::emit).
+    /// Waits until the namespace is not connected any more, and will not be by itself. Gives why: the error of the last
+    /// attempt, or what ended the last connection.
     ///
-    /// # Errors
-    ///
-    /// As [`emit`](Self::emit).
-    pub fn send<T: Serialize + ?Sized>(&self, args: &T) -> Result<(), EmitError> {
-        self.emit("message", args)
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/loopback.rs"));
+    /// # fn main() { connected(async |io: Server, client: Client| {
+    /// io.disconnect_sockets(false);
+    /// // Handlers are called, connections lost and made anew, until:
+    /// assert_eq!(client.closed().await, Error::Closed(DisconnectReason::ServerDisconnect));
+    /// # Ok(()) }) }
+    /// ```
+    pub async fn closed(&self) -> Error {
+        match self.0.shared.watch(self.0.id, Wish::Abandoned).await {
+            Some(Err(error)) => error,
+            Some(Ok(())) | None => Error::Closed(DisconnectReason::ForcedClose),
+        }
     }
 
-    /// For events that may be lost: they are dropped if they cannot leave at once.
-    pub fn volatile(&self) -> Volatile<'_> {
-        Volatile(self)
-    }
-
-    /// Sends an event and asks for an acknowledgement, a future. There is no bound for the answer but the end of the
-    /// connection, unless [`ack_timeout`](super::ClientBuilder::ack_timeout) says one.
-    pub fn emit_with_ack<R: DeserializeOwned>(
-        &self,
-        event: &str,
-        args: &(impl Serialize + ?Sized),
-    ) -> Acknowledgement<R> {
-        Timeout { client: self, timeout: None }.emit_with_ack(event, args)
-    }
-
-    /// Sends an event, and has the acknowledgement given to a callback.
-    ///
-    /// # Errors
-    ///
-    /// As [`emit`](Self::emit); the callback is not called then.
-    pub fn emit_then<R: DeserializeOwned>(
-        &self,
-        event: &str,
-        args: &(impl Serialize + ?Sized),
-        callback: impl FnOnce(Result<R, AckError>) + Send + 'static,
-    ) -> Result<(), EmitError> {
-        Timeout { client: self, timeout: None }.emit_then(event, args, callback)
-    }
-
-    /// For an emit whose acknowledgement has this much time.
-    pub fn timeout(&self, timeout: Duration) -> Timeout<'_> {
-        Timeout { client: self, timeout: Some(timeout) }
-    }
-
-    /// Calls a handler for each event of this name.
-    pub fn on<H, M>(&self, event: &str, handler: H) -> ListenerId
-    where
-        H: Handler<EventContext<Self>, (), M>,
-    {
-        self.0.listeners.on(event, false, handler::settle(handler, Arc::new(())))
-    }
-
-    /// Calls a handler for the next event of this name.
-    pub fn once<H, M>(&self, event: &str, handler: H) -> ListenerId
-    where
-        H: Handler<EventContext<Self>, (), M>,
-    {
-        self.0.listeners.on(event, true, handler::settle(handler, Arc::new(())))
-    }
-
-    /// Removes a listener of any kind. Whether it was there.
-    pub fn off(&self, listener: ListenerId) -> bool {
-        self.0.listeners.off(listener)
-    }
-
-    /// Removes all listeners of an event. How many there were.
-    pub fn off_all(&self, event: &str) -> usize {
-        self.0.listeners.off_all(event)
-    }
-
-    /// Calls a listener for every event that arrives, before those of its name.
-    pub fn on_any(&self, listener: impl Fn(&Event<Self>) + Send + Sync + 'static) -> ListenerId {
-        self.0.listeners.add(|table| &mut table.any, Arc::new(listener) as Arc<OnAny<Self>>)
-    }
-
-    /// Calls a listener for every event that is sent, when it is: one that waits is reported once its turn has come.
-    pub fn on_any_outgoing(&self, listener: impl Fn(&Event<Self>) + Send + Sync + 'static) -> ListenerId {
-        self.0.listeners.add(|table| &mut table.outgoing, Arc::new(listener) as Arc<OnAny<Self>>)
-    }
-
-    /// Runs when the namespace is connected, again after each reconnection.
-    pub fn on_connect<H, M>(&self, handler: H) -> ListenerId
-    where
-        H: Handler<ConnectContext<Self>, (), M>,
-    {
-        self.0.listeners.add(|table| &mut table.connect, handler::settle(handler, Arc::new(())))
-    }
-
-    /// Runs when the namespace could not be connected; [`Error`] says why, and [`is_active`](Self::is_active) whether it is
-    /// tried again.
-    pub fn on_connect_error<H, M>(&self, handler: H) -> ListenerId
-    where
-        H: Handler<ConnectErrorContext, (), M>,
-    {
-        self.0.listeners.add(|table| &mut table.connect_error, handler::settle(handler, Arc::new(())))
-    }
-
-    /// Runs when the namespace is disconnected.
-    pub fn on_disconnect<H, M>(&self, handler: H) -> ListenerId
-    where
-        H: Handler<DisconnectContext<Self>, (), M>,
-    {
-        self.0.listeners.add(|table| &mut table.disconnect, handler::settle(handler, Arc::new(())))
-    }
-
-    /// Calls a listener for what goes wrong in handlers; without one it is reported to `tracing` and standard error.
-    pub fn on_error(&self, listener: impl Fn(&HandlerError<Self>) + Send + Sync + 'static) -> ListenerId {
-        self.0.listeners.add(|table| &mut table.error, Arc::new(listener) as Arc<OnError<Self>>)
+    pub(super) fn inner(&self) -> &Arc<Inner> {
+        &self.0
     }
 
     pub(super) fn shared(&self) -> &Arc<Shared> {
@@ -283,42 +290,13 @@ impl Client {
         &self.0.listeners
     }
 
-    pub(super) async fn provide_auth(&self, request: AuthRequest) -> Result<Option<Payload>, Text> {
-        match &self.0.auth {
-            Auth::None => Ok(None),
-            Auth::Value(value) => Ok(Some(value.clone())),
-            Auth::Provider(provider) => provider(request).await,
-        }
+    /// Whether an acknowledgement has a timeout where an emit says none.
+    pub(super) fn has_ack_timeout(&self) -> bool {
+        self.0.has_ack_timeout
     }
 
-    /// Tells who listens to what is sent.
-    pub(super) fn announce_outgoing(&self, payload: &Payload) {
-        let listeners = self.0.listeners.read(|table| table.outgoing.clone());
-        if listeners.is_empty() {
-            return;
-        }
-        let event = Event {
-            socket: Some(self.clone()),
-            name: payload.event_name().unwrap_or_default(),
-            args: payload.to_args().unwrap_or_default(),
-            ack: None,
-        };
-        handler::announce(listeners.iter(), &event, |fault| {
-            self.0.listeners.report(&HandlerError { socket: self.clone(), event: Some(event.name.clone()), fault });
-        });
-    }
-
-    fn encode<T: Serialize + ?Sized>(&self, event: &str, args: &T) -> Result<Payload, EmitError> {
-        Ok(Payload::event(event, args, self.0.shared.max_attachments)?)
-    }
-
-    fn emit_flagged<T: Serialize + ?Sized>(&self, event: &str, args: &T, flags: Flags) -> Result<Delivery, EmitError> {
-        let payload = self.encode(event, args)?;
-        let delivery = self.0.shared.command(|manager, now| manager.emit(now, self.0.id, &payload, flags))?;
-        if delivery == Delivery::Sent {
-            self.announce_outgoing(&payload);
-        }
-        Ok(delivery)
+    pub(super) fn auth(&self) -> &Auth {
+        &self.0.auth
     }
 }
 
@@ -337,75 +315,29 @@ impl PartialEq for Client {
 
 impl Eq for Client {}
 
-/// What [`Client::volatile`] gives.
-#[derive(Clone, Copy, Debug)]
-#[must_use = "this is for an emit"]
-pub struct Volatile<'a>(&'a Client);
-
-impl Volatile<'_> {
-    /// Sends an event, or drops it. Whether it is on its way.
-    ///
-    /// # Errors
-    ///
-    /// [`EmitError::Encode`].
-    pub fn emit<T: Serialize + ?Sized>(&self, event: &str, args: &T) -> Result<bool, EmitError> {
-        self.0.emit_flagged(event, args, Flags::VOLATILE).map(|delivery| delivery == Delivery::Sent)
-    }
-}
-
-/// What [`Client::timeout`] gives.
-#[derive(Clone, Copy, Debug)]
-#[must_use = "a timeout is for an emit"]
-pub struct Timeout<'a> {
-    client: &'a Client,
-    timeout: Option<Duration>,
-}
-
-impl Timeout<'_> {
-    /// As [`Client::emit_with_ack`].
-    pub fn emit_with_ack<R: DeserializeOwned>(
-        &self,
-        event: &str,
-        args: &(impl Serialize + ?Sized),
-    ) -> Acknowledgement<R> {
-        let (sender, receiver) = oneshot::channel();
-        Acknowledgement::new(self.emit(event, args, Waiter::Future(sender)).map(|()| receiver))
-    }
-
-    /// As [`Client::emit_then`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Client::emit`].
-    pub fn emit_then<R: DeserializeOwned>(
-        &self,
-        event: &str,
-        args: &(impl Serialize + ?Sized),
-        callback: impl FnOnce(Result<R, AckError>) + Send + 'static,
-    ) -> Result<(), EmitError> {
-        self.emit(event, args, Waiter::Callback(Box::new(move |outcome| callback(read_outcome(outcome)))))
-    }
-
-    fn emit(&self, event: &str, args: &(impl Serialize + ?Sized), waiter: Waiter) -> Result<(), EmitError> {
-        let Client(inner) = self.client;
-        let payload = self.client.encode(event, args)?;
-        // Out here, where it is dropped without the lock if nothing was sent.
-        let mut waiter = Some(waiter);
-        let sent: Result<(AckId, Delivery), CoreEmitError> = inner.shared.with(|state, now| {
-            let sent = state.manager.emit_with_ack(now, inner.id, &payload, self.timeout, Flags::default())?;
-            if let Some(waiter) = waiter.take() {
-                state.waiters.insert((inner.id, sent.0), waiter);
-            }
-            Ok(sent)
-        });
-        if sent?.1 == Delivery::Sent {
-            self.client.announce_outgoing(&payload);
-        }
-        Ok(())
-    }
-}
-
-/// A namespace that could not be connected.
+/// A namespace that could not be connected: what [extractors](Extract) of [`Client::on_connect_error`] take their values
+/// from, the [`Client`] and the [`Error`].
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/loopback.rs"));
+/// # fn main() { connected(async |io: Server, client: Client| {
+/// use sockeye_driver::{Extract, ExtractError, client::ConnectErrorContext};
+///
+/// /// What the server has said against it.
+/// struct Objection(String);
+///
+/// impl<S> Extract<ConnectErrorContext, S> for Objection {
+///     fn extract(context: &ConnectErrorContext, state: &S) -> Result<Self, ExtractError> {
+///         match Error::extract(context, state)? {
+///             Error::Refused(refusal) => Ok(Self(refusal.message.to_string())),
+///             other => Ok(Self(format!("nothing: {other}"))),
+///         }
+///     }
+/// }
+///
+/// client.on_connect_error(async |Objection(text): Objection| println!("{text}"));
+/// # Ok(()) }) }
+/// ```
 #[derive(Clone, Debug)]
 pub struct ConnectErrorContext {
     pub(super) socket: Client,
@@ -424,6 +356,7 @@ impl sealed::Sealed for Client {}
 
 impl Side for Client {
     type Reason = DisconnectReason;
+    type Details = Option<Error>;
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "client of {}", self.namespace())
@@ -431,19 +364,31 @@ impl Side for Client {
 }
 
 macro_rules! extract_client {
-    ($($context:ty),*) => {$(
-        impl<S> Extract<$context, S> for Client {
+    ($(<$($parameter:ident),+> $context:ty;)*) => {$(
+        impl<$($parameter),+> Extract<$context, S> for Client {
             fn extract(context: &$context, _: &S) -> Result<Self, ExtractError> {
                 Ok(context.socket.clone())
             }
         }
     )*};
 }
-extract_client!(EventContext<Client>, ConnectContext<Client>, DisconnectContext<Client>, ConnectErrorContext);
+extract_client! {
+    <E, S> EventContext<Client, E>;
+    <S> ConnectContext<Client>;
+    <S> DisconnectContext<Client>;
+    <S> ConnectErrorContext;
+}
 
 impl<S> Extract<DisconnectContext<Client>, S> for DisconnectReason {
     fn extract(context: &DisconnectContext<Client>, _: &S) -> Result<Self, ExtractError> {
         Ok(context.reason)
+    }
+}
+
+/// What is behind the reason, if something is: `details` in JavaScript.
+impl<S> Extract<DisconnectContext<Client>, S> for Option<Error> {
+    fn extract(context: &DisconnectContext<Client>, _: &S) -> Result<Self, ExtractError> {
+        Ok(context.details.clone())
     }
 }
 

@@ -1,8 +1,12 @@
 //! Requests of a client: over connections that are kept for the next one, or that become WebSockets.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    future::Future,
+    sync::{Arc, Mutex},
+};
 
 use bytes::{Bytes, BytesMut};
+use futures_channel::oneshot;
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, Full};
 use hyper::{
@@ -14,7 +18,7 @@ use sockeye_protocol::client::{
     http::{Failure, Request},
 };
 
-use super::{Address, Connector};
+use super::{Address, Connector, chain::Chain};
 use crate::{Runtime, Stream, runtime::lock};
 
 /// What requests need.
@@ -28,6 +32,9 @@ pub(super) struct Http {
 }
 
 type Sender = SendRequest<Full<Bytes>>;
+
+/// What a connection ends with.
+type Ended = oneshot::Receiver<Option<hyper::Error>>;
 
 /// The head of a response, and its body.
 pub(super) type Answer = (http::response::Parts, Bytes);
@@ -56,6 +63,10 @@ impl Http {
         // A connection that was kept may have been closed meanwhile: the request goes over the next one then, unless some
         // of it was sent.
         while let Some(mut sender) = self.take_idle(&address) {
+            // Its task may not have seen yet that the answer before was read.
+            if sender.ready().await.is_err() {
+                continue;
+            }
             match sender.try_send_request(message).await {
                 Ok(response) => return self.finish(address, sender, response, limit).await,
                 Err(mut error) => match error.take_message() {
@@ -65,8 +76,11 @@ impl Http {
             }
         }
         let (mut sender, connection) = self.connect(&address).await?;
-        self.runtime.spawn(Box::pin(async move { drop(connection.await) }));
-        let response = sender.send_request(message).await.map_err(|error| reset(&error))?;
+        let ended = self.drive(connection);
+        let response = match sender.send_request(message).await {
+            Ok(response) => response,
+            Err(error) => return Err(lost(error, ended).await),
+        };
         self.finish(address, sender, response, limit).await
     }
 
@@ -75,8 +89,11 @@ impl Http {
         let (address, limit) = (address(&request), request.body_limit);
         let message = encode(request)?;
         let (mut sender, connection) = self.connect(&address).await?;
-        self.runtime.spawn(Box::pin(async move { drop(connection.with_upgrades().await) }));
-        let mut response = sender.send_request(message).await.map_err(|error| reset(&error))?;
+        let ended = self.drive(connection.with_upgrades());
+        let mut response = match sender.send_request(message).await {
+            Ok(response) => response,
+            Err(error) => return Err(lost(error, ended).await),
+        };
         if response.status() != http::StatusCode::SWITCHING_PROTOCOLS {
             let (parts, body) = response.into_parts();
             return Ok(((parts, read(body, limit).await?), None));
@@ -90,6 +107,13 @@ impl Http {
         Ok(((response.into_parts().0, Bytes::new()), Some(opened)))
     }
 
+    /// Keeps no connection of before. Those of a session that was lost may be as dead as that, without an end that would
+    /// tell, or about to end: a request over them fails, or waits in vain.
+    pub(super) fn forget_idle(&self) {
+        let idle = std::mem::take(&mut *lock(&self.idle));
+        drop(idle);
+    }
+
     async fn connect(
         &self,
         address: &Address,
@@ -99,6 +123,14 @@ impl Http {
         // hyper wants at least 8 KiB.
         builder.max_buf_size(self.header_bytes.max(8 * 1024)).max_headers(self.header_count);
         builder.handshake(stream).await.map_err(|error| reset(&error))
+    }
+
+    /// Has a connection do its work. Gives what it ends with, if that is an error.
+    fn drive(&self, connection: impl Future<Output = hyper::Result<()>> + Send + 'static) -> Ended {
+        let (sender, ended) = oneshot::channel();
+        // Nobody asks, most of the time.
+        self.runtime.spawn(Box::pin(async move { _ = sender.send(connection.await.err()) }));
+        ended
     }
 
     async fn finish(
@@ -120,7 +152,7 @@ impl Http {
     fn take_idle(&self, address: &Address) -> Option<Sender> {
         let mut idle = lock(&self.idle);
         idle.retain(|(_, sender)| !sender.is_closed());
-        let at = idle.iter().position(|(other, sender)| other == address && sender.is_ready())?;
+        let at = idle.iter().position(|(other, _)| other == address)?;
         Some(idle.swap_remove(at).1)
     }
 }
@@ -157,6 +189,16 @@ async fn read(mut body: Incoming, limit: usize) -> Result<Bytes, Failure> {
     Ok(read.freeze())
 }
 
+/// Why a request has no answer. Where the connection has failed before it was sent, that error knows better.
+async fn lost(error: hyper::Error, ended: Ended) -> Failure {
+    if error.is_canceled()
+        && let Ok(Some(better)) = ended.await
+    {
+        return reset(&better);
+    }
+    reset(&error)
+}
+
 fn reset(error: &hyper::Error) -> Failure {
-    Failure::Reset(error.to_string().into())
+    Failure::Reset(Chain(error).to_string().into())
 }

@@ -2,36 +2,27 @@
 //!
 //! A runtime's crate has what opens connections; with its prelude, [`Client`] has `connect(url)` and `builder(url)`:
 //!
-//! ```no_run
-//! # use std::{io, sync::Arc, time::Duration};
-//! # use sockeye_driver::{BoxFuture, Runtime, Stream, client::{Address, ClientBuilder, Connector, Failure}};
-//! # struct Rt;
-//! # impl Runtime for Rt {
-//! #     fn spawn(&self, task: BoxFuture) { tokio::spawn(task); }
-//! #     fn sleep(&self, duration: Duration) -> BoxFuture { Box::pin(tokio::time::sleep(duration)) }
-//! # }
-//! # struct Tcp;
-//! # impl Connector for Tcp {
-//! #     fn connect(&self, _: &Address) -> BoxFuture<Result<Box<dyn Stream>, Failure>> { unimplemented!() }
-//! # }
-//! # trait Connect { fn builder(url: &str) -> ClientBuilder { ClientBuilder::new(url, Arc::new(Rt), Arc::new(Tcp)) } }
-//! # impl Connect for Client {}
-//! use sockeye_driver::{client::Client, prelude::*};
-//!
-//! # async fn example() -> Result<(), BoxError> {
-//! let client = Client::builder("http://127.0.0.1:3000/chat").auth(&("token", "abc"))?.connect().await?;
+//! ```
+//! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/loopback.rs"));
+//! # fn main() { served(async |io: Server, url: String| {
+//! # io.of("/chat").on("users", async |ack: Ack| ack.send(&[["Ada"]]));
+//! # let url = format!("{url}/chat");
+//! let client = Client::builder(&url).auth(&std::collections::BTreeMap::from([("token", "abc")]))?.connect().await?;
 //! client.on("message", async |Args((from, text)): Args<(String, String)>| println!("{from}: {text}"));
 //! client.emit("message", &"hello")?;
-//! let users: Vec<String> = client.timeout(Duration::from_secs(5)).emit_with_ack("users", &()).await?;
-//! # Ok(())
-//! # }
+//! let users: Vec<String> = client.timeout(Duration::from_secs(60)).emit_with_ack("users", &()).await?;
+//! assert_eq!(users, ["Ada"]);
+//! # Ok(()) }) }
 //! ```
+//!
+//! Whoever wants no handlers pulls: [`Client::events`] is a stream, and a [`SimpleClient`] has calls that wait.
 //!
 //! # What runs when
 //!
 //! As on a server: handlers start in the order in which events arrive, run to their first await before the next starts, and
 //! go on when they can; [`Limits::handlers`] of a namespace wait for something at a time, and when [`Limits::parked`]
 //! events wait for them, the server is not read from. Handlers whose connection is lost run on to their end.
+//! [Streams](Events) have the same bound.
 //!
 //! # While there is no connection
 //!
@@ -39,13 +30,21 @@
 //! an end: the answer, its timeout, or the end of the connection that the event was sent on.
 
 mod builder;
+mod chain;
 #[allow(clippy::module_inception, reason = "the type that the module is named after")]
 mod client;
 mod connector;
+mod dial;
+mod events;
 mod http;
+mod listening;
 mod manager;
+mod memory;
 mod owner;
+mod queue;
+mod sending;
 mod shared;
+mod simple;
 
 use std::sync::Arc;
 
@@ -54,12 +53,18 @@ pub use sockeye_protocol::client::{
     AuthRequest, Config, Delivery, DisconnectReason, Error, HeadersRequest, Limits, Offline, Overrides, Refusal,
     Transport, TransportOptions, UrlError, engine, http::Failure,
 };
+pub use sockeye_protocol::socket::Packet;
 
 pub use self::{
     builder::{ClientBuilder, ClientError, SocketBuilder},
-    client::{Client, ConnectErrorContext, Timeout, Volatile},
+    client::{Client, ConnectErrorContext},
     connector::{Address, Connector},
+    dial::connect_first,
+    events::{ClientEvent, Events, ManagerEvents},
     manager::{Manager, ManagerEvent},
+    memory::UpgradeMemory,
+    sending::{Timeout, Volatile},
+    simple::{ReceiveError, SimpleClient},
 };
 use crate::BoxFuture;
 
@@ -78,4 +83,14 @@ enum Auth {
     None,
     Value(sockeye_protocol::socket::Payload),
     Provider(Arc<AuthProvider>),
+}
+
+impl Auth {
+    async fn provide(&self, request: AuthRequest) -> Result<Option<sockeye_protocol::socket::Payload>, Text> {
+        match self {
+            Self::None => Ok(None),
+            Self::Value(value) => Ok(Some(value.clone())),
+            Self::Provider(provider) => provider(request).await,
+        }
+    }
 }

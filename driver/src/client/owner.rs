@@ -3,17 +3,20 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     future::Future,
+    mem,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use bytes::{Buf as _, BytesMut};
+use futures_util::FutureExt as _;
 use sockeye_protocol::{
     Instant, RequestId, Text, TransportId,
     client::{
-        AckToken, DisconnectReason, Error, Event as CoreEvent, Output, SocketId,
+        AckOutcome, AckToken, Event as CoreEvent, Output, SocketId,
         http::{Failure, Response},
     },
     socket::Args as RawArgs,
@@ -23,7 +26,7 @@ use super::{
     Client, HeadersProvider, ManagerEvent,
     client::ConnectErrorContext,
     http::{Answer, Http, Opened},
-    shared::Shared,
+    shared::{Abandoned, Next, Shared, State, Watcher, Wish},
 };
 use crate::{
     Ack, Event,
@@ -32,7 +35,9 @@ use crate::{
         HandlerFault, Landed, List, Subject, panic_text,
     },
     runtime::{BoxFuture, Sleep},
+    socketio::Waiter,
     transport::{Transport, read, write},
+    turn::Turn,
 };
 
 /// Rounds of reading, handling and writing before other tasks get their turn.
@@ -48,24 +53,52 @@ pub(super) struct Owner {
     headers: Option<Arc<HeadersProvider>>,
     transports: Vec<Transport>,
     jobs: Vec<Job>,
+    /// There are jobs that were not polled yet.
+    has_new_jobs: bool,
     flights: Flights<Client, Kind>,
     seats: BTreeMap<SocketId, Seat>,
-    sleep: Option<(Instant, Sleep)>,
+    /// The machine's, as of the last round that did something.
+    deadline: Option<Instant>,
+    sleep: Option<Armed>,
     handlers: usize,
     parked: usize,
+    /// Whether nothing is read, since too much waits for handlers.
+    withheld: bool,
+    /// A stream did not take all that there is to write: it wakes the task when it takes more.
+    blocked: bool,
 }
+
+/// A sleep until a deadline.
+struct Armed {
+    at: Instant,
+    sleep: Sleep,
+    /// Whom it was polled for.
+    waker: Waker,
+}
+
+/// Deadlines that are further away than this do not come early, whatever the runtime's clock says.
+const FAR: Duration = Duration::from_secs(1);
 
 /// Something that is waited for outside of the machine.
 struct Job {
     name: Name,
+    /// Whether there may be packets in what it brings.
+    brings_packets: bool,
     future: BoxFuture<Done>,
+}
+
+impl Job {
+    fn new(name: Name, future: impl Future<Output = Done> + Send + 'static) -> Self {
+        Self { name, brings_packets: false, future: Box::pin(future) }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Name {
     Request(RequestId),
     Open(TransportId),
-    Provider,
+    Auth(SocketId),
+    Headers,
 }
 
 enum Done {
@@ -88,6 +121,17 @@ struct Seat {
     parked: VecDeque<Packet>,
 }
 
+impl Seat {
+    fn take_parked(&mut self) -> Option<Packet> {
+        let packet = self.parked.pop_front();
+        if self.parked.is_empty() {
+            // It may have been long.
+            self.parked = VecDeque::new();
+        }
+        packet
+    }
+}
+
 struct Packet {
     name: Text,
     args: RawArgs,
@@ -106,39 +150,76 @@ impl Owner {
             headers,
             transports: Vec::new(),
             jobs: Vec::new(),
+            has_new_jobs: false,
             flights: Flights::default(),
             seats: BTreeMap::new(),
+            deadline: None,
             sleep: None,
             handlers,
             parked,
+            withheld: false,
+            blocked: false,
         }
     }
 
     /// One round: inputs, handlers, outputs. Whether another one may find something.
-    fn round(&mut self, cx: &mut Context<'_>) -> bool {
+    fn round(&mut self, cx: &mut Context<'_>, turn: &Turn, woken: bool) -> bool {
         let now = self.shared.now();
-        let mut any = self.poll_jobs(cx, now);
-        any |= self.read(cx, now);
-        any |= self.tick(now);
+        turn.round(now);
+        self.withhold(now);
+        let mut work = self.poll_jobs(cx, now) | woken | self.blocked;
+        if self.deadline.is_some_and(|at| at <= now) {
+            // A ping that has arrived by now is in time, however late this task is.
+            self.read(cx, now);
+            self.shared.look(|state| state.manager.handle_timeout(now));
+            work = true;
+        }
         while let Some(landed) = self.flights.land(cx) {
-            any = true;
+            work = true;
             self.on_landed(landed);
         }
-        any |= self.unpark(cx);
-        any |= self.drain(cx);
-        self.settle_connecting();
-        any | self.write(cx)
+        work |= self.unpark(cx);
+        // Handlers that wait on may have sent something.
+        work |= turn.take_given();
+        // What is there comes before what there may be to read.
+        if !work && !self.read(cx, now) {
+            return false;
+        }
+        let more = self.drain(cx);
+        // All that handlers have sent by now is written here.
+        turn.take_given();
+        let ended = self.write(cx, now);
+        more || ended || self.has_new_jobs || turn.take_given() || self.read(cx, now)
+    }
+
+    /// Stops reading where too much waits for handlers, or for whoever pulls, and goes on. (That writing is stuck is no
+    /// reason not to read.)
+    fn withhold(&mut self, now: Instant) {
+        let full = self.shared.is_behind() || self.seats.values().any(|seat| seat.parked.len() >= self.parked);
+        // Without a namespace, there is nothing that would come without being asked for: the way there stays open.
+        let full = full && self.shared.look(|state| state.is_any_connected());
+        if self.withheld != full {
+            self.withheld = full;
+            // Suspends the deadline of the ping that may wait where nobody reads.
+            self.shared.look(|state| state.manager.handle_withheld(now, full));
+        }
     }
 
     fn poll_jobs(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        self.has_new_jobs = false;
         let mut any = false;
         let mut index = 0_usize;
         while let Some(job) = self.jobs.get_mut(index) {
+            if self.withheld && job.brings_packets {
+                index = index.saturating_add(1);
+                continue;
+            }
             let Poll::Ready(done) = job.future.as_mut().poll(cx) else {
                 index = index.saturating_add(1);
                 continue;
             };
-            drop(self.jobs.swap_remove(index));
+            // In their order, in which namespaces are connected.
+            drop(self.jobs.remove(index));
             any = true;
             self.on_done(now, done);
         }
@@ -174,11 +255,9 @@ impl Owner {
 
     /// Reads once from each stream that has something. Whether any had.
     fn read(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
-        // What waits for handlers is bounded. (That writing is stuck is no reason not to read.)
-        let full = self.seats.values().any(|seat| seat.parked.len() >= self.parked);
         let (mut any, shared) = (false, &self.shared);
         for transport in &mut self.transports {
-            if full && !transport.draining {
+            if self.withheld && !transport.draining {
                 continue;
             }
             let id = transport.id;
@@ -196,31 +275,37 @@ impl Owner {
         self.reap(now) | any
     }
 
-    /// Hands a deadline that has come to the machine. Whether there was one.
-    fn tick(&mut self, now: Instant) -> bool {
-        self.shared.look(|state| {
-            let due = state.manager.poll_timeout().is_some_and(|at| at <= now);
-            if due {
-                state.manager.handle_timeout(now);
-            }
-            due
-        })
-    }
-
-    /// What the machine has to say, up to a bound. Whether there was something.
+    /// What the machine has to say, up to a bound. Whether there may be more.
     fn drain(&mut self, cx: &mut Context<'_>) -> bool {
-        for count in 0..OUTPUTS {
-            let Some(output) = self.shared.look(|state| state.manager.poll_output()) else { return count > 0 };
+        for _ in 0..OUTPUTS {
+            let output = match self.shared.look(State::next) {
+                Next::Packet { socket, client, name, args, ack } => {
+                    if let Some(client) = client {
+                        self.on_packet(cx, socket, client, Packet { name, args, ack });
+                    }
+                    continue;
+                }
+                Next::Ack { client, waiter, outcome } => {
+                    on_ack(client, waiter, outcome);
+                    continue;
+                }
+                Next::Other(output) => output,
+                Next::Nothing(abandoned) => {
+                    self.settle(abandoned);
+                    return false;
+                }
+            };
             match output {
                 Output::Request { id, request } => {
                     let http = Arc::clone(&self.http);
-                    let future = async move { Done::Answered(id, http.exchange(request).await) };
-                    self.jobs.push(Job { name: Name::Request(id), future: Box::pin(future) });
+                    let brings_packets = request.method == "GET";
+                    let future = async move { Done::Answered(id, caught(http.exchange(request)).await) };
+                    self.start_job(Job { brings_packets, ..Job::new(Name::Request(id), future) });
                 }
                 Output::Open { transport, request } => {
                     let http = Arc::clone(&self.http);
-                    let future = async move { Done::Opened(transport, http.open(request).await) };
-                    self.jobs.push(Job { name: Name::Open(transport), future: Box::pin(future) });
+                    let future = async move { Done::Opened(transport, caught(http.open(request)).await) };
+                    self.start_job(Job::new(Name::Open(transport), future));
                 }
                 Output::Cancel { id } => self.jobs.retain(|job| job.name != Name::Request(id)),
                 Output::Abort { transport } => {
@@ -243,33 +328,15 @@ impl Owner {
 
     fn on_event(&mut self, cx: &mut Context<'_>, event: CoreEvent) {
         match event {
-            CoreEvent::Packet { socket, event: name, args, ack } => {
-                self.on_packet(cx, socket, Packet { name, args, ack });
-            }
-            CoreEvent::Ack { socket, id, outcome } => {
-                let waiter = self.shared.look(|state| state.waiters.remove(&(socket, id)));
-                let client = self.client(socket);
-                if let Some(waiter) = waiter
-                    && let Err(panic) = catch_unwind(AssertUnwindSafe(|| waiter.settle(outcome)))
-                    && let Some(client) = client
-                {
-                    report(client, None, HandlerFault::Panicked(panic_text(&*panic)));
-                }
-            }
             CoreEvent::Connect { socket, .. } => {
                 if let Some(client) = self.client(socket) {
                     let listeners = client.listeners().read(|table| table.connect.clone());
                     self.call_all(cx, &listeners, &ConnectContext { socket: client });
                 }
                 // Whoever waits registers listeners then, for the next time.
-                self.resolve(socket, &Ok(()));
+                self.announce_connected(socket);
             }
             CoreEvent::ConnectError { socket, error } => {
-                self.shared.look(|state| {
-                    for waiting in state.connecting.iter_mut().filter(|waiting| waiting.socket == socket) {
-                        waiting.error = Some(error.clone());
-                    }
-                });
                 if let Some(client) = self.client(socket) {
                     let listeners = client.listeners().read(|table| table.connect_error.clone());
                     self.call_all(cx, &listeners, &ConnectErrorContext { socket: client, error });
@@ -277,12 +344,9 @@ impl Owner {
             }
             CoreEvent::Disconnect { socket, reason, error } => {
                 self.start_parked(cx, socket);
-                if let Some(error) = error {
-                    tracing::debug!(%socket, %reason, %error, "disconnected");
-                }
                 if let Some(client) = self.client(socket) {
                     let listeners = client.listeners().read(|table| table.disconnect.clone());
-                    self.call_all(cx, &listeners, &DisconnectContext { socket: client, reason });
+                    self.call_all(cx, &listeners, &DisconnectContext { socket: client, reason, details: error });
                 }
             }
             CoreEvent::Outgoing { socket, payload } => {
@@ -292,29 +356,29 @@ impl Owner {
             }
             CoreEvent::NeedAuth(request) => match self.client(request.socket()) {
                 Some(client) => {
-                    let shared = Arc::clone(&self.shared);
-                    let future = async move {
-                        let auth = client.provide_auth(request.clone()).await;
+                    // Not the client itself: a provider may take for ever, and would keep it for as long.
+                    let (shared, auth, name) =
+                        (Arc::clone(&self.shared), client.auth().clone(), Name::Auth(request.socket()));
+                    self.start_job(Job::new(name, async move {
+                        let auth = auth.provide(request.clone()).await;
                         let auth = match &auth {
                             Ok(auth) => Ok(auth.as_ref()),
                             Err(why) => Err(why.clone()),
                         };
-                        drop(client);
                         // Gone: another one will ask again.
                         let provided = shared.with(|state, now| state.manager.provide_auth(now, &request, auth));
                         if let Err(error) = provided {
                             tracing::debug!(%error, "what a client gives as auth came too late");
                         }
                         Done::Provided
-                    };
-                    self.jobs.push(Job { name: Name::Provider, future: Box::pin(future) });
+                    }));
                 }
                 // Nobody has a handle of it any more.
                 None => self.shared.with(|state, now| state.manager.disconnect(now, request.socket())),
             },
             CoreEvent::NeedHeaders(request) => {
                 let (shared, provider) = (Arc::clone(&self.shared), self.headers.clone());
-                let future = async move {
+                self.start_job(Job::new(Name::Headers, async move {
                     let headers = match provider {
                         Some(provider) => provider(request.clone()).await,
                         None => Ok(Vec::new()),
@@ -324,10 +388,12 @@ impl Owner {
                         tracing::debug!(%error, "the headers of a client came too late");
                     }
                     Done::Provided
-                };
-                self.jobs.push(Job { name: Name::Provider, future: Box::pin(future) });
+                }));
             }
             other => {
+                if matches!(other, CoreEvent::Close { .. } | CoreEvent::Error(_)) {
+                    self.http.forget_idle();
+                }
                 if let Some(event) = ManagerEvent::of(other) {
                     self.shared.tell(&event);
                 }
@@ -335,12 +401,18 @@ impl Owner {
         }
     }
 
-    fn on_packet(&mut self, cx: &mut Context<'_>, socket: SocketId, packet: Packet) {
-        let seat = self.seats.entry(socket).or_default();
-        if seat.parked.is_empty() && seat.handling < self.handlers {
-            return self.dispatch(cx, socket, packet);
+    /// Starts something that is waited for, instead of what the same was asked before.
+    fn start_job(&mut self, job: Job) {
+        self.jobs.retain(|other| other.name != job.name);
+        self.jobs.push(job);
+        self.has_new_jobs = true;
+    }
+
+    fn on_packet(&mut self, cx: &mut Context<'_>, socket: SocketId, client: Client, packet: Packet) {
+        match self.seats.get_mut(&socket).filter(|seat| !seat.parked.is_empty() || seat.handling >= self.handlers) {
+            Some(seat) => seat.parked.push_back(packet),
+            None => self.dispatch(cx, client, packet),
         }
-        seat.parked.push_back(packet);
     }
 
     /// Starts what has waited long enough, in order. Whether something did.
@@ -351,25 +423,40 @@ impl Owner {
         for socket in waiting {
             while let Some(seat) = self.seats.get_mut(&socket)
                 && seat.handling < self.handlers
-                && let Some(packet) = seat.parked.pop_front()
+                && let Some(packet) = seat.take_parked()
             {
                 any = true;
-                self.dispatch(cx, socket, packet);
+                self.start(cx, socket, packet);
             }
+            self.forget_seat(socket);
         }
         any
     }
 
     /// Starts all that waits: what came before the end is handled before the end.
     fn start_parked(&mut self, cx: &mut Context<'_>, socket: SocketId) {
-        while let Some(packet) = self.seats.get_mut(&socket).and_then(|seat| seat.parked.pop_front()) {
-            self.dispatch(cx, socket, packet);
+        while let Some(packet) = self.seats.get_mut(&socket).and_then(Seat::take_parked) {
+            self.start(cx, socket, packet);
+        }
+        self.forget_seat(socket);
+    }
+
+    /// Forgets a namespace where nothing is under way.
+    fn forget_seat(&mut self, socket: SocketId) {
+        if self.seats.get(&socket).is_some_and(|seat| seat.handling == 0 && seat.parked.is_empty()) {
+            self.seats.remove(&socket);
+        }
+    }
+
+    /// Starts what has waited, if there is still somebody whom it is for.
+    fn start(&mut self, cx: &mut Context<'_>, socket: SocketId, packet: Packet) {
+        if let Some(client) = self.client(socket) {
+            self.dispatch(cx, client, packet);
         }
     }
 
     /// Calls everybody who listens to an event.
-    fn dispatch(&mut self, cx: &mut Context<'_>, socket: SocketId, packet: Packet) {
-        let Some(client) = self.client(socket) else { return };
+    fn dispatch(&mut self, cx: &mut Context<'_>, client: Client, packet: Packet) {
         let Packet { name, args, ack } = packet;
         let ack = ack.map(|token| {
             let shared = Arc::clone(&self.shared);
@@ -377,8 +464,7 @@ impl Owner {
                 shared.command(|manager, now| manager.reply(now, &token, answer))
             })
         });
-        let any = client.listeners().read(|table| table.any.clone());
-        if !any.is_empty() {
+        if let Some(any) = client.listeners().read(|table| (!table.any.is_empty()).then(|| table.any.clone())) {
             let event =
                 Event { socket: Some(client.clone()), name: name.clone(), args: args.clone(), ack: ack.clone() };
             handler::announce(any.iter(), &event, |fault| report(client.clone(), Some(name.clone()), fault));
@@ -403,77 +489,84 @@ impl Owner {
     /// Calls one listener.
     fn call<C: Subject<Side = Client>>(&mut self, cx: &mut Context<'_>, kind: Kind, call: &Call<C>, context: &C) {
         let (socket, event) = (context.socket().clone(), context.event().cloned());
+        let id = socket.socket_id();
         match call(context) {
-            Ok(future) => {
-                self.count(&socket, kind, true);
-                let flight = Flight { socket, kind, event, future: Guarded(future) };
-                if let Some(landed) = self.flights.start(Some(cx), flight) {
-                    self.on_landed(landed);
+            Ok(future) => match self.flights.start(Some(cx), Flight { socket, kind, event, future: Guarded(future) }) {
+                // It has never been in flight.
+                Some(Landed { socket, event, result, .. }) => tell(socket, event, result),
+                None if kind == Kind::Event => {
+                    let seat = self.seats.entry(id).or_default();
+                    seat.handling = seat.handling.saturating_add(1);
                 }
-            }
+                None => {}
+            },
             Err(fault) => report(socket, event, fault),
         }
     }
 
     fn on_landed(&mut self, landed: Landed<Client, Kind>) {
         let Landed { socket, kind, event, result } = landed;
-        self.count(&socket, kind, false);
-        if let Err(fault) = result {
-            report(socket, event, fault);
-        }
-    }
-
-    fn count(&mut self, client: &Client, kind: Kind, begins: bool) {
+        let id = socket.socket_id();
         if kind == Kind::Event
-            && let Some(seat) = self.seats.get_mut(&client.socket_id())
+            && let Some(seat) = self.seats.get_mut(&id)
         {
-            seat.handling = if begins { seat.handling.saturating_add(1) } else { seat.handling.saturating_sub(1) };
+            seat.handling = seat.handling.saturating_sub(1);
+            self.forget_seat(id);
         }
+        tell(socket, event, result);
     }
 
     fn client(&self, socket: SocketId) -> Option<Client> {
-        self.shared.look(|state| state.sockets.get(&socket)?.upgrade().map(Client))
+        self.shared.look(|state| state.client(socket))
     }
 
-    /// Tells those who wait for a namespace.
-    fn resolve(&self, socket: SocketId, result: &Result<(), Error>) {
-        let told =
-            self.shared.look(|state| state.connecting.extract_if(.., |it| it.socket == socket).collect::<Vec<_>>());
-        for waiting in told {
+    /// Tells those who wait for that: a namespace is connected.
+    fn announce_connected(&self, socket: SocketId) {
+        let is_for_it = |watcher: &mut Watcher| watcher.socket == socket && watcher.wish == Wish::Connected;
+        let told = self.shared.look(|state| state.watchers.extract_if(.., is_for_it).collect::<Vec<_>>());
+        for watcher in told {
             // Nobody waits any more: that is their choice.
-            _ = waiting.sender.send(result.clone());
+            _ = watcher.sender.send(Ok(()));
         }
     }
 
-    /// Tells those who wait for a namespace that nobody tries to connect any more.
-    fn settle_connecting(&self) {
-        let lost = self.shared.look(|state| {
-            let manager = &state.manager;
-            let is_lost = |socket| manager.is_closed() || !manager.is_active(socket);
-            state.connecting.extract_if(.., |it| is_lost(it.socket)).collect::<Vec<_>>()
-        });
-        for waiting in lost {
-            _ = waiting.sender.send(Err(waiting.error.unwrap_or(Error::Closed(DisconnectReason::ForcedClose))));
+    /// Tells those who wait for namespaces, and those who follow them, that nobody connects them any more.
+    fn settle(&self, abandoned: Abandoned) {
+        if abandoned.is_all {
+            self.shared.forget_listeners();
+        }
+        for (watcher, error) in abandoned.watchers {
+            _ = watcher.sender.send(Err(error));
+        }
+        for stream in abandoned.streams {
+            stream.queue.close();
         }
     }
 
     /// Writes what there is to write, and ends what is to end. Whether something ended.
-    fn write(&mut self, cx: &mut Context<'_>) -> bool {
-        let now = self.shared.now();
-        let transports = &mut self.transports;
-        self.shared.look(|state| {
+    fn write(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        let (transports, mut blocked) = (&mut self.transports, false);
+        let (room, deadline) = self.shared.look(|state| {
             for transport in transports {
                 let written = match state.manager.transmit(transport.id) {
                     Some(queue) if queue.has_remaining() => write(transport, cx, queue),
                     _ => Poll::Ready(Ok(())),
                 };
                 match written {
-                    Poll::Ready(Ok(())) if !transport.is_settled() => transport.finish(cx),
+                    Poll::Ready(Ok(())) if !transport.is_settled() => {
+                        transport.finish(cx);
+                        blocked |= !transport.is_settled();
+                    }
                     Poll::Ready(Err(_)) => transport.ended = true,
-                    Poll::Ready(Ok(())) | Poll::Pending => {}
+                    Poll::Ready(Ok(())) => {}
+                    Poll::Pending => blocked = true,
                 }
             }
+            (mem::take(&mut state.room), state.manager.poll_timeout())
         });
+        (self.deadline, self.blocked) = (deadline, blocked);
+        // There may be some now; else they wait again.
+        room.into_iter().for_each(Waker::wake);
         self.reap(now)
     }
 
@@ -495,19 +588,27 @@ impl Owner {
 
     /// Sleeps until the next deadline. Whether it has come.
     fn sleep(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(deadline) = self.shared.look(|state| state.manager.poll_timeout()) else {
+        let Some(deadline) = self.deadline else {
             self.sleep = None;
             return false;
         };
-        let armed = self.sleep.take().filter(|(at, _)| *at == deadline);
-        let (at, mut sleep) = armed.unwrap_or_else(|| {
-            let time = deadline.saturating_duration_since(self.shared.now());
-            (deadline, self.http.runtime.sleep(time))
-        });
-        if sleep.as_mut().poll(cx).is_ready() {
-            return true;
+        let now = self.shared.now();
+        let mut armed = match self.sleep.take().filter(|armed| armed.at == deadline) {
+            Some(armed) => armed,
+            None => {
+                let sleep = self.http.runtime.sleep(deadline.saturating_duration_since(now));
+                Armed { at: deadline, sleep, waker: Waker::noop().clone() }
+            }
+        };
+        // It knows whom to wake, and is far from doing so.
+        let is_far = deadline.saturating_duration_since(now) > FAR;
+        if !(is_far && armed.waker.will_wake(cx.waker())) {
+            armed.waker.clone_from(cx.waker());
+            if armed.sleep.as_mut().poll(cx).is_ready() {
+                return true;
+            }
         }
-        self.sleep = Some((at, sleep));
+        self.sleep = Some(armed);
         false
     }
 
@@ -515,7 +616,7 @@ impl Owner {
     fn is_over(&self) -> bool {
         self.flights.len() == 0
             && self.transports.is_empty()
-            && self.jobs.iter().all(|job| job.name == Name::Provider)
+            && self.jobs.iter().all(|job| matches!(job.name, Name::Auth(_) | Name::Headers))
             && self.shared.look(|state| state.is_forsaken && state.manager.is_drained())
     }
 }
@@ -525,10 +626,12 @@ impl Future for Owner {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
+        let turn = Turn::begin(this.shared.whose());
         this.shared.signal.register(cx.waker());
+        let mut more = false;
         for _ in 0..ROUNDS {
             let woken = !this.shared.signal.take().is_none();
-            let more = this.round(cx) || woken;
+            more = this.round(cx, &turn, more || woken);
             if this.is_over() {
                 return Poll::Ready(());
             }
@@ -545,14 +648,35 @@ impl Future for Owner {
 impl Drop for Owner {
     /// A runtime that drops its tasks leaves nobody waiting.
     fn drop(&mut self) {
-        let (waiters, connecting) =
-            self.shared.look(|state| (std::mem::take(&mut state.waiters), std::mem::take(&mut state.connecting)));
-        drop((waiters, connecting));
+        self.shared.end();
     }
+}
+
+/// A connector of the application's own may panic.
+async fn caught<T>(connecting: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    AssertUnwindSafe(connecting)
+        .catch_unwind()
+        .await
+        .unwrap_or_else(|panic| Err(Failure::Connect(format!("panicked: {}", panic_text(&*panic)).into())))
 }
 
 fn headers(head: &http::response::Parts) -> Vec<(&str, &[u8])> {
     head.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect()
+}
+
+fn on_ack(client: Option<Client>, waiter: Option<Waiter>, outcome: AckOutcome) {
+    if let Some(waiter) = waiter
+        && let Err(panic) = catch_unwind(AssertUnwindSafe(|| waiter.settle(outcome)))
+        && let Some(client) = client
+    {
+        report(client, None, HandlerFault::Panicked(panic_text(&*panic)));
+    }
+}
+
+fn tell(socket: Client, event: Option<Text>, result: Result<(), HandlerFault>) {
+    if let Err(fault) = result {
+        report(socket, event, fault);
+    }
 }
 
 fn report(socket: Client, event: Option<Text>, fault: HandlerFault) {

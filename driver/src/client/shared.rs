@@ -2,84 +2,151 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, Weak},
+    mem,
+    sync::{
+        Arc, Mutex, Weak,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, Waker},
 };
 
 use futures_channel::oneshot;
 use sockeye_protocol::{
-    Instant,
-    client::{AckId, EmitError as CoreEmitError, Error, Manager, SocketId},
+    Instant, Text,
+    client::{
+        AckId, AckOutcome, AckToken, DisconnectReason, EmitError as CoreEmitError, Error, Event, Manager, Output,
+        SocketId,
+    },
+    socket::Args,
 };
 
-use super::{ManagerEvent, client::Inner};
+use super::{Client, ClientEvent, ManagerEvent, UpgradeMemory, client::Inner, queue::Queue};
 use crate::{
-    EmitError,
-    runtime::{Clock, lock},
+    EmitError, ListenerId, Runtime,
+    runtime::{self, lock},
     signal::{Reasons, Signal},
     socketio::Waiter,
+    turn::{self, Whose},
 };
 
 /// One connection with its namespaces. The machine is behind a lock, for those who emit; no user code runs under it.
 pub(super) struct Shared {
     pub(super) signal: Signal,
-    clock: Clock,
+    pub(super) runtime: Arc<dyn Runtime>,
     state: Mutex<State>,
     pub(super) max_attachments: usize,
-    listeners: Mutex<Arc<[Arc<OnManager>]>>,
+    /// Events that a stream holds before the server is not read from.
+    pub(super) max_held: usize,
+    listeners: Mutex<OnManagers>,
+    memory: Option<UpgradeMemory>,
+    /// Streams of events that hold as many as they may.
+    pub(super) behind: Arc<AtomicUsize>,
 }
 
 pub(super) type OnManager = dyn Fn(&ManagerEvent) + Send + Sync;
+
+/// Whoever calls them holds the list, and no lock.
+type OnManagers = Arc<[(ListenerId, Arc<OnManager>)]>;
 
 /// What the lock guards.
 pub(super) struct State {
     pub(super) manager: Manager,
     pub(super) waiters: BTreeMap<(SocketId, AckId), Waiter>,
     pub(super) sockets: BTreeMap<SocketId, Weak<Inner>>,
-    pub(super) connecting: Vec<Connecting>,
+    pub(super) watchers: Vec<Watcher>,
+    pub(super) streams: Vec<Followed>,
+    /// Tasks that wait for room to send something.
+    pub(super) room: Vec<Waker>,
     /// No handle is left.
     pub(super) is_forsaken: bool,
+    /// The task is gone: nothing will happen any more.
+    is_over: bool,
 }
 
-/// Somebody waits for a namespace to be connected.
-pub(super) struct Connecting {
+/// Somebody waits for what becomes of a namespace. Gets nothing if the task ends before.
+pub(super) struct Watcher {
     pub(super) socket: SocketId,
+    pub(super) wish: Wish,
     pub(super) sender: oneshot::Sender<Result<(), Error>>,
-    /// Why it was not the last time.
-    pub(super) error: Option<Error>,
+}
+
+/// What is waited for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wish {
+    /// That it is connected, or abandoned.
+    Connected,
+    /// That it is abandoned.
+    Abandoned,
+}
+
+/// A stream of a namespace's events.
+pub(super) struct Followed {
+    pub(super) socket: SocketId,
+    pub(super) queue: Arc<Queue<ClientEvent>>,
+    /// Whether there was a wish to connect since it was made: it ends with that.
+    pub(super) has_begun: bool,
+}
+
+/// What is over, and whoever waits for that.
+#[derive(Default)]
+pub(super) struct Abandoned {
+    /// There is no handle any more, and no connection.
+    pub(super) is_all: bool,
+    /// Watchers, each with why its namespace is abandoned.
+    pub(super) watchers: Vec<(Watcher, Error)>,
+    pub(super) streams: Vec<Followed>,
 }
 
 impl Shared {
-    pub(super) fn new(manager: Manager) -> Self {
+    pub(super) fn new(manager: Manager, runtime: Arc<dyn Runtime>, memory: Option<UpgradeMemory>) -> Self {
         Self {
             signal: Signal::new(),
-            clock: Clock::new(),
+            runtime,
             max_attachments: manager.config().limits.max_attachments,
+            max_held: manager.config().limits.parked,
             state: Mutex::new(State {
                 manager,
                 waiters: BTreeMap::new(),
                 sockets: BTreeMap::new(),
-                connecting: Vec::new(),
+                watchers: Vec::new(),
+                streams: Vec::new(),
+                room: Vec::new(),
                 is_forsaken: false,
+                is_over: false,
             }),
             listeners: Mutex::new(Arc::default()),
+            memory,
+            behind: Arc::default(),
         }
     }
 
     pub(super) fn now(&self) -> Instant {
-        self.clock.now()
+        runtime::now()
     }
 
     /// Looks at the state.
     pub(super) fn look<T>(&self, look: impl FnOnce(&mut State) -> T) -> T {
-        look(&mut lock(&self.state))
+        let mut state = lock(&self.state);
+        let Some(memory) = &self.memory else { return look(&mut state) };
+        // What others have learnt is known before an attempt begins, and what this one learns when it does.
+        state.manager.set_prior_websocket_success(memory.has_worked());
+        let before = state.manager.prior_websocket_success();
+        let done = look(&mut state);
+        let after = state.manager.prior_websocket_success();
+        if after != before {
+            memory.set(after);
+        }
+        done
     }
 
     /// Gives the machine something to do, and wakes the task to see to the rest.
     pub(super) fn with<T>(&self, act: impl FnOnce(&mut State, Instant) -> T) -> T {
-        let now = self.now();
-        let done = act(&mut lock(&self.state), now);
-        self.signal.raise(Reasons::MACHINE);
-        done
+        self.give(self.now(), act)
+    }
+
+    /// The same where the time of a round that this thread is in will do.
+    pub(super) fn with_about<T>(&self, act: impl FnOnce(&mut State, Instant) -> T) -> T {
+        self.give(turn::now().unwrap_or_else(|| self.now()), act)
     }
 
     /// The same for what may fail for want of room.
@@ -87,22 +154,212 @@ impl Shared {
         &self,
         act: impl FnOnce(&mut Manager, Instant) -> Result<T, CoreEmitError>,
     ) -> Result<T, EmitError> {
-        Ok(self.with(|state, now| act(&mut state.manager, now))?)
+        Ok(self.with_about(|state, now| act(&mut state.manager, now))?)
     }
 
-    pub(super) fn listen(&self, listener: Arc<OnManager>) {
-        let mut listeners = lock(&self.listeners);
-        *listeners = listeners.iter().cloned().chain([listener]).collect();
+    fn give<T>(&self, now: Instant, act: impl FnOnce(&mut State, Instant) -> T) -> T {
+        let done = self.look(|state| act(state, now));
+        self.call_owner();
+        done
+    }
+
+    /// Has the task see to what the machine was given, unless that is who gave it.
+    fn call_owner(&self) {
+        if !turn::give(self.whose()) {
+            self.signal.raise(Reasons::MACHINE);
+        }
+    }
+
+    pub(super) fn whose(&self) -> Whose {
+        Whose::of(self)
+    }
+
+    /// The same, and waits for room where more of it may come. What was not sent is no reason for the task to do anything.
+    pub(super) fn send<T>(
+        &self,
+        cx: &Context<'_>,
+        socket: SocketId,
+        act: impl FnOnce(&mut Manager, Instant) -> Result<T, CoreEmitError>,
+    ) -> Poll<Result<T, EmitError>> {
+        let now = self.now();
+        let sent = self.look(|state| {
+            let sent = act(&mut state.manager, now);
+            let is_full = matches!(sent, Err(CoreEmitError::Full(_) | CoreEmitError::BufferFull { .. }));
+            if !is_full || state.is_over || state.manager.is_abandoned(socket) {
+                return Poll::Ready(sent);
+            }
+            if !state.room.iter().any(|waker| waker.will_wake(cx.waker())) {
+                state.room.push(cx.waker().clone());
+            }
+            Poll::Pending
+        });
+        sent.map(|sent| {
+            self.call_owner();
+            Ok(sent?)
+        })
+    }
+
+    /// Waits for what becomes of a namespace: `None` if the task has ended.
+    pub(super) async fn watch(&self, socket: SocketId, wish: Wish) -> Option<Result<(), Error>> {
+        let (sender, receiver) = oneshot::channel();
+        self.with(|state, _| match wish {
+            _ if state.is_over => {}
+            Wish::Connected if state.manager.is_connected(socket) => _ = sender.send(Ok(())),
+            wish => state.watchers.push(Watcher { socket, wish, sender }),
+        });
+        receiver.await.ok()
+    }
+
+    /// Has a stream follow a namespace until it is abandoned.
+    pub(super) fn follow(&self, socket: SocketId, queue: Arc<Queue<ClientEvent>>) {
+        self.look(|state| match state.is_over {
+            true => queue.close(),
+            false => {
+                let has_begun = !state.manager.is_abandoned(socket);
+                state.streams.push(Followed { socket, queue, has_begun });
+            }
+        });
+    }
+
+    pub(super) fn forget_stream(&self, queue: &Arc<Queue<ClientEvent>>) {
+        let forgotten = self.look(|state| {
+            let index = state.streams.iter().position(|stream| Arc::ptr_eq(&stream.queue, queue))?;
+            Some(state.streams.swap_remove(index))
+        });
+        drop(forgotten);
+    }
+
+    pub(super) fn listen(&self, listener: Arc<OnManager>) -> ListenerId {
+        let id = ListenerId::next();
+        {
+            let mut listeners = lock(&self.listeners);
+            *listeners = listeners.iter().cloned().chain([(id, listener)]).collect();
+        }
+        if self.look(|state| state.is_over) {
+            // It would keep what it captured for ever.
+            self.unlisten(id);
+        }
+        id
+    }
+
+    pub(super) fn unlisten(&self, id: ListenerId) -> bool {
+        let before = {
+            let mut listeners = lock(&self.listeners);
+            let rest: Arc<[_]> = listeners.iter().filter(|(other, _)| *other != id).cloned().collect();
+            mem::replace(&mut *listeners, rest)
+        };
+        // Dropped without the lock: what was captured may do anything then.
+        before.iter().any(|(other, _)| *other == id)
+    }
+
+    /// Nothing more will be told.
+    pub(super) fn forget_listeners(&self) {
+        let listeners = mem::take(&mut *lock(&self.listeners));
+        // Without the lock: what was captured may do anything when it goes.
+        drop(listeners);
     }
 
     pub(super) fn tell(&self, event: &ManagerEvent) {
         let listeners = Arc::clone(&lock(&self.listeners));
-        for listener in listeners.iter() {
+        for (_, listener) in listeners.iter() {
             // As for those who listen to errors, a panic has nowhere to go.
             if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| listener(event))).is_err() {
                 tracing::error!(?event, "a listener of a manager panicked");
             }
         }
+    }
+
+    /// Whether some stream holds as many events as it may.
+    pub(super) fn is_behind(&self) -> bool {
+        self.behind.load(Ordering::Acquire) > 0
+    }
+
+    /// The task has ended: nobody waits any longer.
+    pub(super) fn end(&self) {
+        let (waiters, watchers, streams, room) = self.look(|state| {
+            state.is_over = true;
+            let State { waiters, watchers, streams, room, .. } = state;
+            (mem::take(waiters), mem::take(watchers), mem::take(streams), mem::take(room))
+        });
+        self.forget_listeners();
+        for stream in streams {
+            stream.queue.close();
+        }
+        drop((waiters, watchers));
+        room.into_iter().for_each(Waker::wake);
+    }
+}
+
+/// What the machine says next. What is frequent comes with whom it is for, if there still is somebody.
+pub(super) enum Next {
+    Packet { socket: SocketId, client: Option<Client>, name: Text, args: Args, ack: Option<AckToken> },
+    Ack { client: Option<Client>, waiter: Option<Waiter>, outcome: AckOutcome },
+    Other(Output),
+    Nothing(Abandoned),
+}
+
+impl State {
+    /// What the machine says next; if it is nothing, what is over.
+    pub(super) fn next(&mut self) -> Next {
+        match self.manager.poll_output() {
+            Some(Output::Event(Event::Packet { socket, event, args, ack })) => {
+                Next::Packet { socket, client: self.client(socket), name: event, args, ack }
+            }
+            Some(Output::Event(Event::Ack { socket, id, outcome })) => {
+                Next::Ack { client: self.client(socket), waiter: self.waiters.remove(&(socket, id)), outcome }
+            }
+            Some(output) => Next::Other(output),
+            None => Next::Nothing(self.take_abandoned()),
+        }
+    }
+
+    pub(super) fn client(&self, socket: SocketId) -> Option<Client> {
+        self.sockets.get(&socket)?.upgrade().map(Client)
+    }
+
+    /// Has somebody wait for an acknowledgement; not if nothing will come any more.
+    pub(super) fn wait_for(&mut self, socket: SocketId, ack: AckId, waiter: &mut Option<Waiter>) {
+        if let Some(waiter) = waiter.take_if(|_| !self.is_over) {
+            self.waiters.insert((socket, ack), waiter);
+        }
+    }
+
+    pub(super) fn is_any_connected(&self) -> bool {
+        self.sockets.keys().any(|socket| self.manager.is_connected(*socket))
+    }
+
+    /// Connects a namespace, and has the streams that wait for that end with it.
+    pub(super) fn connect(&mut self, now: Instant, socket: SocketId) {
+        self.manager.connect(now, socket);
+        self.begin_streams();
+    }
+
+    /// Notes which streams have begun to follow something.
+    pub(super) fn begin_streams(&mut self) {
+        let Self { manager, streams, .. } = self;
+        for stream in streams {
+            stream.has_begun |= !manager.is_abandoned(stream.socket);
+        }
+    }
+
+    /// Takes out whoever watches or follows what nobody will connect any more. To be called when the machine has nothing to
+    /// say: all that came before the end is said then.
+    pub(super) fn take_abandoned(&mut self) -> Abandoned {
+        let is_all = self.is_forsaken && self.manager.is_closed();
+        self.watchers.retain(|watcher| !watcher.sender.is_canceled());
+        if self.watchers.is_empty() && self.streams.is_empty() {
+            return Abandoned { is_all, ..Abandoned::default() };
+        }
+        self.begin_streams();
+        let Self { manager, watchers, streams, .. } = self;
+        let watchers = watchers.extract_if(.., |watcher| manager.is_abandoned(watcher.socket)).collect::<Vec<_>>();
+        let is_over = |stream: &mut Followed| stream.has_begun && manager.is_abandoned(stream.socket);
+        let streams = streams.extract_if(.., is_over).collect();
+        let watchers = watchers.into_iter().map(|watcher| {
+            let error = manager.last_error(watcher.socket).cloned();
+            (watcher, error.unwrap_or(Error::Closed(DisconnectReason::ForcedClose)))
+        });
+        Abandoned { is_all, watchers: watchers.collect(), streams }
     }
 }
 

@@ -16,7 +16,30 @@ use crate::{Ack, DisconnectReason, Socket, Text, handler::RawArgs};
 /// ```
 pub trait Side: Clone + fmt::Debug + PartialEq + Send + Sync + 'static + sealed::Sealed {
     /// Why it is gone.
+    ///
+    /// ```
+    /// use sockeye_driver::{DisconnectReason, Side, Socket, client};
+    ///
+    /// fn told<T: Side>(reason: T::Reason) -> String {
+    ///     format!("gone: {reason}")
+    /// }
+    /// let of_server = told::<Socket>(DisconnectReason::ClientNamespaceDisconnect);
+    /// let of_client = told::<client::Client>(client::DisconnectReason::ServerDisconnect);
+    /// assert_eq!([of_server, of_client], ["gone: client namespace disconnect", "gone: io server disconnect"]);
+    /// ```
     type Reason: Copy + fmt::Debug + fmt::Display + Send + Sync + 'static;
+
+    /// What is behind that reason: of a client an error, if there was one; nothing on a server, which logs it.
+    ///
+    /// ```
+    /// use sockeye_driver::{Side, Socket, client};
+    ///
+    /// fn nothing<T: Side<Details = ()>>() {}
+    /// fn an_error<T: Side<Details = Option<client::Error>>>() {}
+    /// nothing::<Socket>();
+    /// an_error::<client::Client>();
+    /// ```
+    type Details: Clone + fmt::Debug + Send + Sync + 'static;
 
     /// Its id and its namespace, for reports.
     #[doc(hidden)]
@@ -33,6 +56,7 @@ impl sealed::Sealed for Socket {}
 
 impl Side for Socket {
     type Reason = DisconnectReason;
+    type Details = ();
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "socket {} of {}", self.id(), self.namespace())
@@ -52,6 +76,9 @@ pub(crate) trait Subject {
 
 /// An event that arrived: what [extractors](crate::Extract) of event handlers take their values from.
 ///
+/// `T` is the end that it arrived at, and `E` the [`TypedEvent`](trait@crate::TypedEvent) that a handler is for, `()` where
+/// events are texts. An extractor for any `E` is one for both kinds of handlers.
+///
 /// ```
 /// # use sockeye_driver::prelude::*;
 /// # let io = Server::new(Config::default());
@@ -60,8 +87,8 @@ pub(crate) trait Subject {
 /// /// The text of an event, without the spaces around it.
 /// struct Line(String);
 ///
-/// impl<S> Extract<EventContext, S> for Line {
-///     fn extract(context: &EventContext, state: &S) -> Result<Self, ExtractError> {
+/// impl<E, S> Extract<EventContext<Socket, E>, S> for Line {
+///     fn extract(context: &EventContext<Socket, E>, state: &S) -> Result<Self, ExtractError> {
 ///         let Args(text) = Args::<String>::extract(context, state)?;
 ///         Ok(Self(text.trim().to_owned()))
 ///     }
@@ -70,11 +97,23 @@ pub(crate) trait Subject {
 /// io.on("say", async |Line(line): Line| println!("{line}"));
 /// ```
 #[derive(Clone, Debug)]
-pub struct EventContext<T = Socket> {
+pub struct EventContext<T = Socket, E = ()> {
     pub(crate) socket: T,
     pub(crate) name: Text,
     pub(crate) args: RawArgs,
-    pub(crate) ack: Option<Ack>,
+    pub(crate) ack: Option<Ack<E>>,
+}
+
+impl<T: Side> EventContext<T> {
+    /// The same for a handler of that event alone.
+    pub(super) fn typed<E>(&self) -> EventContext<T, E> {
+        EventContext {
+            socket: self.socket.clone(),
+            name: self.name.clone(),
+            args: self.args.clone(),
+            ack: self.ack.as_ref().map(Ack::typed),
+        }
+    }
 }
 
 /// A socket that asks to connect, or that has connected: what [extractors](crate::Extract) of middlewares and connect
@@ -125,6 +164,7 @@ pub struct ConnectContext<T = Socket> {
 pub struct DisconnectContext<T: Side = Socket> {
     pub(crate) socket: T,
     pub(crate) reason: T::Reason,
+    pub(crate) details: T::Details,
 }
 
 impl<T: Side> Subject for EventContext<T> {

@@ -1,6 +1,12 @@
 //! Parameters of handlers.
 
-use serde::de::DeserializeOwned;
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{DeserializeOwned, SeqAccess, Visitor},
+};
+use sockeye_protocol::socket::Spread;
 
 use super::{ConnectContext, DisconnectContext, EventContext, ExtractError, Side};
 use crate::{Ack, DisconnectReason, Handshake, Socket, Text, Value};
@@ -18,11 +24,14 @@ pub use sockeye_protocol::socket::Args as RawArgs;
 /// | [`Values`], [`RawArgs`] | the arguments, whatever they are | events |
 /// | [`EventName`] | the event's name | events |
 /// | [`Ack`], `Option<Ack>` | with which to acknowledge | events |
+/// | a [`TypedEvent`](trait@crate::TypedEvent) | the event itself | typed events |
+/// | [`Ack<E>`], `Option<Ack<E>>` | with which to acknowledge that event | typed events |
 /// | [`DisconnectReason`] | why | disconnections |
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be extracted from `{C}` with the state `{S}`",
     note = "events have `Socket`, `Args<T>`, `Values`, `RawArgs`, `EventName`, `Ack`, `Option<Ack>`, `Handshake`, \
-            `State<S>`; connections `Socket`, `Handshake`, `State<S>`; disconnections also `DisconnectReason`",
+            `State<S>`; typed events also themselves, and `Ack<E>` instead of `Ack`; connections `Socket`, \
+            `Handshake`, `State<S>`; disconnections also `DisconnectReason`",
     note = "`State<S>` must be the `S` of `Namespace::with_state`"
 )]
 ///
@@ -36,8 +45,8 @@ pub use sockeye_protocol::socket::Args as RawArgs;
 /// /// Who sends the event: what a middleware has attached to the socket.
 /// struct Sender(Arc<User>);
 ///
-/// impl<S> Extract<EventContext, S> for Sender {
-///     fn extract(context: &EventContext, state: &S) -> Result<Self, ExtractError> {
+/// impl<E, S> Extract<EventContext<Socket, E>, S> for Sender {
+///     fn extract(context: &EventContext<Socket, E>, state: &S) -> Result<Self, ExtractError> {
 ///         let socket = Socket::extract(context, state)?;
 ///         Ok(Self(socket.data().unwrap_or_else(|| Arc::new(User("somebody".into())))))
 ///     }
@@ -93,13 +102,19 @@ pub trait Extract<C, S>: Sized {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Args<T>(pub T);
 
-/// The arguments of an event as values, binary included.
+/// The arguments of an event as values, binary included. Sent, and as what an acknowledgement is to be, these are all
+/// arguments, too: for programs that do not know them.
 ///
 /// ```
 /// # use sockeye_driver::prelude::*;
 /// # let io = Server::new(Config::default());
 /// io.on("sum", async |Values(numbers): Values, ack: Ack| {
 ///     ack.send(&numbers.iter().filter_map(Value::as_f64).sum::<f64>())
+/// });
+/// io.on("relay", async |socket: Socket, Values(mut args): Values, ack: Ack| {
+///     args.insert(0, socket.id().to_string().into());
+///     let answer: Values = socket.emit_with_ack("relayed", &Values(args)).await?;
+///     Ok::<_, BoxError>(ack.send(&answer)?)
 /// });
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -132,61 +147,92 @@ pub struct EventName(pub Text);
 pub struct State<S>(pub S);
 
 macro_rules! extract_everywhere {
-    ($($context:ident),*) => {$(
-        impl<S> Extract<$context, S> for Socket {
-            fn extract(context: &$context, _: &S) -> Result<Self, ExtractError> {
+    ($($context:ident $(of $event:ident)?),*) => {$(
+        impl<$($event,)? S> Extract<$context<Socket $(, $event)?>, S> for Socket {
+            fn extract(context: &$context<Socket $(, $event)?>, _: &S) -> Result<Self, ExtractError> {
                 Ok(context.socket.clone())
             }
         }
 
-        impl<S> Extract<$context, S> for Handshake {
-            fn extract(context: &$context, _: &S) -> Result<Self, ExtractError> {
+        impl<$($event,)? S> Extract<$context<Socket $(, $event)?>, S> for Handshake {
+            fn extract(context: &$context<Socket $(, $event)?>, _: &S) -> Result<Self, ExtractError> {
                 Ok(context.socket.handshake())
             }
         }
 
-        impl<T: Side, S: Clone> Extract<$context<T>, S> for State<S> {
-            fn extract(_: &$context<T>, state: &S) -> Result<Self, ExtractError> {
+        impl<T: Side, $($event,)? S: Clone> Extract<$context<T $(, $event)?>, S> for State<S> {
+            fn extract(_: &$context<T $(, $event)?>, state: &S) -> Result<Self, ExtractError> {
                 Ok(Self(state.clone()))
             }
         }
     )*};
 }
-extract_everywhere!(EventContext, ConnectContext, DisconnectContext);
+extract_everywhere!(EventContext of E, ConnectContext, DisconnectContext);
 
-impl<T: DeserializeOwned, Of, S> Extract<EventContext<Of>, S> for Args<T> {
-    fn extract(context: &EventContext<Of>, _: &S) -> Result<Self, ExtractError> {
+impl<T: DeserializeOwned, Of, E, S> Extract<EventContext<Of, E>, S> for Args<T> {
+    fn extract(context: &EventContext<Of, E>, _: &S) -> Result<Self, ExtractError> {
         Ok(Self(context.args.deserialize()?))
     }
 }
 
-impl<Of, S> Extract<EventContext<Of>, S> for Values {
-    fn extract(context: &EventContext<Of>, _: &S) -> Result<Self, ExtractError> {
+impl<Of, E, S> Extract<EventContext<Of, E>, S> for Values {
+    fn extract(context: &EventContext<Of, E>, _: &S) -> Result<Self, ExtractError> {
         Ok(Self(context.args.to_values()?))
     }
 }
 
-impl<Of, S> Extract<EventContext<Of>, S> for RawArgs {
-    fn extract(context: &EventContext<Of>, _: &S) -> Result<Self, ExtractError> {
+impl<Of, E, S> Extract<EventContext<Of, E>, S> for RawArgs {
+    fn extract(context: &EventContext<Of, E>, _: &S) -> Result<Self, ExtractError> {
         Ok(context.args.clone())
     }
 }
 
-impl<Of, S> Extract<EventContext<Of>, S> for EventName {
-    fn extract(context: &EventContext<Of>, _: &S) -> Result<Self, ExtractError> {
+impl<Of, E, S> Extract<EventContext<Of, E>, S> for EventName {
+    fn extract(context: &EventContext<Of, E>, _: &S) -> Result<Self, ExtractError> {
         Ok(Self(context.name.clone()))
     }
 }
 
-impl<Of, S> Extract<EventContext<Of>, S> for Ack {
-    fn extract(context: &EventContext<Of>, _: &S) -> Result<Self, ExtractError> {
+impl<Of, E, S> Extract<EventContext<Of, E>, S> for Ack<E> {
+    fn extract(context: &EventContext<Of, E>, _: &S) -> Result<Self, ExtractError> {
         Ok(context.ack.clone().unwrap_or_default())
     }
 }
 
-impl<Of, S> Extract<EventContext<Of>, S> for Option<Ack> {
-    fn extract(context: &EventContext<Of>, _: &S) -> Result<Self, ExtractError> {
+impl<Of, E, S> Extract<EventContext<Of, E>, S> for Option<Ack<E>> {
+    fn extract(context: &EventContext<Of, E>, _: &S) -> Result<Self, ExtractError> {
         Ok(context.ack.clone())
+    }
+}
+
+impl Serialize for Values {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Spread(&self.0).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Values {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Each;
+
+        impl<'de> Visitor<'de> for Each {
+            type Value = Values;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("arguments")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Values, A::Error> {
+                let mut values = Vec::new();
+                while let Some(value) = seq.next_element()? {
+                    values.push(value);
+                }
+                Ok(Values(values))
+            }
+        }
+
+        // As many as there are.
+        deserializer.deserialize_tuple(usize::MAX, Each)
     }
 }
 

@@ -58,8 +58,13 @@ impl<T: Side + Unpin, K: Copy + Unpin> Flights<T, K> {
         {
             return Some(landed);
         }
-        self.0.get_or_insert_default().push(flight);
+        self.push(flight);
         None
+    }
+
+    /// Takes a handler that waits.
+    pub(crate) fn push(&mut self, flight: Flight<T, K>) {
+        self.0.get_or_insert_default().push(flight);
     }
 
     /// The next that has returned.

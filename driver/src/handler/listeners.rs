@@ -5,13 +5,15 @@ use std::{
     collections::BTreeMap,
     fmt, mem,
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
+use arc_swap::{ArcSwap, Guard};
+
 use super::{Call, ConnectContext, DisconnectContext, EventContext, HandlerError, Side};
-use crate::{Event, Socket, client::ConnectErrorContext};
+use crate::{Event, Socket, Text, client::ConnectErrorContext, runtime::lock};
 
 /// Names one registered listener, for [`Socket::off`](crate::Socket::off) and
 /// [`Namespace::off`](crate::Namespace::off).
@@ -26,7 +28,7 @@ use crate::{Event, Socket, client::ConnectErrorContext};
 pub struct ListenerId(u64);
 
 impl ListenerId {
-    fn next() -> Self {
+    pub(crate) fn next() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         Self(NEXT.fetch_add(1, Ordering::Relaxed))
     }
@@ -66,7 +68,7 @@ type Removed = Box<dyn Any>;
 
 /// All that can be listened to.
 pub(crate) struct Table<T: Side = Socket> {
-    pub(crate) events: BTreeMap<String, List<Call<EventContext<T>>>>,
+    pub(crate) events: BTreeMap<Text, List<Call<EventContext<T>>>>,
     pub(crate) any: List<OnAny<T>>,
     pub(crate) outgoing: List<OnAny<T>>,
     pub(crate) middlewares: List<Call<ConnectContext<T>>>,
@@ -76,6 +78,22 @@ pub(crate) struct Table<T: Side = Socket> {
     pub(crate) disconnecting: List<Call<DisconnectContext<T>>>,
     pub(crate) disconnect: List<Call<DisconnectContext<T>>>,
     pub(crate) error: List<OnError<T>>,
+}
+
+impl<T: Side> Clone for Table<T> {
+    fn clone(&self) -> Self {
+        Self {
+            events: self.events.clone(),
+            any: self.any.clone(),
+            outgoing: self.outgoing.clone(),
+            middlewares: self.middlewares.clone(),
+            connect: self.connect.clone(),
+            connect_error: self.connect_error.clone(),
+            disconnecting: self.disconnecting.clone(),
+            disconnect: self.disconnect.clone(),
+            error: self.error.clone(),
+        }
+    }
 }
 
 impl<T: Side> Default for Table<T> {
@@ -94,22 +112,38 @@ impl<T: Side> Default for Table<T> {
     }
 }
 
-/// A table that may change at any time.
-pub(crate) struct Listeners<T: Side = Socket>(RwLock<Table<T>>);
+/// Listeners, each list in the order of registration. Reading takes no lock, whatever is registered or removed meanwhile.
+pub(crate) struct Listeners<T: Side = Socket> {
+    table: ArcSwap<Table<T>>,
+    /// Held by whoever changes the table, which is replaced.
+    changing: Mutex<()>,
+}
 
 impl<T: Side> Default for Listeners<T> {
     fn default() -> Self {
-        Self(RwLock::default())
+        Self { table: ArcSwap::default(), changing: Mutex::default() }
     }
 }
 
 impl<T: Side> Listeners<T> {
+    /// The listeners as they are now, for as long as this is held: what is removed meanwhile is called all the same.
+    pub(crate) fn table(&self) -> Guard<Arc<Table<T>>> {
+        self.table.load()
+    }
+
     pub(crate) fn read<R>(&self, read: impl FnOnce(&Table<T>) -> R) -> R {
-        read(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        read(&self.table())
     }
 
     fn change<R>(&self, change: impl FnOnce(&mut Table<T>) -> R) -> R {
-        change(&mut self.0.write().unwrap_or_else(PoisonError::into_inner))
+        let changing = lock(&self.changing);
+        let mut table = Table::clone(&self.table());
+        let changed = change(&mut table);
+        let before = self.table.swap(Arc::new(table));
+        drop(changing);
+        // Without the lock: what a removed listener captured may do anything when it goes.
+        drop(before);
+        changed
     }
 
     /// Adds a listener to one of the lists.
@@ -119,13 +153,27 @@ impl<T: Side> Listeners<T> {
         id
     }
 
+    /// Adds a listener to one of the lists, in front of those that are there.
+    pub(crate) fn add_first<F: ?Sized>(
+        &self,
+        list: impl FnOnce(&mut Table<T>) -> &mut List<F>,
+        call: Arc<F>,
+    ) -> ListenerId {
+        let id = ListenerId::next();
+        self.change(|table| {
+            let list = list(table);
+            *list = [Arc::new(Listener { id, spent: None, call })].into_iter().chain(list.iter().cloned()).collect();
+        });
+        id
+    }
+
     /// Adds a listener to an event.
     pub(crate) fn on(&self, event: &str, once: bool, call: Arc<Call<EventContext<T>>>) -> ListenerId {
         let id = ListenerId::next();
         let spent = once.then(|| AtomicBool::new(false));
         self.change(|table| {
             if !table.events.contains_key(event) {
-                table.events.insert(event.to_owned(), List::default());
+                table.events.insert(event.into(), List::default());
             }
             if let Some(list) = table.events.get_mut(event) {
                 push(list, Listener { id, spent, call });
@@ -160,6 +208,16 @@ impl<T: Side> Listeners<T> {
                 .or_else(|| remove(&mut table.error, id))
         })
         .is_some()
+    }
+
+    /// Removes all listeners of one of the lists. How many there were.
+    pub(crate) fn off_list<F: ?Sized>(&self, list: impl FnOnce(&mut Table<T>) -> &mut List<F>) -> usize {
+        self.change(|table| mem::take(list(table))).len()
+    }
+
+    /// The names of the listeners in one of the lists, in their order.
+    pub(crate) fn ids<F: ?Sized>(&self, list: impl FnOnce(&Table<T>) -> Option<&List<F>>) -> Vec<ListenerId> {
+        self.read(|table| list(table).map(|list| list.iter().map(|listener| listener.id).collect()).unwrap_or_default())
     }
 
     /// Removes all listeners of an event. How many there were.

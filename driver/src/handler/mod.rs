@@ -18,9 +18,9 @@ pub(crate) use self::{
     context::{Subject, sealed},
     error::{Guarded, panic_text},
     flights::{Flight, Flights, Landed, announce},
-    listeners::{List, Listener, Listeners, OnAny, OnError},
+    listeners::{List, Listener, Listeners, OnAny, OnError, Table},
 };
-use crate::BoxFuture;
+use crate::{BoxFuture, TypedEvent};
 
 /// An async function that handles something: an event, a connection, a disconnection.
 ///
@@ -159,4 +159,16 @@ where
         Ok(Err(error)) => Err(HandlerFault::Extract(error)),
         Err(panic) => Err(HandlerFault::Panicked(panic_text(&*panic))),
     })
+}
+
+/// [`settle`] for a handler of one event, which is called for events of that name.
+pub(crate) fn settle_typed<T, E, S, H, M>(handler: H, state: Arc<S>) -> Arc<Call<EventContext<T>>>
+where
+    T: Side,
+    E: TypedEvent,
+    S: Send + Sync + 'static,
+    H: Handler<EventContext<T, E>, S, M>,
+{
+    let call = settle(handler, state);
+    Arc::new(move |context| call(&context.typed()))
 }

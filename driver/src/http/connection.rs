@@ -12,12 +12,12 @@ use std::{
 };
 
 use hyper::{
-    body::Incoming,
+    body::{Body as _, Incoming},
     rt::{Read, ReadBufCursor, Write},
     server::conn::http1,
     service::Service,
 };
-use sockeye_protocol::{Instant, http as core_http};
+use sockeye_protocol::{Instant, Limits, http as core_http};
 
 use super::{Body, Exchange, Peer, Routed, Upgraded, encode, route};
 use crate::{
@@ -25,6 +25,7 @@ use crate::{
     core::{Level, Task},
     layer::Layer,
     runtime::{Sleep, lock},
+    transport,
 };
 
 /// Serves an HTTP/1.1 connection until it ends, or until it is a WebSocket: then its byte stream goes to the owner of
@@ -70,17 +71,36 @@ struct Meter {
     busy: AtomicBool,
     /// Bytes have come since the last request.
     read: AtomicBool,
+    /// Bytes have left.
+    written: AtomicBool,
     /// A request has been served.
     served: AtomicBool,
+    /// It was answered before its body was read to the end.
+    unread: AtomicBool,
 }
 
 /// Bytes of an answer that are copied rather than written from where they are.
 const GATHERED: usize = 1024;
 
-/// A byte stream that says when something arrives.
+/// What is read of bodies that are not wanted, in units of the largest that would be.
+const UNWANTED: usize = 4;
+
+/// Reads of such a body before other tasks get their turn.
+const READS: usize = 16;
+
+/// A byte stream that says when something arrives, and when something has left.
 struct Metered<S> {
     stream: S,
     meter: Arc<Meter>,
+}
+
+impl<S> Metered<S> {
+    fn written(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if matches!(written, Poll::Ready(Ok(_))) {
+            self.meter.written.store(true, Ordering::Relaxed);
+        }
+        written
+    }
 }
 
 impl<S: Stream> Read for Metered<S> {
@@ -96,7 +116,8 @@ impl<S: Stream> Read for Metered<S> {
 
 impl<S: Stream> Write for Metered<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buffer)
+        let written = Pin::new(&mut self.stream).poll_write(cx, buffer);
+        self.written(written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -122,12 +143,14 @@ impl<S: Stream> Write for Metered<S> {
         for buffer in buffers {
             let end = len.saturating_add(buffer.len());
             let Some(place) = gathered.get_mut(len..end) else {
-                return Pin::new(&mut self.stream).poll_write_vectored(cx, buffers);
+                let written = Pin::new(&mut self.stream).poll_write_vectored(cx, buffers);
+                return self.written(written);
             };
             place.copy_from_slice(buffer);
             len = end;
         }
-        Pin::new(&mut self.stream).poll_write(cx, gathered.get(..len).unwrap_or_default())
+        let written = Pin::new(&mut self.stream).poll_write(cx, gathered.get(..len).unwrap_or_default());
+        self.written(written)
     }
 }
 
@@ -149,6 +172,7 @@ impl<L: Layer> Service<http::Request<Incoming>> for Requests<L> {
     fn call(&self, request: http::Request<Incoming>) -> Answering<L> {
         self.meter.busy.store(true, Ordering::Relaxed);
         self.meter.read.store(false, Ordering::Relaxed);
+        self.meter.unread.store(!request.body().is_end_stream(), Ordering::Relaxed);
         let state = match route(&self.layer, request, self.peer) {
             // Nothing else is served here.
             Routed::NotFound(_) => State::Answered(Some(encode(core_http::Response::status(404)))),
@@ -179,8 +203,11 @@ impl<L: Layer> Future for Answering<L> {
         let response = match &mut this.state {
             State::Answered(response) => response.take().unwrap_or_default(),
             State::Exchange(exchange) => {
-                let (response, upgraded) = ready!(Pin::new(exchange).poll(cx));
+                let (response, upgraded) = ready!(Pin::new(&mut *exchange).poll(cx));
                 *lock(&this.upgraded) = upgraded;
+                if exchange.is_whole() {
+                    this.meter.unread.store(false, Ordering::Relaxed);
+                }
                 response
             }
         };
@@ -215,8 +242,8 @@ struct Connection<L: Layer, S: Stream> {
     deadline: Instant,
     /// Wakes the task at that time or before.
     sleep: Option<(Instant, Sleep)>,
-    /// HTTP is over, the stream's end is still to be written, in that time.
-    closing: Option<(S, Sleep)>,
+    /// HTTP is over, the stream's end is still to be written.
+    closing: Option<Closing<S>>,
     /// Its place among those that are woken when the server closes.
     gate: Option<usize>,
     _task: Task,
@@ -240,6 +267,7 @@ impl<L: Layer, S: Stream> Connection<L, S> {
         let core = self.layer.core();
         let limits = &core.config.limits;
         let phase = self.phase();
+        let written = self.meter.written.swap(false, Ordering::Relaxed);
         if phase != self.phase {
             // A head that dribbles has the time of the first request, from the first byte on (Limits::header_timeout).
             self.deadline = match (self.phase, phase) {
@@ -248,6 +276,9 @@ impl<L: Layer, S: Stream> Connection<L, S> {
                 _ => core.now() + limits.header_timeout,
             };
             self.phase = phase;
+        } else if phase == Phase::Idle && written {
+            // The peer takes the last answer, however slowly.
+            self.deadline = core.now() + limits.keep_alive;
         }
         if phase == Phase::Busy {
             return false;
@@ -287,16 +318,56 @@ impl<L: Layer, S: Stream> Connection<L, S> {
     fn close(&mut self, stream: S, cx: &mut Context<'_>) -> Poll<()> {
         let core = self.layer.core();
         let Some(runtime) = core.runtime() else { return Poll::Ready(()) };
-        self.closing = Some((stream, runtime.sleep(core.config.limits.close_timeout)));
+        let Limits { close_timeout, max_payload, .. } = core.config.limits;
+        let unread = self.meter.unread.load(Ordering::Relaxed);
+        self.closing = Some(Closing {
+            stream,
+            sleep: runtime.sleep(close_timeout),
+            is_shut: false,
+            discards: if unread { max_payload.saturating_mul(UNWANTED) } else { 0 },
+        });
         self.poll_close(cx)
     }
 
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some((stream, sleep)) = &mut self.closing else { return Poll::Ready(()) };
-        match Pin::new(stream).poll_shutdown(cx) {
-            Poll::Ready(_) => Poll::Ready(()),
-            Poll::Pending => sleep.as_mut().poll(cx),
+        let Some(closing) = &mut self.closing else { return Poll::Ready(()) };
+        match closing.poll(cx) {
+            Poll::Ready(()) => Poll::Ready(()),
+            Poll::Pending => closing.sleep.as_mut().poll(cx),
         }
+    }
+}
+
+/// A stream whose end is written.
+struct Closing<S> {
+    stream: S,
+    /// The time for that.
+    sleep: Sleep,
+    is_shut: bool,
+    /// Bytes that are still read and discarded: a socket that is closed with unread ones resets the connection, and a peer
+    /// that writes yet would see that instead of its answer (RFC 9112, 9.6).
+    discards: usize,
+}
+
+impl<S: Stream> Closing<S> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.is_shut {
+            // One that fails ends what follows.
+            let _ = ready!(Pin::new(&mut self.stream).poll_shutdown(cx));
+            self.is_shut = true;
+        }
+        for _ in 0..READS {
+            if self.discards == 0 {
+                return Poll::Ready(());
+            }
+            match ready!(transport::read(&mut self.stream, cx, |_| {})) {
+                Ok(count) if count > 0 => self.discards = self.discards.saturating_sub(count),
+                _ => return Poll::Ready(()),
+            }
+        }
+        // There is more to do, after the others.
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 

@@ -29,6 +29,8 @@ pub(crate) struct Exchange<L: Layer, B> {
     /// What is still to be read.
     body: Option<B>,
     read: BytesMut,
+    /// Nothing is left to be read.
+    whole: bool,
     answered: bool,
 }
 
@@ -42,10 +44,12 @@ impl<L: Layer, B> Exchange<L, B> {
         body: Option<B>,
         opened: bool,
     ) -> Self {
-        let exchange = Self { layer, link, id, receiver, body, read: BytesMut::new(), answered: false };
+        let whole = body.is_none();
+        let exchange = Self { layer, link, id, receiver, body, read: BytesMut::new(), whole, answered: false };
         if opened {
             exchange.open();
-        } else if exchange.body.is_none() {
+        } else {
+            // Its head alone may be answered, and a body that does not come has a deadline.
             exchange.link.signal.raise(crate::signal::Reasons::MACHINE);
         }
         exchange
@@ -58,6 +62,11 @@ impl<L: Layer, B> Exchange<L, B> {
         if let Some(runtime) = self.layer.core().runtime() {
             runtime.spawn(Box::pin(owner));
         }
+    }
+
+    /// Whether the request was read to its end.
+    pub(super) fn is_whole(&self) -> bool {
+        self.whole
     }
 
     fn hand_over(&self, body: core_http::Body) {
@@ -73,9 +82,10 @@ where
     /// Reads what there is of the body. What a peer sends is not taken while it is held back.
     fn read_body(&mut self, cx: &mut Context<'_>) {
         let limit = self.layer.core().config.limits.max_payload;
+        let now = self.layer.core().now();
         while let Some(body) = &mut self.body {
             {
-                let mut locked = self.link.lock(sockeye_protocol::Instant::ZERO);
+                let mut locked = self.link.lock(now);
                 let rest = locked.rest();
                 if rest.full {
                     rest.await_room(cx.waker());
@@ -96,6 +106,7 @@ where
                 Some(Ok(Err(_))) => {}
                 None => {
                     self.body = None;
+                    self.whole = true;
                     let body = std::mem::take(&mut self.read).freeze();
                     return self.hand_over(core_http::Body::Whole(body));
                 }

@@ -16,24 +16,27 @@ use futures_channel::oneshot;
 use serde::{Serialize, de::DeserializeOwned};
 use sockeye_protocol::{
     server::{AckOutcome, AckToken},
-    socket::{EncodeError, Payload},
+    socket::{EncodeError, PayloadRef},
 };
 
 use super::Socket;
-use crate::{ArgsError, EmitError};
+use crate::{ArgsError, EmitError, TypedEvent, lent};
 
 /// With which a handler acknowledges an event. The first answer is sent, also when this was cloned; without any, the
 /// client waits in vain.
 ///
 /// An extractor: where the client did not ask for an acknowledgement, answers go nowhere (and `Option<Ack>` is `None`).
+/// `Ack<E>` acknowledges a [`TypedEvent`](trait@crate::TypedEvent), and with nothing else than that event says.
 ///
 /// ```
 /// # use sockeye_driver::{Ack, Args, Config, Server};
 /// # let io = Server::new(Config::default());
 /// io.on("add", async |Args((a, b)): Args<(i64, i64)>, ack: Ack| ack.send(&(a + b)));
 /// ```
-#[derive(Clone, Default)]
-pub struct Ack(Option<Arc<Asked>>);
+pub struct Ack<E = ()> {
+    asked: Option<Arc<Asked>>,
+    event: PhantomData<fn(E)>,
+}
 
 struct Asked<F: ?Sized = Reply> {
     max_attachments: usize,
@@ -42,7 +45,7 @@ struct Asked<F: ?Sized = Reply> {
 }
 
 /// Sends an acknowledgement.
-type Reply = dyn Fn(&Payload) -> Result<(), EmitError> + Send + Sync;
+type Reply = dyn Fn(PayloadRef<'_>) -> Result<(), EmitError> + Send + Sync;
 
 /// Why an acknowledgement was not sent.
 ///
@@ -75,28 +78,20 @@ pub enum AckSendError {
 impl Ack {
     pub(super) fn new(socket: Socket, token: AckToken) -> Self {
         let max_attachments = socket.max_attachments();
-        Self::by(max_attachments, move |answer| socket.command(|connection, now| connection.reply(now, &token, answer)))
+        Self::by(max_attachments, move |answer| socket.say(|connection, now| connection.reply(now, &token, answer)))
     }
 
     pub(crate) fn by(
         max_attachments: usize,
-        reply: impl Fn(&Payload) -> Result<(), EmitError> + Send + Sync + 'static,
+        reply: impl Fn(PayloadRef<'_>) -> Result<(), EmitError> + Send + Sync + 'static,
     ) -> Self {
-        Self(Some(Arc::new(Asked { max_attachments, is_sent: AtomicBool::new(false), reply })))
+        let asked = Asked { max_attachments, is_sent: AtomicBool::new(false), reply };
+        Self { asked: Some(Arc::new(asked)), event: PhantomData }
     }
 
-    /// Whether the client asked for an acknowledgement.
-    ///
-    /// ```
-    /// # use sockeye_driver::prelude::*;
-    /// # let io = Server::new(Config::default());
-    /// io.on("report", async |ack: Ack| {
-    ///     // Work that nobody wants to hear of can be left out.
-    ///     if ack.is_requested() { ack.send(&[1, 2, 3].iter().sum::<i32>()) } else { Ok(()) }
-    /// });
-    /// ```
-    pub fn is_requested(&self) -> bool {
-        self.0.is_some()
+    /// The same for that event alone.
+    pub(crate) fn typed<E>(&self) -> Ack<E> {
+        Ack { asked: self.asked.clone(), event: PhantomData }
     }
 
     /// Answers: a tuple is several arguments, `()` none, anything else one; bytes are attachments. Where the client
@@ -117,20 +112,77 @@ impl Ack {
     /// [`AckSendError`]: it was sent before, cannot be encoded, or the socket is gone; or the send queue is full, and then
     /// it can be sent again.
     pub fn send<T: Serialize + ?Sized>(&self, answer: &T) -> Result<(), AckSendError> {
-        let Some(asked) = &self.0 else { return Ok(()) };
-        let payload = Payload::ack(answer, asked.max_attachments)?;
-        if asked.is_sent.swap(true, Ordering::AcqRel) {
-            return Err(AckSendError::AlreadySent);
-        }
-        let sent = (asked.reply)(&payload);
-        if let Err(EmitError::Full(_)) = sent {
-            asked.is_sent.store(false, Ordering::Release);
-        }
-        Ok(sent?)
+        self.reply(answer)
     }
 }
 
-impl fmt::Debug for Ack {
+impl<E: TypedEvent> Ack<E> {
+    /// Answers with the acknowledgement of this event. Where the client asked for none, nothing happens.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// #[derive(TypedEvent)]
+    /// #[event(ack = f64)]
+    /// struct Divide(f64, f64);
+    ///
+    /// io.on_event(async |Divide(a, b): Divide, ack: Ack<Divide>| ack.send(&(a / b)));
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As without a type.
+    pub fn send(&self, answer: &E::Ack) -> Result<(), AckSendError> {
+        self.reply(answer)
+    }
+}
+
+impl<E> Ack<E> {
+    /// Whether the client asked for an acknowledgement.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// io.on("report", async |ack: Ack| {
+    ///     // Work that nobody wants to hear of can be left out.
+    ///     if ack.is_requested() { ack.send(&[1, 2, 3].iter().sum::<i32>()) } else { Ok(()) }
+    /// });
+    /// ```
+    pub fn is_requested(&self) -> bool {
+        self.asked.is_some()
+    }
+
+    fn reply<T: Serialize + ?Sized>(&self, answer: &T) -> Result<(), AckSendError> {
+        let Some(asked) = &self.asked else { return Ok(()) };
+        lent::encoder(|encoder| {
+            let payload = encoder.ack(answer, asked.max_attachments)?;
+            if asked.is_sent.swap(true, Ordering::AcqRel) {
+                return Err(AckSendError::AlreadySent);
+            }
+            let sent = (asked.reply)(payload);
+            if let Err(EmitError::Full(_)) = sent {
+                // Nothing was sent: it may be tried again.
+                asked.is_sent.store(false, Ordering::Release);
+            }
+            Ok(sent?)
+        })
+    }
+}
+
+impl<E> Clone for Ack<E> {
+    fn clone(&self) -> Self {
+        Self { asked: self.asked.clone(), event: PhantomData }
+    }
+}
+
+/// One that nobody has asked for.
+impl<E> Default for Ack<E> {
+    fn default() -> Self {
+        Self { asked: None, event: PhantomData }
+    }
+}
+
+impl<E> fmt::Debug for Ack<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Ack").field("requested", &self.is_requested()).finish()
     }

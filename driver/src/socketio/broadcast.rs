@@ -6,11 +6,11 @@ use serde::Serialize;
 use sockeye_protocol::{
     NspId, Sid, Text,
     server::{Room, Target},
-    socket::Payload,
+    socket::PayloadRef,
 };
 
 use super::{Event, SocketIo, namespace::NamespaceInner};
-use crate::{EmitError, layer::Layer as _};
+use crate::{EmitError, TypedEvent, layer::Layer as _, lent};
 
 /// The name of a room, or a socket's own room, which every socket is in from the start.
 ///
@@ -210,20 +210,14 @@ impl BroadcastOperator {
     /// [`EmitError::Encode`]. One full queue is its socket's business: its [`QueuePolicy`](crate::QueuePolicy) applies.
     pub fn emit<T: Serialize + ?Sized>(&self, event: &str, args: &T) -> Result<usize, EmitError> {
         let max_attachments = self.server.core().config.limits.max_attachments;
-        // Nobody is there to see whether the arguments are right: the name is checked in any case.
-        if self.is_empty() {
-            Payload::event(event, &(), max_attachments)?;
-            return Ok(0);
-        }
-        let payload = Payload::event(event, args, max_attachments)?;
-        let outgoing = self.namespace.listeners.read(|table| table.outgoing.clone());
-        if !outgoing.is_empty() {
-            let args = payload.to_args().unwrap_or_default();
-            let event = Event { socket: None, name: Text::from(event), args, ack: None };
-            outgoing.iter().for_each(|listener| (listener.call)(&event));
-        }
-        let now = self.server.core().now();
-        self.with_target(|target| self.server.hub(|hub, mut post| Ok(hub.broadcast(now, target, &payload, &mut post)?)))
+        lent::encoder(|encoder| {
+            // Nobody is there to see whether the arguments are right: the name is checked in any case.
+            if self.is_empty() {
+                encoder.event(event, &(), max_attachments)?;
+                return Ok(0);
+            }
+            self.send_payload(event, encoder.event(event, args, max_attachments)?)
+        })
     }
 
     /// Sends the event `message`: see [`emit`](Self::emit).
@@ -240,6 +234,25 @@ impl BroadcastOperator {
     /// As [`emit`](Self::emit).
     pub fn send<T: Serialize + ?Sized>(&self, args: &T) -> Result<usize, EmitError> {
         self.emit("message", args)
+    }
+
+    /// Sends a typed event to all of them: see [`emit`](Self::emit).
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// #[derive(TypedEvent)]
+    /// struct News(String);
+    ///
+    /// io.to("red").except("asleep").emit_event(&News("it rains".into()))?;
+    /// # Ok::<_, EmitError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`emit`](Self::emit).
+    pub fn emit_event<E: TypedEvent>(&self, event: &E) -> Result<usize, EmitError> {
+        self.emit(E::NAME, &event.args())
     }
 
     /// Makes all of them join these rooms. The number of sockets that are in all of them now: one that is in too many
@@ -280,6 +293,17 @@ impl BroadcastOperator {
     /// ```
     pub fn disconnect_sockets(&self, close: bool) -> usize {
         self.with_target(|target| self.server.select(|hub, mut post| hub.disconnect_sockets(target, close, &mut post)))
+    }
+
+    fn send_payload(&self, event: &str, payload: PayloadRef<'_>) -> Result<usize, EmitError> {
+        let table = self.namespace.listeners.table();
+        if !table.outgoing.is_empty() {
+            let args = payload.to_payload().to_args().unwrap_or_default();
+            let event = Event { socket: None, name: Text::from(event), args, ack: None };
+            table.outgoing.iter().for_each(|listener| (listener.call)(&event));
+        }
+        let now = self.server.core().now();
+        self.with_target(|target| self.server.hub(|hub, mut post| Ok(hub.broadcast(now, target, payload, &mut post)?)))
     }
 
     fn is_empty(&self) -> bool {

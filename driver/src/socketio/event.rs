@@ -1,6 +1,6 @@
 //! Events as catch-all listeners see them.
 
-use crate::{Ack, ArgsError, RawArgs, Socket, Value};
+use crate::{Ack, ArgsError, RawArgs, Socket, TypedEvent, Value};
 
 /// An event that arrived, or that is sent: for catch-all listeners
 /// ([`Namespace::on_any`](crate::Namespace::on_any), [`Socket::on_any_outgoing`], ..).
@@ -86,6 +86,28 @@ impl<T> Event<T> {
     /// None are known for what a peer sent.
     pub fn values(&self) -> Result<Vec<Value>, ArgsError> {
         self.args.to_values()
+    }
+
+    /// The typed event that it is, if it is one of this name: for whoever has events of all names before them.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// #[derive(TypedEvent)]
+    /// struct Say(String);
+    ///
+    /// io.on_any(|event: &Event| match event.typed() {
+    ///     Some(Ok(Say(text))) => println!("{text}"),
+    ///     Some(Err(error)) => println!("not what should be said: {error}"),
+    ///     None => println!("another event: {}", event.name()),
+    /// });
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// An argument is missing, or is something else.
+    pub fn typed<E: TypedEvent>(&self) -> Option<Result<E, ArgsError>> {
+        (self.name == E::NAME).then(|| E::from_args(&self.args))
     }
 
     /// With which to acknowledge it, if it arrived and the client asks for that.

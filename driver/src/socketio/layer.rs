@@ -14,7 +14,7 @@ use sockeye_protocol::{
     Config, ConnKey, Instant, NspId, RequestId, Seed, Sid, SocketKey, TransportId, engine,
     http::{Body, Request},
     server::{self, AckId, Connection, ConnectionEvent, ConnectionOutput, Hub, HubEvent, HubOutput, HubRoute, Stats},
-    socket::Payload,
+    socket::PayloadRef,
     ws::TransmitQueue,
 };
 
@@ -25,7 +25,6 @@ use crate::{
     layer::{Layer, Machine, Output, Route, by_the_same_names},
     link::{Link, Links},
     runtime::lock,
-    signal::Reasons,
 };
 
 /// A Socket.IO server: what its connections and all its handles share.
@@ -72,7 +71,7 @@ impl SocketIo {
 
     /// Does something with the hub. Those whom it concerns are woken after its lock.
     pub(crate) fn hub<T>(&self, act: impl FnOnce(&mut Hub, Post<'_>) -> T) -> T {
-        let mut wakers = WAKERS.with(|place| mem::take(&mut *place.borrow_mut()));
+        let mut wakers = WAKERS.try_with(|place| mem::take(&mut *place.borrow_mut())).unwrap_or_default();
         let mut piles = Vec::new();
         let mut forgotten = Vec::new();
         let done = {
@@ -106,7 +105,8 @@ impl SocketIo {
             drop(link.lock(self.core.now()));
         }
         self.core.pace.wake(&mut wakers, self.core.runtime());
-        WAKERS.with(|place| *place.borrow_mut() = wakers);
+        // A thread that ends has no place for them any more.
+        let _ = WAKERS.try_with(|place| *place.borrow_mut() = wakers);
         done
     }
 
@@ -126,7 +126,7 @@ impl SocketIo {
         &self,
         link: &Arc<Link<Connection>>,
         socket: SocketKey,
-        event: &Payload,
+        event: PayloadRef<'_>,
         waker: Option<&Waker>,
     ) -> Result<(), EmitError> {
         let now = self.core.now();
@@ -150,7 +150,7 @@ impl SocketIo {
             }
         };
         if !matches!(sent, Err(EmitError::Full(_))) {
-            link.signal.raise(Reasons::MACHINE);
+            link.call_owner();
         }
         sent
     }

@@ -1,14 +1,22 @@
 //! Namespaces.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering, fence},
+    },
+};
 
 use serde::Serialize;
 use sockeye_protocol::{NspId, Text};
 
 use super::{BroadcastOperator, Event, IntoRooms, SocketIo};
 use crate::{
-    EmitError, Handler, HandlerError, ListenerId,
-    handler::{self, ConnectContext, DisconnectContext, EventContext, Listeners, OnAny, OnError},
+    EmitError, Handler, HandlerError, ListenerId, Socket, TypedEvent,
+    handler::{self, Call, ConnectContext, DisconnectContext, EventContext, Listeners, OnAny, OnError},
+    layer::Layer as _,
+    signal::Reasons,
 };
 
 /// A namespace of a [`Server`](crate::Server): its handlers, which serve all its sockets at no memory for each, and
@@ -43,11 +51,13 @@ pub struct Namespace<S = ()> {
 pub(crate) struct NamespaceInner {
     pub(crate) name: Text,
     pub(crate) listeners: Listeners,
+    /// Events of its sockets that wait for a handler.
+    pub(super) parked: AtomicUsize,
 }
 
 impl NamespaceInner {
     pub(super) fn new(name: Text) -> Self {
-        Self { name, listeners: Listeners::default() }
+        Self { name, listeners: Listeners::default(), parked: AtomicUsize::new(0) }
     }
 }
 
@@ -155,7 +165,7 @@ impl<S: Send + Sync + 'static> Namespace<S> {
     where
         H: Handler<EventContext, S, M>,
     {
-        self.inner.listeners.on(event, false, handler::settle(handler, Arc::clone(&self.state)))
+        self.listen(event, false, handler::settle(handler, Arc::clone(&self.state)))
     }
 
     /// Runs for the next event of that name alone, from whichever socket.
@@ -169,7 +179,50 @@ impl<S: Send + Sync + 'static> Namespace<S> {
     where
         H: Handler<EventContext, S, M>,
     {
-        self.inner.listeners.on(event, true, handler::settle(handler, Arc::clone(&self.state)))
+        self.listen(event, true, handler::settle(handler, Arc::clone(&self.state)))
+    }
+
+    /// Runs for each event of that type, for all sockets, before the listeners of the socket itself: see
+    /// [`TypedEvent`](trait@TypedEvent).
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// #[derive(TypedEvent)]
+    /// #[event(ack = usize)]
+    /// struct Say {
+    ///     text: String,
+    /// }
+    ///
+    /// io.of("/chat").on_event(async |socket: Socket, say: Say, ack: Ack<Say>| {
+    ///     let heard = socket.broadcast().emit_event(&say)?;
+    ///     Ok::<_, BoxError>(ack.send(&heard)?)
+    /// });
+    /// ```
+    pub fn on_event<E, H, M>(&self, handler: H) -> ListenerId
+    where
+        E: TypedEvent,
+        H: Handler<EventContext<Socket, E>, S, M>,
+    {
+        self.listen(E::NAME, false, handler::settle_typed(handler, Arc::clone(&self.state)))
+    }
+
+    /// Runs for the next event of that type alone, from whichever socket.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// #[derive(TypedEvent)]
+    /// struct First;
+    ///
+    /// io.of("/game").once_event(async |socket: Socket, _: First| socket.emit("you are the first", &()));
+    /// ```
+    pub fn once_event<E, H, M>(&self, handler: H) -> ListenerId
+    where
+        E: TypedEvent,
+        H: Handler<EventContext<Socket, E>, S, M>,
+    {
+        self.listen(E::NAME, true, handler::settle_typed(handler, Arc::clone(&self.state)))
     }
 
     /// Removes one listener of whatever kind. Whether it was there.
@@ -313,6 +366,25 @@ impl<S: Send + Sync + 'static> Namespace<S> {
         self.emit("message", args)
     }
 
+    /// Sends a typed event to all sockets: see [`BroadcastOperator::emit_event`].
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// #[derive(TypedEvent)]
+    /// struct News(String);
+    ///
+    /// io.of("/chat").emit_event(&News("the server restarts".into()))?;
+    /// # Ok::<_, EmitError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`emit`](Self::emit).
+    pub fn emit_event<E: TypedEvent>(&self, event: &E) -> Result<usize, EmitError> {
+        self.all().emit_event(event)
+    }
+
     /// The sockets in these rooms.
     ///
     /// ```
@@ -382,6 +454,16 @@ impl<S: Send + Sync + 'static> Namespace<S> {
     /// ```
     pub fn disconnect_sockets(&self, close: bool) -> usize {
         self.all().disconnect_sockets(close)
+    }
+
+    fn listen(&self, event: &str, once: bool, call: Arc<Call<EventContext>>) -> ListenerId {
+        let id = self.inner.listeners.on(event, once, call);
+        // Whoever parks an event sees the listener, or is seen here.
+        fence(Ordering::SeqCst);
+        if self.inner.parked.load(Ordering::SeqCst) > 0 {
+            self.server.links().iter().for_each(|link| link.signal.raise(Reasons::LISTENER));
+        }
+        id
     }
 
     fn all(&self) -> BroadcastOperator {

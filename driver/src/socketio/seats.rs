@@ -3,17 +3,25 @@
 //! - Handlers start in the order in which events arrive, each runs to its first await before the next starts, and no
 //!   task is spawned for them: those that wait are polled by the connection's owner.
 //! - While [`Limits::handlers`](crate::Limits::handlers) of a socket wait, and while its connect handler runs and nobody
-//!   listens to an event yet, events are parked. When [`Limits::parked`](crate::Limits::parked) are: the peer is not read
-//!   from until handlers return; but a connect handler is not waited for any longer.
-//! - After a disconnect handlers run on to their end.
+//!   listens to an event yet, events are parked. When [`Limits::parked`](crate::Limits::parked) of a socket are, or on all
+//!   of the connection more bytes than one packet may have ([`Limits::max_packet_bytes`](crate::Limits::max_packet_bytes)):
+//!   the peer is not read from until handlers return; but a connect handler is not waited for any longer.
+//! - After a disconnect handlers run on to their end. While [`Limits::handlers`](crate::Limits::handlers) of a connection
+//!   do, the peer is not read from: or it would only have to leave and come back to have more of them.
 
 use std::{
     collections::VecDeque,
+    future::Future as _,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-    task::Context,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{Ordering, fence},
+    },
+    task::{Context, Poll},
 };
 
+use arc_swap::Guard;
 use sockeye_protocol::{
     Limits, SocketKey, Text,
     server::{AckToken, ConnectError, ConnectRequest, Connection, DisconnectReason, Event as CoreEvent},
@@ -27,7 +35,7 @@ use super::{
 use crate::{
     handler::{
         self, BoxError, Call, ConnectContext, DisconnectContext, EventContext, Flights, Guarded, HandlerError,
-        HandlerFault, Listener, Listeners, Subject, panic_text,
+        HandlerFault, Listener, Listeners, Subject, Table, panic_text,
     },
     layer::{Held, Layer as _, Ownership, Seats as SeatsOf},
     runtime::BoxFuture,
@@ -40,6 +48,10 @@ type Owner<'a> = Ownership<'a, SocketIo>;
 pub(crate) struct Seats {
     seats: Vec<Seat>,
     flights: Flights<Socket, Kind>,
+    /// Bytes of all events that are parked.
+    parked_bytes: usize,
+    /// Handlers in flight whose seat is gone. They wait for nothing of the peer: acknowledgements have ended.
+    orphans: usize,
     full: bool,
 }
 
@@ -51,12 +63,15 @@ struct Seat {
     connecting: usize,
     /// Event handlers that have not returned.
     handling: usize,
+    /// All of its handlers that have not returned.
+    flights: usize,
     parked: VecDeque<Parked>,
 }
 
 impl Drop for Seat {
     /// A listener of the socket's own may have captured the socket.
     fn drop(&mut self) {
+        self.socket.inner_namespace().parked.fetch_sub(self.parked.len(), Ordering::Relaxed);
         self.socket.forget_listeners();
     }
 }
@@ -68,6 +83,13 @@ struct Parked {
     ack: Option<Ack>,
     /// The catch-all listeners have been called.
     announced: bool,
+}
+
+impl Parked {
+    fn size(&self) -> usize {
+        let attachments = self.args.attachments().iter().map(|attachment| attachment.len());
+        attachments.fold(self.name.len().saturating_add(self.args.raw().len()), usize::saturating_add)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,10 +126,8 @@ impl SeatsOf<SocketIo> for Seats {
                 }
             }
             Said::Event(CoreEvent::Disconnecting { socket, reason }) => {
-                self.start_parked(owner, cx, socket);
-                self.on_disconnect(owner, cx, socket, reason, |listeners| {
-                    listeners.read(|table| table.disconnecting.clone())
-                });
+                self.start_parked(cx, socket);
+                self.on_disconnect(cx, socket, reason, |listeners| listeners.read(|table| table.disconnecting.clone()));
             }
             Said::Event(CoreEvent::Disconnect { socket, reason, error }) => {
                 if let Some(seat) = self.seat(socket) {
@@ -116,9 +136,7 @@ impl SeatsOf<SocketIo> for Seats {
                         tracing::debug!(socket = %seat.socket.id(), %error, "disconnected");
                     }
                 }
-                self.on_disconnect(owner, cx, socket, reason, |listeners| {
-                    listeners.read(|table| table.disconnect.clone())
-                });
+                self.on_disconnect(cx, socket, reason, |listeners| listeners.read(|table| table.disconnect.clone()));
                 if self.remove(socket).is_some() {
                     // Its events may have been all that kept the peer from being read.
                     self.unpark(owner, cx);
@@ -145,8 +163,8 @@ impl SeatsOf<SocketIo> for Seats {
         any
     }
 
-    fn is_full(&self, _: &Limits, _: &Waiters) -> bool {
-        self.full
+    fn is_full(&self, limits: &Limits, _: &Waiters) -> bool {
+        self.full || self.orphans >= limits.handlers
     }
 
     fn held(&self) -> Held {
@@ -175,6 +193,7 @@ impl Seats {
             request: Some(Box::new(request)),
             connecting: 0,
             handling: 0,
+            flights: 0,
             parked: VecDeque::new(),
         });
         if middlewares.is_empty() || passes {
@@ -187,7 +206,11 @@ impl Seats {
             }
             Ok(())
         });
-        self.start(owner, cx, Flight { socket, kind: Kind::Middleware, event: None, future: Guarded(future) });
+        self.count(key, Kind::Middleware, true);
+        let flight = Flight { socket, kind: Kind::Middleware, event: None, future: Guarded(future) };
+        if let Some(landed) = self.flights.start(cx.as_deref_mut(), flight) {
+            self.on_landed(owner, cx, landed);
+        }
     }
 
     fn accept(&mut self, owner: &Owner<'_>, cx: Cx<'_, '_, '_>, key: SocketKey) {
@@ -216,7 +239,7 @@ impl Seats {
         }
         let context = ConnectContext { socket };
         for listener in listeners.iter() {
-            self.call(owner, cx, Kind::Connect, listener, &context);
+            self.call(cx, Kind::Connect, listener, &context);
         }
     }
 
@@ -258,24 +281,30 @@ impl Seats {
         ack: Option<AckToken>,
     ) {
         let limits = &owner.layer.core().config.limits;
+        let crowded = self.is_crowded(limits);
         let Some(seat) = self.seat(key) else { return };
         let ack = ack.map(|token| Ack::new(seat.socket.clone(), token));
         let mut packet = Parked { name, args, ack, announced: false };
-        if seat.parked.is_empty() && seat.may_start(&packet, limits) {
-            return self.dispatch(owner, cx, key, packet);
+        if seat.parked.is_empty() && seat.may_start(&packet, limits, crowded) {
+            return self.dispatch(cx, key, packet);
         }
         if seat.connecting > 0 && seat.parked.back().is_none_or(|last| last.announced) {
             // Catch-all listeners need not wait for a listener of that name, which may never come.
             let socket = seat.socket.clone();
-            packet.announced = announce(&socket, &packet);
+            packet.announced = announce(&Tables::of(&socket), &socket, &packet);
         }
+        self.parked_bytes = self.parked_bytes.saturating_add(packet.size());
+        let crowded = self.is_crowded(limits);
         let Some(seat) = self.seat(key) else { return };
         seat.parked.push_back(packet);
-        // The namespace may have got a listener since, of which nobody tells its sockets.
-        if seat.parked.front().is_some_and(|first| seat.may_start(first, limits)) {
+        // Whoever registers a listener sees that, or is seen here.
+        seat.socket.inner_namespace().parked.fetch_add(1, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+        if crowded || seat.parked.front().is_some_and(|first| seat.may_start(first, limits, crowded)) {
             self.unpark(owner, cx);
         }
-        self.full |= self.seat(key).is_some_and(|seat| seat.is_full(limits.parked, limits.handlers));
+        let crowded = self.is_crowded(limits);
+        self.full |= self.seat(key).is_some_and(|seat| seat.is_full(limits.parked, limits.handlers, crowded));
     }
 
     /// Starts what has waited long enough, in order.
@@ -284,48 +313,66 @@ impl Seats {
         let keys: Vec<SocketKey> =
             self.seats.iter().filter(|seat| !seat.parked.is_empty()).map(|seat| seat.socket.key()).collect();
         for key in keys {
-            while let Some(seat) = self.seat(key) {
-                if !seat.parked.front().is_some_and(|first| seat.may_start(first, limits)) {
+            loop {
+                let crowded = self.is_crowded(limits);
+                let Some(seat) = self.seat(key) else { break };
+                if !seat.parked.front().is_some_and(|first| seat.may_start(first, limits, crowded)) {
                     break;
                 }
-                let Some(packet) = seat.parked.pop_front() else { break };
-                if seat.parked.is_empty() {
-                    seat.parked = VecDeque::new();
-                }
-                self.dispatch(owner, cx, key, packet);
+                let Some(packet) = self.take_parked(key) else { break };
+                self.dispatch(cx, key, packet);
             }
         }
         // Once full, until half of it is free.
-        let bound = if self.full { limits.parked.div_ceil(2) } else { limits.parked };
-        self.full = self.seats.iter().any(|seat| seat.is_full(bound, limits.handlers));
+        let (events, bytes) = if self.full {
+            (limits.parked.div_ceil(2), limits.max_packet_bytes / 2)
+        } else {
+            (limits.parked, limits.max_packet_bytes)
+        };
+        let crowded = self.parked_bytes > bytes;
+        self.full = self.seats.iter().any(|seat| seat.is_full(events, limits.handlers, crowded));
+    }
+
+    /// Whether more is parked than any packet may have: so one of any size may wait.
+    fn is_crowded(&self, limits: &Limits) -> bool {
+        self.parked_bytes > limits.max_packet_bytes
+    }
+
+    fn take_parked(&mut self, key: SocketKey) -> Option<Parked> {
+        let seat = self.seat(key)?;
+        let packet = seat.parked.pop_front()?;
+        if seat.parked.is_empty() {
+            seat.parked = VecDeque::new();
+        }
+        seat.socket.inner_namespace().parked.fetch_sub(1, Ordering::Relaxed);
+        self.parked_bytes = self.parked_bytes.saturating_sub(packet.size());
+        Some(packet)
     }
 
     /// Starts all that waits, whatever it waits for: the socket goes, and what arrived before is handled before that.
-    fn start_parked(&mut self, owner: &Owner<'_>, cx: Cx<'_, '_, '_>, key: SocketKey) {
-        while let Some(packet) = self.seat(key).and_then(|seat| seat.parked.pop_front()) {
-            self.dispatch(owner, cx, key, packet);
+    fn start_parked(&mut self, cx: Cx<'_, '_, '_>, key: SocketKey) {
+        while let Some(packet) = self.take_parked(key) {
+            self.dispatch(cx, key, packet);
         }
     }
 
     /// Calls everybody who listens to an event.
-    fn dispatch(&mut self, owner: &Owner<'_>, cx: Cx<'_, '_, '_>, key: SocketKey, packet: Parked) {
+    fn dispatch(&mut self, cx: Cx<'_, '_, '_>, key: SocketKey, packet: Parked) {
         let Some(seat) = self.seat(key) else { return };
         let socket = seat.socket.clone();
-        if !packet.announced {
-            announce(&socket, &packet);
+        let mut tables = Tables::of(&socket);
+        if !packet.announced && announce(&tables, &socket, &packet) {
+            // One of them may just have registered another listener.
+            tables = Tables::of(&socket);
         }
         let Parked { name, args, ack, .. } = packet;
-        let listeners = socket.inner_namespace().listeners.read(|table| table.events.get(&*name).cloned());
-        // A catch-all listener may just have registered one.
-        let own = socket.listeners();
-        let own_listeners = own.and_then(|own| own.of(&name));
-        if listeners.is_none() && own_listeners.is_none() {
+        let lists = tables.each().map(|table| table.and_then(|table| table.events.get(&*name)));
+        if lists.iter().all(Option::is_none) {
             return;
         }
         let context = EventContext { socket, name, args, ack };
-        let of_namespace = listeners.iter().flat_map(|list| list.iter()).map(|listener| (listener, false));
-        let of_socket = own_listeners.iter().flat_map(|list| list.iter()).map(|listener| (listener, true));
-        for (listener, is_own) in of_namespace.chain(of_socket) {
+        let [of_namespace, of_socket] = lists.map(|list| list.into_iter().flat_map(|list| list.iter()));
+        for (listener, is_own) in of_namespace.map(|it| (it, false)).chain(of_socket.map(|it| (it, true))) {
             if !listener.claim() {
                 continue;
             }
@@ -334,13 +381,12 @@ impl Seats {
                     if is_own { context.socket.listeners() } else { Some(&context.socket.inner_namespace().listeners) };
                 table.map(|table| table.off(listener.id()));
             }
-            self.call(owner, cx, Kind::Event, listener, &context);
+            self.call(cx, Kind::Event, listener, &context);
         }
     }
 
     fn on_disconnect(
         &mut self,
-        owner: &Owner<'_>,
         cx: Cx<'_, '_, '_>,
         key: SocketKey,
         reason: DisconnectReason,
@@ -353,49 +399,60 @@ impl Seats {
         if of_namespace.is_empty() && own.is_empty() {
             return;
         }
-        let context = DisconnectContext { socket, reason };
+        let context = DisconnectContext { socket, reason, details: () };
         for listener in of_namespace.iter().chain(own.iter()) {
-            self.call(owner, cx, Kind::Disconnect, listener, &context);
+            self.call(cx, Kind::Disconnect, listener, &context);
         }
     }
 
     /// Calls one listener.
     fn call<C: Subject<Side = Socket>>(
         &mut self,
-        owner: &Owner<'_>,
         cx: Cx<'_, '_, '_>,
         kind: Kind,
         listener: &Listener<Call<C>>,
         context: &C,
     ) {
-        let (socket, event) = (context.socket().clone(), context.event().cloned());
-        match (listener.call)(context) {
-            Ok(future) => self.start(owner, cx, Flight { socket, kind, event, future: Guarded(future) }),
-            Err(fault) => report(socket, event, fault),
-        }
+        let fault = match (listener.call)(context) {
+            Ok(future) => {
+                let mut future = Guarded(future);
+                match cx.as_deref_mut().map_or(Poll::Pending, |cx| Pin::new(&mut future).poll(cx)) {
+                    // It has never been in flight.
+                    Poll::Ready(Ok(())) => return,
+                    Poll::Ready(Err(fault)) => fault,
+                    Poll::Pending => {
+                        let (socket, event) = (context.socket().clone(), context.event().cloned());
+                        return self.take_off(Flight { socket, kind, event, future });
+                    }
+                }
+            }
+            Err(fault) => fault,
+        };
+        report(context.socket().clone(), context.event().cloned(), fault);
     }
 
-    /// Starts a handler; one that returns at once has never been in flight.
-    fn start(&mut self, owner: &Owner<'_>, cx: Cx<'_, '_, '_>, flight: Flight) {
-        if let Some(seat) = self.seat(flight.socket.key()) {
-            seat.count(flight.kind, true);
-        }
-        if let Some(landed) = self.flights.start(cx.as_deref_mut(), flight) {
-            self.on_landed(owner, cx, landed);
-        }
+    fn take_off(&mut self, flight: Flight) {
+        self.count(flight.socket.key(), flight.kind, true);
+        self.flights.push(flight);
     }
 
     fn on_landed(&mut self, owner: &Owner<'_>, cx: Cx<'_, '_, '_>, landed: Landed) {
         let Landed { socket, kind, event, result } = landed;
         let key = socket.key();
-        if let Some(seat) = self.seat(key) {
-            seat.count(kind, false);
-        }
+        self.count(key, kind, false);
         match (kind, result) {
             (Kind::Middleware, Ok(())) => self.accept(owner, cx, key),
             (Kind::Middleware, Err(fault)) => self.reject(owner, key, fault),
             (_, Ok(())) => {}
             (_, Err(fault)) => report(socket, event, fault),
+        }
+    }
+
+    /// Counts a handler that is in flight, or is no longer.
+    fn count(&mut self, key: SocketKey, kind: Kind, begins: bool) {
+        match self.seat(key) {
+            Some(seat) => seat.count(kind, begins),
+            None => change(&mut self.orphans, begins),
         }
     }
 
@@ -406,6 +463,9 @@ impl Seats {
     fn remove(&mut self, key: SocketKey) -> Option<Seat> {
         let index = self.seats.iter().position(|seat| seat.socket.key() == key)?;
         let seat = self.seats.remove(index);
+        let parked = seat.parked.iter().map(Parked::size);
+        self.parked_bytes = parked.fold(self.parked_bytes, usize::saturating_sub);
+        self.orphans = self.orphans.saturating_add(seat.flights);
         if self.seats.is_empty() {
             self.seats = Vec::new();
         }
@@ -415,7 +475,7 @@ impl Seats {
 
 impl Seat {
     /// Whether an event can be handled now, once those in front of it are.
-    fn may_start(&self, packet: &Parked, limits: &Limits) -> bool {
+    fn may_start(&self, packet: &Parked, limits: &Limits, crowded: bool) -> bool {
         if self.handling >= limits.handlers {
             return false;
         }
@@ -423,35 +483,58 @@ impl Seat {
         self.connecting == 0
             // A connect handler that never returns, and that registers nobody for this, does not hold up the rest for ever.
             || self.parked.len() >= limits.parked
+            || crowded
             || listens(&self.socket.inner_namespace().listeners)
             || self.socket.listeners().is_some_and(listens)
     }
 
     /// Whether the peer should not be read from, for handlers have too much to do.
-    fn is_full(&self, parked: usize, handlers: usize) -> bool {
-        self.parked.len() >= parked && self.handling >= handlers
+    fn is_full(&self, parked: usize, handlers: usize, crowded: bool) -> bool {
+        self.handling >= handlers && (self.parked.len() >= parked || (crowded && !self.parked.is_empty()))
     }
 
     fn count(&mut self, kind: Kind, begins: bool) {
-        let count = match kind {
-            Kind::Connect => &mut self.connecting,
-            Kind::Event => &mut self.handling,
-            Kind::Middleware | Kind::Disconnect => return,
-        };
-        *count = if begins { count.saturating_add(1) } else { count.saturating_sub(1) };
+        change(&mut self.flights, begins);
+        match kind {
+            Kind::Connect => change(&mut self.connecting, begins),
+            Kind::Event => change(&mut self.handling, begins),
+            Kind::Middleware | Kind::Disconnect => {}
+        }
+    }
+}
+
+fn change(count: &mut usize, begins: bool) {
+    *count = if begins { count.saturating_add(1) } else { count.saturating_sub(1) };
+}
+
+/// Who listens, in a socket's namespace and on the socket itself.
+struct Tables {
+    of_namespace: Guard<Arc<Table>>,
+    of_socket: Option<Guard<Arc<Table>>>,
+}
+
+impl Tables {
+    fn of(socket: &Socket) -> Self {
+        Self {
+            of_namespace: socket.inner_namespace().listeners.table(),
+            of_socket: socket.listeners().map(Listeners::table),
+        }
+    }
+
+    fn each(&self) -> [Option<&Table>; 2] {
+        [Some(&self.of_namespace), self.of_socket.as_deref().map(|table| &**table)]
     }
 }
 
 /// Calls the catch-all listeners. Whether there were any.
-fn announce(socket: &Socket, packet: &Parked) -> bool {
-    let any = socket.inner_namespace().listeners.read(|table| table.any.clone());
-    let own_any = socket.listeners().map(|own| own.read(|table| table.any.clone())).unwrap_or_default();
-    if any.is_empty() && own_any.is_empty() {
+fn announce(tables: &Tables, socket: &Socket, packet: &Parked) -> bool {
+    let any = tables.each().into_iter().flatten().flat_map(|table| table.any.iter());
+    if any.clone().next().is_none() {
         return false;
     }
     let Parked { name, args, ack, .. } = packet;
     let event = Event { socket: Some(socket.clone()), name: name.clone(), args: args.clone(), ack: ack.clone() };
-    handler::announce(any.iter().chain(own_any.iter()), &event, |fault| {
+    handler::announce(any, &event, |fault| {
         report(socket.clone(), Some(name.clone()), fault);
     })
 }

@@ -7,7 +7,7 @@ use sockeye_protocol::server::Stats;
 
 use super::{BroadcastOperator, Event, IntoRooms, Namespace, SocketIo};
 use crate::{
-    Config, EmitError, Handler, HandlerError, ListenerId, Seed,
+    Config, EmitError, Handler, HandlerError, ListenerId, Seed, Socket, TypedEvent,
     core::{self, Core},
     handler::{ConnectContext, DisconnectContext, EventContext},
     layer::Layer as _,
@@ -199,6 +199,43 @@ impl Server {
         self.main.once(event, handler)
     }
 
+    /// Runs for each event of that type, of all sockets of `/`. See [`Namespace::on_event`].
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// #[derive(TypedEvent)]
+    /// #[event(ack = f64)]
+    /// struct Add(f64, f64);
+    ///
+    /// io.on_event(async |Add(a, b): Add, ack: Ack<Add>| ack.send(&(a + b)));
+    /// ```
+    pub fn on_event<E, H, M>(&self, handler: H) -> ListenerId
+    where
+        E: TypedEvent,
+        H: Handler<EventContext<Socket, E>, (), M>,
+    {
+        self.main.on_event(handler)
+    }
+
+    /// Runs for the next event of that type alone, from whichever socket of `/`. See [`Namespace::once_event`].
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// #[derive(TypedEvent)]
+    /// struct Start;
+    ///
+    /// io.once_event(async |socket: Socket, start: Start| socket.broadcast().emit_event(&start).map(drop));
+    /// ```
+    pub fn once_event<E, H, M>(&self, handler: H) -> ListenerId
+    where
+        E: TypedEvent,
+        H: Handler<EventContext<Socket, E>, (), M>,
+    {
+        self.main.once_event(handler)
+    }
+
     /// Removes one listener of `/`, of whatever kind. Whether it was there. See [`Namespace::off`].
     ///
     /// ```
@@ -326,6 +363,25 @@ impl Server {
     /// As [`emit`](Self::emit).
     pub fn send<T: Serialize + ?Sized>(&self, args: &T) -> Result<usize, EmitError> {
         self.main.send(args)
+    }
+
+    /// Sends a typed event to all sockets of `/`: see [`BroadcastOperator::emit_event`].
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// #[derive(TypedEvent)]
+    /// struct News(String);
+    ///
+    /// assert_eq!(io.emit_event(&News("nobody hears it".into()))?, 0);
+    /// # Ok::<_, EmitError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`emit`](Self::emit).
+    pub fn emit_event<E: TypedEvent>(&self, event: &E) -> Result<usize, EmitError> {
+        self.main.emit_event(event)
     }
 
     /// The sockets of `/` in these rooms.

@@ -16,7 +16,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use sockeye_protocol::{
     Instant, QueuePolicy, Sid, SocketKey, Text,
     server::{self, Connection},
-    socket::{Data, Payload},
+    socket::{Data, Payload, PayloadRef},
 };
 
 use super::{
@@ -25,12 +25,14 @@ use super::{
     namespace::NamespaceInner,
 };
 use crate::{
-    EmitError, Handler, JoinError, ListenerId,
+    EmitError, Handler, JoinError, ListenerId, TypedEvent,
     handler::{self, DisconnectContext, EventContext, Listeners, OnAny},
     layer::Layer as _,
+    lent,
     link::Link,
-    runtime::lock,
+    runtime::{self, lock},
     signal::Reasons,
+    turn,
 };
 
 /// A client in a namespace. Cheap to clone; does not keep the connection alive.
@@ -175,7 +177,7 @@ impl Socket {
         Handshake {
             request: Arc::clone(&self.0.request),
             auth: self.0.auth.clone(),
-            time: self.0.server.core().date(self.0.request.time()),
+            time: runtime::date(self.0.request.time()),
         }
     }
 
@@ -316,11 +318,7 @@ impl Socket {
     ///
     /// [`EmitError`]: the arguments cannot be encoded, the socket is gone, or its send queue is full.
     pub fn emit<T: Serialize + ?Sized>(&self, event: &str, args: &T) -> Result<(), EmitError> {
-        let payload = self.encode(event, args)?;
-        if self.is_logged() {
-            return self.0.server.emit_logged(&self.0.link, self.0.key, &payload, None);
-        }
-        self.command(|connection, now| connection.emit(now, self.0.key, &payload))
+        lent::encoder(|encoder| self.send_payload(event, encoder.event(event, args, self.max_attachments())?))
     }
 
     /// Sends the event `message`: see [`emit`](Self::emit).
@@ -356,10 +354,12 @@ impl Socket {
     ///
     /// [`EmitError`]: the arguments cannot be encoded, or the socket is gone.
     pub async fn emit_wait<T: Serialize + ?Sized>(&self, event: &str, args: &T) -> Result<(), EmitError> {
-        let payload = self.encode(event, args)?;
+        let payload = Payload::event(event, args, self.max_attachments())?;
+        let payload = PayloadRef::from(&payload);
+        self.announce_outgoing(event, payload);
         std::future::poll_fn(|cx| {
             if self.is_logged() {
-                return match self.0.server.emit_logged(&self.0.link, self.0.key, &payload, Some(cx.waker())) {
+                return match self.0.server.emit_logged(&self.0.link, self.0.key, payload, Some(cx.waker())) {
                     Err(EmitError::Full(_)) => Poll::Pending,
                     sent => Poll::Ready(sent),
                 };
@@ -368,7 +368,7 @@ impl Socket {
             let is_full = |error: &EmitError| matches!(error, EmitError::Full(_));
             self.0
                 .link
-                .send(now, cx, is_full, |connection| connection.emit(now, self.0.key, &payload))
+                .send(now, cx, is_full, |connection| connection.emit(now, self.0.key, payload))
                 .map(|sent| sent.unwrap_or(Err(EmitError::NotConnected)))
         })
         .await
@@ -398,6 +398,49 @@ impl Socket {
         args: &(impl Serialize + ?Sized),
     ) -> Acknowledgement<R> {
         self.default_timeout().emit_with_ack(event, args)
+    }
+
+    /// Sends a typed event: see [`emit`](Self::emit).
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// #[derive(TypedEvent)]
+    /// struct Welcome {
+    ///     to: String,
+    /// }
+    ///
+    /// io.on_connect(async |socket: Socket| socket.emit_event(&Welcome { to: "the lobby".into() }));
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`emit`](Self::emit).
+    pub fn emit_event<E: TypedEvent>(&self, event: &E) -> Result<(), EmitError> {
+        self.emit(E::NAME, &event.args())
+    }
+
+    /// Sends a typed event at once; the future waits for its acknowledgement: see [`emit_with_ack`](Self::emit_with_ack).
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// #[derive(TypedEvent)]
+    /// #[event(ack = u32)]
+    /// struct HowOld;
+    ///
+    /// io.on_connect(async |socket: Socket| {
+    ///     let age = socket.emit_event_with_ack(&HowOld).await?;
+    ///     println!("{age} years");
+    ///     Ok::<_, AckError>(())
+    /// });
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As there, from the future.
+    pub fn emit_event_with_ack<E: TypedEvent>(&self, event: &E) -> Acknowledgement<E::Ack> {
+        self.default_timeout().emit_event_with_ack(event)
     }
 
     /// Sends an event, and calls back with the client's acknowledgement, or with what came in its place: see
@@ -564,6 +607,46 @@ impl Socket {
         self.listen(|listeners| listeners.on(event, true, handler::settle(handler, Arc::new(()))))
     }
 
+    /// Runs for each event of that type from this socket, after the listeners of the namespace.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// #[derive(TypedEvent)]
+    /// struct Rename(String);
+    ///
+    /// io.on_connect(async |socket: Socket| {
+    ///     socket.on_event(async |Rename(name): Rename| println!("now {name}"));
+    /// });
+    /// ```
+    pub fn on_event<E, H, M>(&self, handler: H) -> ListenerId
+    where
+        E: TypedEvent,
+        H: Handler<EventContext<Self, E>, (), M>,
+    {
+        self.listen(|listeners| listeners.on(E::NAME, false, handler::settle_typed(handler, Arc::new(()))))
+    }
+
+    /// Runs for the next event of that type from this socket alone.
+    ///
+    /// ```
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// #[derive(TypedEvent)]
+    /// struct Ready;
+    ///
+    /// io.on_connect(async |socket: Socket| {
+    ///     socket.once_event(async |socket: Socket, _: Ready| socket.emit("go", &()));
+    /// });
+    /// ```
+    pub fn once_event<E, H, M>(&self, handler: H) -> ListenerId
+    where
+        E: TypedEvent,
+        H: Handler<EventContext<Self, E>, (), M>,
+    {
+        self.listen(|listeners| listeners.on(E::NAME, true, handler::settle_typed(handler, Arc::new(()))))
+    }
+
     /// Removes one listener of this socket, of whatever kind. Whether it was there.
     ///
     /// ```
@@ -684,12 +767,13 @@ impl Socket {
         self.0.server.core().config.limits.max_attachments
     }
 
-    /// Has the connection do something.
-    pub(super) fn command<T>(
+    /// Has the connection send something, with the time of this thread's round, if it is in one. (Only a connection that is
+    /// closed for it is interested in the time.)
+    pub(super) fn say(
         &self,
-        act: impl FnOnce(&mut Connection, Instant) -> Result<T, EmitError>,
-    ) -> Result<T, EmitError> {
-        let now = self.0.server.core().now();
+        act: impl FnOnce(&mut Connection, Instant) -> Result<(), EmitError>,
+    ) -> Result<(), EmitError> {
+        let now = turn::now().unwrap_or_else(|| self.0.server.core().now());
         self.0.link.with(now, |connection, _| act(connection, now)).unwrap_or(Err(EmitError::NotConnected))
     }
 
@@ -717,17 +801,24 @@ impl Socket {
         self.timeout(self.0.server.core().config.ack_timeout)
     }
 
-    /// Encodes an event, and shows it to those who want to see what is sent. No lock is held.
-    fn encode<T: Serialize + ?Sized>(&self, event: &str, args: &T) -> Result<Payload, EmitError> {
-        let payload = Payload::event(event, args, self.max_attachments())?;
-        let of_namespace = self.0.namespace.listeners.read(|table| table.outgoing.clone());
-        let own = self.listeners().map(|listeners| listeners.read(|table| table.outgoing.clone())).unwrap_or_default();
-        if !of_namespace.is_empty() || !own.is_empty() {
-            let args = payload.to_args().unwrap_or_default();
-            let event = Event { socket: Some(self.clone()), name: Text::from(event), args, ack: None };
-            of_namespace.iter().chain(own.iter()).for_each(|listener| (listener.call)(&event));
+    fn send_payload(&self, event: &str, payload: PayloadRef<'_>) -> Result<(), EmitError> {
+        self.announce_outgoing(event, payload);
+        if self.is_logged() {
+            return self.0.server.emit_logged(&self.0.link, self.0.key, payload, None);
         }
-        Ok(payload)
+        self.say(|connection, now| connection.emit(now, self.0.key, payload))
+    }
+
+    /// Shows an event to those who want to see what is sent. No lock is held.
+    fn announce_outgoing(&self, event: &str, payload: PayloadRef<'_>) {
+        let of_namespace = self.0.namespace.listeners.table();
+        let of_socket = self.listeners().map(Listeners::table);
+        let own = of_socket.iter().flat_map(|table| table.outgoing.iter());
+        if !of_namespace.outgoing.is_empty() || own.clone().next().is_some() {
+            let args = payload.to_payload().to_args().unwrap_or_default();
+            let event = Event { socket: Some(self.clone()), name: Text::from(event), args, ack: None };
+            of_namespace.outgoing.iter().chain(own).for_each(|listener| (listener.call)(&event));
+        }
     }
 }
 
@@ -794,6 +885,30 @@ impl Timeout<'_> {
         Acknowledgement::new(self.emit(event, args, Waiter::Future(sender)).map(|()| receiver))
     }
 
+    /// Sends a typed event at once; the future waits for its acknowledgement: see [`Socket::emit_event_with_ack`].
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use sockeye_driver::prelude::*;
+    /// # let io = Server::new(Config::default());
+    /// #[derive(TypedEvent)]
+    /// #[event(ack = (u8, u8))]
+    /// struct Dice;
+    ///
+    /// io.on("roll", async |socket: Socket| {
+    ///     let (a, b) = socket.timeout(Duration::from_secs(3)).emit_event_with_ack(&Dice).await?;
+    ///     println!("{a} and {b}");
+    ///     Ok::<_, AckError>(())
+    /// });
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As there, from the future.
+    pub fn emit_event_with_ack<E: TypedEvent>(&self, event: &E) -> Acknowledgement<E::Ack> {
+        self.emit_with_ack(E::NAME, &event.args())
+    }
+
     /// Sends an event, and calls back with the client's acknowledgement: see [`Socket::emit_then`].
     ///
     /// ```
@@ -823,13 +938,20 @@ impl Timeout<'_> {
     }
 
     fn emit(&self, event: &str, args: &(impl Serialize + ?Sized), waiter: Waiter) -> Result<(), EmitError> {
+        lent::encoder(|encoder| {
+            let payload = encoder.event(event, args, self.socket.max_attachments())?;
+            self.socket.announce_outgoing(event, payload);
+            self.send_payload(payload, waiter)
+        })
+    }
+
+    fn send_payload(&self, payload: PayloadRef<'_>, waiter: Waiter) -> Result<(), EmitError> {
         let inner = &self.socket.0;
-        let payload = self.socket.encode(event, args)?;
         let now = inner.server.core().now();
         // Out here, where it is dropped without the lock if nothing was sent: what a callback captured may do anything then.
         let mut waiter = Some(waiter);
         let sent = inner.link.with(now, |connection, rest| {
-            let id = connection.emit_with_ack(now, inner.key, &payload, self.timeout)?;
+            let id = connection.emit_with_ack(now, inner.key, payload, self.timeout)?;
             waiter.take().map(|waiter| rest.beside.insert((inner.key, id), waiter));
             Ok(())
         });

@@ -30,7 +30,7 @@ pub use self::{
     client::{Client, Poller, Reply, Wire},
     executor::Executor,
     pipe::{ClientEnd, ServerEnd, pipe},
-    tools::{Counted, Drops, Latch, Log, faults, note, yield_now},
+    tools::{Counted, Drops, Latch, Log, Slot, faults, note, yield_now},
     world::World,
 };
 
@@ -93,8 +93,8 @@ impl Rig {
     }
 
     /// Starts a task.
-    pub fn start<T: Send + 'static>(&self, future: impl Future<Output = T> + Send + 'static) -> tools::Slot<T> {
-        let slot = tools::Slot::default();
+    pub fn start<T: Send + 'static>(&self, future: impl Future<Output = T> + Send + 'static) -> Slot<T> {
+        let slot = Slot::default();
         let place = slot.clone();
         self.runtime.spawn(Box::pin(async move { place.put(future.await) }));
         slot

@@ -1,0 +1,226 @@
+//! Events for those who pull them.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, Waker},
+};
+
+use crate::runtime::lock;
+
+/// Events that wait to be taken, oldest first.
+pub(super) struct Queue<T> {
+    held: Mutex<Held<T>>,
+    limit: usize,
+    /// Counts queues that are full: what the owner of the connection looks at. Only changed under the lock above.
+    behind: Arc<AtomicUsize>,
+}
+
+struct Held<T> {
+    events: VecDeque<T>,
+    reader: Option<Waker>,
+    /// From when the limit is reached until half of the events are taken.
+    is_full: bool,
+    /// Nothing more comes.
+    is_over: bool,
+}
+
+/// What came of taking an event.
+pub(super) struct Taken<T> {
+    pub(super) event: Poll<Option<T>>,
+    /// Whether the queue was full until now.
+    pub(super) has_room_again: bool,
+}
+
+impl<T> Queue<T> {
+    pub(super) fn new(limit: usize, behind: Arc<AtomicUsize>) -> Self {
+        let held = Held { events: VecDeque::new(), reader: None, is_full: false, is_over: false };
+        Self { held: Mutex::new(held), limit, behind }
+    }
+
+    /// Adds an event.
+    pub(super) fn push(&self, event: T) {
+        let reader = {
+            let mut held = lock(&self.held);
+            if held.is_over {
+                None
+            } else {
+                held.events.push_back(event);
+                if held.events.len() >= self.limit && !std::mem::replace(&mut held.is_full, true) {
+                    self.behind.fetch_add(1, Ordering::AcqRel);
+                }
+                held.reader.take()
+            }
+        };
+        reader.into_iter().for_each(Waker::wake);
+    }
+
+    /// Adds an event that happens although nothing is read: where very many are there already, it replaces the last one if
+    /// that is of the same kind.
+    pub(super) fn push_or_replace(&self, event: T, is_such: impl FnOnce(&T) -> bool) {
+        let replaced = {
+            let mut held = lock(&self.held);
+            let has_too_many = held.events.len() >= self.limit.saturating_mul(2);
+            match held.events.back_mut().filter(|last| has_too_many && is_such(last)) {
+                Some(last) => Ok(std::mem::replace(last, event)),
+                None => Err(event),
+            }
+        };
+        if let Err(event) = replaced {
+            self.push(event);
+        }
+    }
+
+    /// Adds an event; where there are as many as there may be, the oldest goes.
+    pub(super) fn push_newest(&self, event: T) {
+        self.push_beside(event, self.limit.saturating_sub(1));
+    }
+
+    /// The same, so that the queue is never full.
+    pub(super) fn push_unless_full(&self, event: T) {
+        self.push_beside(event, self.limit.saturating_sub(2));
+    }
+
+    fn push_beside(&self, event: T, others: usize) {
+        let surplus = {
+            let mut held = lock(&self.held);
+            (held.events.len() > others).then(|| held.events.pop_front())
+        };
+        drop(surplus);
+        self.push(event);
+    }
+
+    /// Takes an event; none comes once the queue is empty and closed.
+    pub(super) fn poll_next(&self, cx: &Context<'_>) -> Taken<T> {
+        let mut held = lock(&self.held);
+        let event = match held.events.pop_front() {
+            Some(event) => Poll::Ready(Some(event)),
+            None if held.is_over => Poll::Ready(None),
+            None => {
+                held.reader = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        };
+        if held.events.is_empty() {
+            // One that was full once gives its memory back.
+            held.events = VecDeque::new();
+        }
+        let has_room_again = held.is_full && held.events.len() <= self.limit / 2;
+        if has_room_again {
+            held.is_full = false;
+            self.behind.fetch_sub(1, Ordering::AcqRel);
+        }
+        Taken { event, has_room_again }
+    }
+
+    /// Nothing more comes; what is here may still be taken.
+    pub(super) fn close(&self) {
+        let reader = {
+            let mut held = lock(&self.held);
+            held.is_over = true;
+            // Whoever does not take the rest holds up nobody.
+            if std::mem::take(&mut held.is_full) {
+                self.behind.fetch_sub(1, Ordering::AcqRel);
+            }
+            held.reader.take()
+        };
+        reader.into_iter().for_each(Waker::wake);
+    }
+}
+
+/// Closes a queue when the last of those who feed it is gone.
+pub(super) struct Feed<T>(pub(super) Arc<Queue<T>>);
+
+impl<T> Drop for Feed<T> {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    fn of(limit: usize) -> (Queue<u32>, Arc<AtomicUsize>) {
+        let behind = Arc::new(AtomicUsize::new(0));
+        (Queue::new(limit, Arc::clone(&behind)), behind)
+    }
+
+    fn take(queue: &Queue<u32>) -> (Poll<Option<u32>>, bool) {
+        let Taken { event, has_room_again } = queue.poll_next(&Context::from_waker(Waker::noop()));
+        (event, has_room_again)
+    }
+
+    #[test]
+    fn it_is_full_at_its_limit_until_half_is_taken() {
+        let (queue, behind) = of(4);
+        let full = || behind.load(Ordering::Acquire);
+        for event in 0..6 {
+            assert_eq!(full(), usize::from(event >= 4));
+            queue.push(event);
+        }
+        for event in 0..6 {
+            assert_eq!(full(), usize::from(event < 4), "{event} were taken");
+            assert_eq!(take(&queue), (Poll::Ready(Some(event)), event == 3));
+        }
+        assert_eq!(take(&queue), (Poll::Pending, false));
+        // One that holds a single event at most.
+        let (queue, behind) = of(1);
+        queue.push(1);
+        assert_eq!(behind.load(Ordering::Acquire), 1);
+        assert_eq!(take(&queue), (Poll::Ready(Some(1)), true));
+        assert_eq!(behind.load(Ordering::Acquire), 0);
+    }
+
+    #[test]
+    fn where_too_many_are_there_the_last_one_is_replaced_by_another_of_its_kind() {
+        let queue = of(2).0;
+        for event in [0, 1, 2, 4, 6, 8] {
+            queue.push_or_replace(event, |last| last % 2 == 0);
+        }
+        assert_eq!([(); 4].map(|()| take(&queue).0), [0, 1, 2, 8].map(|event| Poll::Ready(Some(event))));
+        for event in [1, 3, 5, 7, 9] {
+            queue.push_or_replace(event, |last| last % 2 == 0);
+        }
+        assert_eq!([(); 5].map(|()| take(&queue).0), [1, 3, 5, 7, 9].map(|event| Poll::Ready(Some(event))));
+    }
+
+    #[test]
+    fn what_is_here_outlives_the_end_and_holds_up_nobody() {
+        let (queue, behind) = of(2);
+        queue.push(1);
+        queue.push(2);
+        queue.close();
+        queue.push(3);
+        assert_eq!(behind.load(Ordering::Acquire), 0);
+        assert_eq!(take(&queue), (Poll::Ready(Some(1)), false));
+        assert_eq!(take(&queue), (Poll::Ready(Some(2)), false));
+        assert_eq!(take(&queue), (Poll::Ready(None), false));
+    }
+
+    #[test]
+    fn the_oldest_goes_where_that_is_wanted() {
+        let (queue, _) = of(2);
+        for event in 0..5 {
+            queue.push_newest(event);
+        }
+        let (queue_of_three, behind) = of(3);
+        for event in 0..5 {
+            queue_of_three.push_unless_full(event);
+            assert_eq!(behind.load(Ordering::Acquire), 0);
+        }
+        assert_eq!(
+            [(); 3].map(|()| take(&queue_of_three).0),
+            [Poll::Ready(Some(3)), Poll::Ready(Some(4)), Poll::Pending]
+        );
+        assert_eq!(
+            [take(&queue).0, take(&queue).0, take(&queue).0],
+            [Poll::Ready(Some(3)), Poll::Ready(Some(4)), Poll::Pending]
+        );
+    }
+}
