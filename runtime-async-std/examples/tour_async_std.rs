@@ -1,12 +1,12 @@
 //! The API, step by step: the same program as on tokio.
 //!
 //! ```text
-//! cargo run --release -p sockeye-async-std --example tour_async_std -- --port 3000
+//! cargo run --release -p sockeye-async-std --example tour_async_std
 //! ```
 
 use sockeye_async_std as sockeye;
 
-#[path = "../../runtime-tokio/examples/shared/tour.rs"]
+#[path = "../../runtime-tokio/examples/shared/tour/mod.rs"]
 mod tour;
 
 fn main() -> Result<(), sockeye::BoxError> {

@@ -1,5 +1,7 @@
 //! Streams of the futures crates, as hyper wants them.
 
+#[cfg(feature = "tls")]
+use std::task::ready;
 use std::{
     io::{self, IoSlice},
     pin::Pin,
@@ -101,5 +103,41 @@ impl<T: AsyncWrite + Unpin> Write for FuturesIo<T> {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.inner).poll_write_vectored(context, slices)
+    }
+}
+
+/// The other way round: a stream of hyper's, as the futures crates want it.
+#[cfg(feature = "tls")]
+pub(crate) struct HyperIo<T>(pub(crate) T);
+
+#[cfg(feature = "tls")]
+impl<T: Read + Unpin> AsyncRead for HyperIo<T> {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        let mut buffer = hyper::rt::ReadBuf::new(buffer);
+        ready!(Pin::new(&mut self.0).poll_read(context, buffer.unfilled()))?;
+        Poll::Ready(Ok(buffer.filled().len()))
+    }
+}
+
+#[cfg(feature = "tls")]
+impl<T: Write + Unpin> AsyncWrite for HyperIo<T> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write_vectored(context, slices)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(context)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(context)
     }
 }

@@ -1,7 +1,8 @@
 //! Socket.IO for Rust on [async-std](async_std).
 //!
 //! Everything that handlers see is the API of [`sockeye_driver`], re-exported here. This crate attaches it to async-std:
-//! its tasks and timers ([`AsyncStdRuntime`]), and a listener with and without TLS ([`Listen`]).
+//! its tasks and timers ([`AsyncStdRuntime`]), a listener with and without TLS ([`Listen`]), and connections for clients, with
+//! and without TLS ([`Connect`]).
 //!
 //! ```no_run
 //! use sockeye_async_std::prelude::*;
@@ -17,6 +18,22 @@
 //! }
 //! ```
 //!
+//! And a client ([`client`] has more):
+//!
+//! ```no_run
+//! use sockeye_async_std::prelude::*;
+//!
+//! fn main() -> Result<(), BoxError> {
+//!     async_std::task::block_on(async {
+//!         let socket = Client::connect("http://127.0.0.1:3000").await?;
+//!         socket.on("news", async |Args(text): Args<String>| println!("{text}"));
+//!         let answer: String = socket.emit_with_ack("hello", &"world").await?;
+//!         println!("{answer}");
+//!         Ok(())
+//!     })
+//! }
+//! ```
+//!
 //! # async-std is discontinued
 //!
 //! Since August 2025 nobody maintains async-std; its authors point to [smol](https://docs.rs/smol), and
@@ -25,10 +42,13 @@
 //!
 //! This crate is for programs that run on async-std today: it does what `sockeye-tokio` does, apart from the tower
 //! layer, and is tested alike. **A new project should take `sockeye-tokio`**, or bring its own runtime:
-//! implementing [`Runtime`] and [`Listener`] takes an afternoon. Nothing else in this workspace depends on this crate,
-//! and the listeners here stand on `async-io`, which smol shares and maintains.
+//! implementing [`Runtime`] and [`Listener`] takes an afternoon. Nothing else in this workspace depends on this crate.
 //!
-//! Features: `tls` (default) adds `listen_tls`, on rustls with *ring*.
+//! What of async-std is used here is its executor, and how it finds addresses. Timers, and sockets on most systems, are those of
+//! `async-io`, which smol shares and maintains. On Linux and Android sockets are watched by `mio` (tokio's) and one task of
+//! this crate, which waits for that by `async-io`.
+//!
+//! Features: `tls` (default) adds `listen_tls`, and `https` and `wss` for clients, on rustls with *ring*.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -41,6 +61,7 @@ mod listen;
 mod readiness;
 mod runtime;
 mod scratch;
+mod source;
 mod tcp;
 #[cfg(test)]
 mod test_util;
@@ -65,6 +86,20 @@ pub use futures_rustls::rustls;
 pub use listen::Listen;
 pub use runtime::AsyncStdRuntime;
 pub use sockeye_driver::*;
+/// Makes a struct a [`TypedEvent`](trait@TypedEvent), whose documentation says how.
+///
+/// ```
+/// use sockeye_async_std::prelude::*;
+///
+/// #[derive(TypedEvent)]
+/// #[event(name = "add", ack = i64)]
+/// struct Add(i64, i64);
+///
+/// let io = Server::new(Config::default());
+/// io.on_event(async |Add(a, b): Add, ack: Ack<Add>| ack.send(&(a + b)));
+/// ```
+#[doc(inline)]
+pub use sockeye_macros::TypedEventOfAsyncStd as TypedEvent;
 pub use tcp::{TcpListener, TcpStream};
 #[cfg(feature = "tls")]
 pub use tls::{TlsListener, secure};
@@ -86,5 +121,5 @@ pub use tls::{TlsListener, secure};
 pub mod prelude {
     pub use sockeye_driver::prelude::*;
 
-    pub use crate::{Connect, Listen};
+    pub use crate::{Connect, Listen, TypedEvent};
 }

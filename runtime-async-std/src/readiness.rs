@@ -5,8 +5,9 @@ use std::{
     task::{Poll, ready},
 };
 
-/// One direction of a socket: whether the system may have something for it. Asking in vain costs a system call, and so
-/// does waiting (async-io watches for one event at a time), so each is done only when the other would be useless.
+/// One direction of a socket: whether the system may have something for it. Asking in vain costs a system call, so that is
+/// done only when waiting would be useless. (With async-io's sockets, those of most systems, waiting costs one, too: it
+/// watches for one event at a time. `source` has the others.)
 #[derive(Debug)]
 pub(crate) struct Readiness {
     ready: bool,
@@ -20,7 +21,7 @@ impl Readiness {
 
     /// Runs a non-blocking operation once the system is ready for it. `is_last` says of a result that there will not be
     /// another one at once: a read that did not fill its buffer has emptied the socket's. (Should more have arrived since,
-    /// or the end, `poll_ready` tells: it looks at the state, not at changes.)
+    /// or the end, `poll_ready` tells.)
     pub(crate) fn poll<T>(
         &mut self,
         mut poll_ready: impl FnMut() -> Poll<io::Result<()>>,

@@ -7,11 +7,10 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use async_io::Async;
 use async_std::net::ToSocketAddrs;
-use sockeye_driver::{Listener, bind_tcp};
+use sockeye_driver::Listener;
 
-use crate::readiness::Readiness;
+use crate::{readiness::Readiness, source::Source};
 
 mod stream;
 
@@ -32,54 +31,25 @@ pub use stream::TcpStream;
 /// ```
 #[derive(Debug)]
 pub struct TcpListener {
-    inner: Async<std::net::TcpListener>,
+    inner: Source<std::net::TcpListener>,
     readiness: Readiness,
 }
 
-impl TcpListener {
-    /// Listens on this address, the first that works if it resolves to several; see [`bind_tcp`]. Port 0 has the system
-    /// choose one, which [`local_addr`](Listener::local_addr) then tells.
-    ///
-    /// ```
-    /// # async_std::task::block_on(async {
-    /// use std::net::SocketAddr;
-    /// use sockeye_async_std::{Listener as _, TcpListener};
-    ///
-    /// let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    /// let first = TcpListener::bind(any).await?;
-    /// let taken = first.local_addr()?;
-    /// let second = TcpListener::bind(&[taken, any][..]).await?; // The second address, since the first is taken.
-    /// assert_ne!(second.local_addr()?, taken);
-    /// # Ok::<_, Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// The address does not resolve, or cannot be bound.
-    pub async fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
-        Self::from_std(bind_tcp(address.to_socket_addrs().await?)?)
-    }
+sockeye_driver::tcp_listener! {
+    crate: "sockeye_async_std",
+    block_on: "async_std::task::block_on",
+    address: (impl ToSocketAddrs),
+    note: ""
+}
 
-    /// Takes a listener over that somebody else has bound: the service manager, or a program with options of its own.
-    ///
-    /// ```
-    /// # async_std::task::block_on(async {
-    /// use sockeye_async_std::{Listener as _, TcpListener};
-    ///
-    /// let bound = std::net::TcpListener::bind("127.0.0.1:0")?;
-    /// let address = bound.local_addr()?;
-    /// assert_eq!(TcpListener::from_std(bound)?.local_addr()?, address);
-    /// # Ok::<_, Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// What the operating system says.
-    pub fn from_std(listener: std::net::TcpListener) -> io::Result<Self> {
-        Ok(Self { inner: Async::new(listener)?, readiness: Readiness::new() })
+impl TcpListener {
+    fn open(listener: std::net::TcpListener) -> io::Result<Self> {
+        Ok(Self { inner: Source::new(listener)?, readiness: Readiness::new() })
     }
+}
+
+async fn lookup(address: impl ToSocketAddrs) -> io::Result<impl Iterator<Item = SocketAddr>> {
+    address.to_socket_addrs().await
 }
 
 impl Listener for TcpListener {
@@ -91,7 +61,7 @@ impl Listener for TcpListener {
         let accepted = readiness.poll(|| inner.poll_readable(context), || inner.get_ref().accept(), |_| false);
         let (stream, peer) = ready!(accepted)?;
         // A failure here concerns this connection alone.
-        let stream = stream.set_nodelay(true).and_then(|()| Async::new(stream)).map(TcpStream::from);
+        let stream = stream.set_nodelay(true).and_then(|()| TcpStream::from_std(stream));
         Poll::Ready(Ok((ready(stream), peer)))
     }
 

@@ -1,65 +1,25 @@
 //! Connections over TLS.
 
-use std::sync::Arc;
+use std::io;
 
-use futures_rustls::{TlsAcceptor, rustls::ServerConfig, server::TlsStream};
-use sockeye_driver::Secured;
+use futures_rustls::{TlsAcceptor, server::TlsStream};
 
 use crate::{FuturesIo, TcpListener, TcpStream};
 
-/// A TCP port whose connections are encrypted. [`Listen::listen_tls`](crate::Listen::listen_tls) makes one.
-///
-/// ```
-/// # use std::sync::Arc;
-/// # use sockeye_async_std::rustls;
-/// # async_std::task::block_on(async {
-/// # let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
-/// # let certificates = vec![certified.cert.der().clone()];
-/// # let key = rustls::pki_types::PrivateKeyDer::Pkcs8(certified.signing_key.serialize_der().into());
-/// # let config = rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(certificates, key)?;
-/// use sockeye_async_std::{Listener as _, TcpListener, TlsListener, secure};
-///
-/// let listener: TlsListener = secure(TcpListener::bind("127.0.0.1:0").await?, Arc::new(config));
-/// assert!(listener.is_secure());
-/// # Ok::<_, Box<dyn std::error::Error>>(())
-/// # }).unwrap();
-/// ```
-pub type TlsListener = Secured<TcpListener, FuturesIo<TlsStream<TcpStream>>>;
+sockeye_driver::tls_listener! {
+    crate: "sockeye_async_std",
+    runtime: "sockeye_async_std::AsyncStdRuntime",
+    block_on: "async_std::task::block_on",
+    stream: FuturesIo<TlsStream<TcpStream>>
+}
 
-/// Encrypts the connections of a port. If the configuration names protocols (ALPN), they must be `http/1.1` alone:
-/// that is what is spoken here, and where a WebSocket begins (RFC 6455, 4.1). A handshake that fails concerns its
-/// connection alone.
-///
-/// ```
-/// # use std::{sync::Arc, time::Duration};
-/// # async_std::task::block_on(async {
-/// # use sockeye_async_std::rustls::pki_types::PrivateKeyDer;
-/// # let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
-/// # let certificates = vec![certified.cert.der().clone()];
-/// # let key = PrivateKeyDer::Pkcs8(certified.signing_key.serialize_der().into());
-/// use sockeye_async_std::{AsyncStdRuntime, Serve as _, TcpListener, prelude::*, rustls::ServerConfig, secure};
-///
-/// let mut config = ServerConfig::builder().with_no_client_auth().with_single_cert(certificates, key)?;
-/// config.alpn_protocols = vec![b"http/1.1".to_vec()];
-/// let inherited = TcpListener::from_std(std::net::TcpListener::bind("127.0.0.1:0")?)?;
-///
-/// let io = Server::new(Config::default());
-/// let listening = io.serve(Arc::new(AsyncStdRuntime), secure(inherited, Arc::new(config)))?;
-/// # listening.shutdown(Duration::from_secs(1)).await;
-/// # Ok::<_, Box<dyn std::error::Error>>(())
-/// # }).unwrap();
-/// ```
-pub fn secure(tcp: TcpListener, config: Arc<ServerConfig>) -> TlsListener {
-    let acceptor = TlsAcceptor::from(config);
-    Secured::new(tcp, move |stream| {
-        let handshake = acceptor.accept(stream);
-        Box::pin(async move { handshake.await.map(FuturesIo::new) })
-    })
+async fn accept(acceptor: TlsAcceptor, stream: TcpStream) -> io::Result<FuturesIo<TlsStream<TcpStream>>> {
+    acceptor.accept(stream).await.map(FuturesIo::new)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{future::poll_fn, io, pin::Pin};
+    use std::{future::poll_fn, pin::Pin};
 
     use async_std::{net, task};
     use futures_util::{AsyncReadExt as _, AsyncWriteExt as _};

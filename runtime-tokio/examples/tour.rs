@@ -1,13 +1,14 @@
-//! The API, step by step: the server half of a tour, which prints what happens. The client half is
-//! `tests/js/tour.test.mjs`.
+//! The API, step by step: a server and clients in one process, which print what happens.
 //!
 //! ```text
-//! cargo run --release -p sockeye-tokio --example tour -- --port 3000
+//! cargo run --release -p sockeye-tokio --example tour
 //! ```
+//!
+//! With `--port 3000` it is the server alone. `tests/js/tour.test.mjs` is a client of that one in JavaScript.
 
 use sockeye_tokio as sockeye;
 
-#[path = "shared/tour.rs"]
+#[path = "shared/tour/mod.rs"]
 mod tour;
 
 #[tokio::main]

@@ -1,8 +1,8 @@
 //! Socket.IO for Rust on [tokio].
 //!
 //! Everything that handlers see is the API of [`sockeye_driver`], re-exported here. This crate attaches it to tokio: its
-//! tasks and timers ([`TokioRuntime`]), a listener with and without TLS ([`Listen`]), and a tower layer that mounts it
-//! in axum or plain hyper beside other routes ([`Mount`]).
+//! tasks and timers ([`TokioRuntime`]), a listener with and without TLS ([`Listen`]), a tower layer that mounts it in axum
+//! or plain hyper beside other routes ([`Mount`]), and connections for clients, with and without TLS ([`Connect`]).
 //!
 //! ```no_run
 //! use sockeye_tokio::prelude::*;
@@ -17,7 +17,23 @@
 //! }
 //! ```
 //!
-//! Features: `tls` (default) adds `listen_tls`, on rustls with *ring*.
+//! And a client ([`client`] has more):
+//!
+//! ```no_run
+//! use sockeye_tokio::prelude::*;
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), BoxError> {
+//!     let socket = Client::connect("http://127.0.0.1:3000").await?;
+//!     socket.on("news", async |Args(text): Args<String>| println!("{text}"));
+//!     let answer: String = socket.emit_with_ack("hello", &"world").await?;
+//!     println!("{answer}");
+//!     Ok(())
+//! }
+//! ```
+//!
+//! Features: `tls` (default) adds `listen_tls`, and `https` and `wss` for clients, on rustls with *ring*. `cli` is the
+//! command `sio`, and for nothing else: `cargo install --path runtime-tokio --features cli`.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -40,6 +56,20 @@ pub use listen::Listen;
 pub use mount::{Mount, MountBody, MountFuture, MountLayer, MountService, NotFound};
 pub use runtime::TokioRuntime;
 pub use sockeye_driver::*;
+/// Makes a struct a [`TypedEvent`](trait@TypedEvent), whose documentation says how.
+///
+/// ```
+/// use sockeye_tokio::prelude::*;
+///
+/// #[derive(TypedEvent)]
+/// #[event(name = "add", ack = i64)]
+/// struct Add(i64, i64);
+///
+/// let io = Server::new(Config::default());
+/// io.on_event(async |Add(a, b): Add, ack: Ack<Add>| ack.send(&(a + b)));
+/// ```
+#[doc(inline)]
+pub use sockeye_macros::TypedEventOfTokio as TypedEvent;
 pub use tcp::TcpListener;
 #[cfg(feature = "tls")]
 pub use tls::{TlsListener, secure};
@@ -74,7 +104,7 @@ pub use tokio_rustls::rustls;
 pub mod prelude {
     pub use sockeye_driver::prelude::*;
 
-    pub use crate::{Connect, Listen, Mount};
+    pub use crate::{Connect, Listen, Mount, TypedEvent};
 }
 
 /// The README's server is compiled.

@@ -8,8 +8,8 @@ use std::{
 };
 
 use hyper_util::rt::TokioIo;
-use sockeye_driver::{Listener, bind_tcp};
-use tokio::net::{TcpStream, ToSocketAddrs, lookup_host};
+use sockeye_driver::Listener;
+use tokio::net::{TcpStream, ToSocketAddrs, lookup_host as lookup};
 
 /// A TCP port. Accepted connections have `TCP_NODELAY` set: packets are small, and written when they are complete.
 ///
@@ -30,52 +30,15 @@ pub struct TcpListener {
     inner: tokio::net::TcpListener,
 }
 
-impl TcpListener {
-    /// Listens on this address, the first that works if it resolves to several; see [`bind_tcp`]. Port 0 has the system
-    /// choose one, which [`local_addr`](Listener::local_addr) then tells.
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// use std::net::SocketAddr;
-    /// use sockeye_tokio::{Listener as _, TcpListener};
-    ///
-    /// let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    /// let first = TcpListener::bind(any).await?;
-    /// let taken = first.local_addr()?;
-    /// let second = TcpListener::bind(&[taken, any][..]).await?; // The second address, since the first is taken.
-    /// assert_ne!(second.local_addr()?, taken);
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// The address does not resolve, or cannot be bound.
-    pub async fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
-        Self::from_std(bind_tcp(lookup_host(address).await?)?)
-    }
+sockeye_driver::tcp_listener! {
+    crate: "sockeye_tokio",
+    block_on: "tokio::runtime::Runtime::new().unwrap().block_on",
+    address: (impl ToSocketAddrs),
+    note: "It must be called in a tokio runtime whose I/O is enabled, and panics elsewhere."
+}
 
-    /// Takes a listener over that somebody else has bound: the service manager, or a program with options of its own.
-    /// It must be called in a tokio runtime whose I/O is enabled, and panics elsewhere.
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// use sockeye_tokio::{Listener as _, TcpListener};
-    ///
-    /// let bound = std::net::TcpListener::bind("127.0.0.1:0")?;
-    /// let address = bound.local_addr()?;
-    /// assert_eq!(TcpListener::from_std(bound)?.local_addr()?, address);
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// What the operating system says.
-    pub fn from_std(listener: std::net::TcpListener) -> io::Result<Self> {
-        listener.set_nonblocking(true)?;
+impl TcpListener {
+    fn open(listener: std::net::TcpListener) -> io::Result<Self> {
         Ok(Self { inner: tokio::net::TcpListener::from_std(listener)? })
     }
 }

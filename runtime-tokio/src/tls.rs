@@ -1,69 +1,27 @@
 //! Connections over TLS.
 
-use std::sync::Arc;
+use std::io;
 
 use hyper_util::rt::TokioIo;
-use sockeye_driver::Secured;
 use tokio::net::TcpStream;
-use tokio_rustls::{TlsAcceptor, rustls::ServerConfig, server::TlsStream};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use crate::TcpListener;
 
-/// A TCP port whose connections are encrypted. [`Listen::listen_tls`](crate::Listen::listen_tls) makes one.
-///
-/// ```
-/// # use std::sync::Arc;
-/// # use sockeye_tokio::rustls;
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
-/// # let certificates = vec![certified.cert.der().clone()];
-/// # let key = rustls::pki_types::PrivateKeyDer::Pkcs8(certified.signing_key.serialize_der().into());
-/// # let config = rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(certificates, key)?;
-/// use sockeye_tokio::{Listener as _, TcpListener, TlsListener, secure};
-///
-/// let listener: TlsListener = secure(TcpListener::bind("127.0.0.1:0").await?, Arc::new(config));
-/// assert!(listener.is_secure());
-/// # Ok(())
-/// # }
-/// ```
-pub type TlsListener = Secured<TcpListener, TokioIo<TlsStream<TcpStream>>>;
+sockeye_driver::tls_listener! {
+    crate: "sockeye_tokio",
+    runtime: "sockeye_tokio::TokioRuntime::new()",
+    block_on: "tokio::runtime::Runtime::new().unwrap().block_on",
+    stream: TokioIo<TlsStream<TcpStream>>
+}
 
-/// Encrypts the connections of a port. If the configuration names protocols (ALPN), they must be `http/1.1` alone:
-/// that is what is spoken here, and where a WebSocket begins (RFC 6455, 4.1). A handshake that fails concerns its
-/// connection alone.
-///
-/// ```
-/// # use std::{sync::Arc, time::Duration};
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # use sockeye_tokio::rustls::pki_types::PrivateKeyDer;
-/// # let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
-/// # let certificates = vec![certified.cert.der().clone()];
-/// # let key = PrivateKeyDer::Pkcs8(certified.signing_key.serialize_der().into());
-/// use sockeye_tokio::{Serve as _, TcpListener, TokioRuntime, prelude::*, rustls::ServerConfig, secure};
-///
-/// let mut config = ServerConfig::builder().with_no_client_auth().with_single_cert(certificates, key)?;
-/// config.alpn_protocols = vec![b"http/1.1".to_vec()];
-/// let inherited = TcpListener::from_std(std::net::TcpListener::bind("127.0.0.1:0")?)?;
-///
-/// let io = Server::new(Config::default());
-/// let listening = io.serve(Arc::new(TokioRuntime::new()), secure(inherited, Arc::new(config)))?;
-/// # listening.shutdown(Duration::from_secs(1)).await;
-/// # Ok(())
-/// # }
-/// ```
-pub fn secure(tcp: TcpListener, config: Arc<ServerConfig>) -> TlsListener {
-    let acceptor = TlsAcceptor::from(config);
-    Secured::new(tcp, move |stream: TokioIo<TcpStream>| {
-        let handshake = acceptor.accept(stream.into_inner());
-        Box::pin(async move { handshake.await.map(TokioIo::new) })
-    })
+async fn accept(acceptor: TlsAcceptor, stream: TokioIo<TcpStream>) -> io::Result<TokioIo<TlsStream<TcpStream>>> {
+    acceptor.accept(stream.into_inner()).await.map(TokioIo::new)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{future::poll_fn, io};
+    use std::future::poll_fn;
 
     use sockeye_driver::Listener as _;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -1,29 +1,12 @@
 //! Our client and our server over loopback.
+#![cfg(feature = "tls")]
+#![allow(clippy::unwrap_used, reason = "a failure ends the test")]
 
 use sockeye_tokio as sockeye;
 
 #[path = "shared/client.rs"]
 mod client;
 
-/// Each test, on each transport.
-macro_rules! on_each_transport {
-    ($($test:ident)*) => {$(
-        mod $test {
-            #[test]
-            fn polling() {
-                tokio::runtime::Runtime::new().unwrap().block_on(crate::client::$test(0));
-            }
-
-            #[test]
-            fn websocket() {
-                tokio::runtime::Runtime::new().unwrap().block_on(crate::client::$test(1));
-            }
-
-            #[test]
-            fn upgraded() {
-                tokio::runtime::Runtime::new().unwrap().block_on(crate::client::$test(2));
-            }
-        }
-    )*};
+fn block_on(test: impl Future<Output = ()>) {
+    tokio::runtime::Runtime::new().unwrap().block_on(test);
 }
-on_each_transport! { events listeners namespaces reconnection failures }

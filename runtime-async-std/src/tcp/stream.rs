@@ -5,11 +5,10 @@ use std::{
     task::{Context, Poll},
 };
 
-use async_io::Async;
 use futures_util::{AsyncRead, AsyncWrite};
 use hyper::rt::{Read, ReadBufCursor, Write};
 
-use crate::{readiness::Readiness, scratch};
+use crate::{readiness::Readiness, scratch, source::Source};
 
 /// A TCP connection that reads once per message where `async_std::net::TcpStream`, which always tries before it waits,
 /// reads up to three times. It has hyper's traits, for HTTP, and those of the futures crates, for TLS.
@@ -21,25 +20,40 @@ use crate::{readiness::Readiness, scratch};
 /// use futures_util::AsyncWriteExt as _;
 /// use sockeye_async_std::TcpStream;
 ///
-/// let mut stream = TcpStream::from(async_io::Async::<std::net::TcpStream>::connect(address).await?);
+/// let mut stream = TcpStream::from_std(std::net::TcpStream::connect(address)?)?;
 /// stream.write_all(b"hello").await?;
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// # }).unwrap();
 /// ```
 #[derive(Debug)]
 pub struct TcpStream {
-    inner: Async<std::net::TcpStream>,
+    inner: Source<std::net::TcpStream>,
     reading: Readiness,
     writing: Readiness,
 }
 
-impl From<Async<std::net::TcpStream>> for TcpStream {
-    fn from(inner: Async<std::net::TcpStream>) -> Self {
-        Self { inner, reading: Readiness::new(), writing: Readiness::new() }
-    }
-}
-
 impl TcpStream {
+    /// Takes a connection over that somebody else has made. It is made non-blocking; its other options stay.
+    ///
+    /// ```
+    /// # async_std::task::block_on(async {
+    /// # let port = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// use sockeye_async_std::TcpStream;
+    ///
+    /// let made = std::net::TcpStream::connect(port.local_addr()?)?;
+    /// made.set_nodelay(true)?;
+    /// let _stream = TcpStream::from_std(made)?;
+    /// # Ok::<_, std::io::Error>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says.
+    pub fn from_std(stream: std::net::TcpStream) -> io::Result<Self> {
+        Ok(Self { inner: Source::new(stream)?, reading: Readiness::new(), writing: Readiness::new() })
+    }
+
     /// The socket, to look at its addresses and options. Reading or writing there would confuse this one.
     ///
     /// ```
@@ -47,7 +61,7 @@ impl TcpStream {
     /// # let port = std::net::TcpListener::bind("127.0.0.1:0")?;
     /// # let address = port.local_addr()?;
     /// # use sockeye_async_std::TcpStream;
-    /// let stream = TcpStream::from(async_io::Async::<std::net::TcpStream>::connect(address).await?);
+    /// let stream = TcpStream::from_std(std::net::TcpStream::connect(address)?)?;
     /// assert_eq!(stream.get_ref().peer_addr()?, address);
     /// # Ok::<_, Box<dyn std::error::Error>>(())
     /// # }).unwrap();
@@ -226,7 +240,7 @@ mod tests {
     fn pair() -> (TcpStream, net::TcpStream) {
         let listener = net::TcpListener::bind("127.0.0.1:0").unwrap();
         let client = net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        (Async::new(listener.accept().unwrap().0).unwrap().into(), client)
+        (TcpStream::from_std(listener.accept().unwrap().0).unwrap(), client)
     }
 
     async fn read(stream: &mut TcpStream, length: usize) -> Vec<u8> {

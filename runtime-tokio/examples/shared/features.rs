@@ -21,10 +21,10 @@ use super::sockeye::{AckSendError, RoomName, prelude::*};
 
 #[path = "args.rs"]
 mod args;
-#[path = "every.rs"]
-mod every;
+#[path = "room_names.rs"]
+mod room_names;
 
-use every::Every;
+use room_names::room_names;
 
 /// Serves until `terminated`, then shuts down.
 pub(crate) async fn run(terminated: impl Future<Output = ()>) -> Result<(), BoxError> {
@@ -69,7 +69,7 @@ struct Log {
     reasons: BTreeMap<&'static str, usize>,
     /// Namespace, event and text.
     errors: Vec<(String, String, String)>,
-    news: Vec<Every>,
+    news: Vec<Values>,
 }
 
 #[derive(Serialize)]
@@ -232,7 +232,7 @@ fn acknowledgements(io: &Server, app: &Arc<App>) {
     let io = io.of("/").with_state(app.clone());
     io.on("ask", async |State(app): Shared, socket: Socket, args: RawArgs| {
         let (how, time): (How, Option<u64>) = args.deserialize()?;
-        let question = Every(args.to_values()?.split_off(2));
+        let question = Values(args.to_values()?.split_off(2));
         let (id, time) = (socket.id(), time.map(Duration::from_millis));
         match how {
             How::Callback => {
@@ -274,7 +274,7 @@ fn listeners(io: &Server, app: &Arc<App>) {
     let keeper = app.clone();
     io.on_any_outgoing(move |event| {
         if event.socket().is_none() && event.name() == "news" {
-            keeper.log().news.push(Every(row(event)));
+            keeper.log().news.push(Values(row(event)));
         }
     });
     io.on_connect(async |socket: Socket| {
@@ -328,7 +328,7 @@ fn rooms(io: &Server, app: &Arc<App>) {
 
     impl From<Rooms> for Vec<RoomName> {
         fn from(rooms: Rooms) -> Self {
-            every::rooms(match rooms {
+            room_names(match rooms {
                 Rooms::One(room) => vec![room],
                 Rooms::Several(rooms) => rooms,
             })
@@ -359,12 +359,12 @@ fn rooms(io: &Server, app: &Arc<App>) {
         };
         let some = to.into_iter().fold(all, |some, rooms| some.to(Vec::from(rooms)));
         let these = except.into_iter().fold(some, |some, rooms| some.except(Vec::from(rooms)));
-        these.emit("news", &Every(args.to_values()?.split_off(1)))?;
+        these.emit("news", &Values(args.to_values()?.split_off(1)))?;
         Ok::<_, BoxError>(())
     });
     io.on("manage", async |State(app): Shared, args: RawArgs, ack: Ack| {
         let (Selection { to, except }, verb): (_, String) = args.deserialize()?;
-        let these = app.io.to(every::rooms(to)).except(every::rooms(except));
+        let these = app.io.to(room_names(to)).except(room_names(except));
         let rooms = || args.deserialize::<(Value, Value, Vec<String>)>().map(|(_, _, rooms)| rooms);
         match verb.as_str() {
             "join" => these.sockets_join(rooms()?),

@@ -6,23 +6,27 @@ use super::sockeye::prelude::*;
 
 #[path = "args.rs"]
 mod args;
-#[path = "every.rs"]
-mod every;
+#[path = "room_names.rs"]
+mod room_names;
 
-use every::Every;
+use room_names::room_names;
 
 pub(crate) async fn run() -> Result<(), BoxError> {
+    let listening = listen(args::port(), args::has("--recovery")).await?;
+    println!("listening on {}", listening.local_addr());
+    listening.closed().await;
+    Ok(())
+}
+
+pub(crate) async fn listen(port: u16, recovers: bool) -> std::io::Result<Listening> {
     let [ping_interval, ping_timeout] = [500, 2_500].map(Duration::from_millis);
     let cors = Some(Cors { origins: Origins::Any, ..Cors::default() });
-    let recovery = args::has("--recovery").then(Recovery::default);
+    let recovery = recovers.then(Recovery::default);
     let io = Server::new(Config { ping_interval, ping_timeout, cors, recovery, ..Config::default() });
     for name in ["/", "/admin"] {
         namespace(&io.of(name));
     }
-    let listening = io.listen(("127.0.0.1", args::port())).await?;
-    println!("listening on {}", listening.local_addr());
-    listening.closed().await;
-    Ok(())
+    io.listen(("127.0.0.1", port)).await
 }
 
 fn namespace(nsp: &Namespace) {
@@ -50,18 +54,18 @@ fn namespace(nsp: &Namespace) {
     });
     nsp.on("broadcast", async |State(nsp): State<Namespace>, args: RawArgs| {
         let (rooms, except): (Vec<String>, Vec<String>) = args.deserialize()?;
-        let target = nsp.local().to(every::rooms(rooms)).except(every::rooms(except));
-        target.emit("news", &Every(args.to_values()?.split_off(2)))?;
+        let target = nsp.local().to(room_names(rooms)).except(room_names(except));
+        target.emit("news", &Values(args.to_values()?.split_off(2)))?;
         Ok::<_, BoxError>(())
     });
     nsp.on("ask", async |socket: Socket, args: RawArgs| {
         let millis: u64 = args.deserialize()?;
-        let question = Every(args.to_values()?.split_off(1));
-        let answer = socket.timeout(Duration::from_millis(millis)).emit_with_ack::<Every>("question", &question).await;
+        let question = Values(args.to_values()?.split_off(1));
+        let answer = socket.timeout(Duration::from_millis(millis)).emit_with_ack::<Values>("question", &question).await;
         match answer {
-            Ok(Every(mut answer)) => {
+            Ok(Values(mut answer)) => {
                 answer.insert(0, "ok".into());
-                socket.emit("answered", &Every(answer))?;
+                socket.emit("answered", &Values(answer))?;
             }
             Err(AckError::Timeout) => socket.emit("answered", "timeout")?,
             Err(AckError::Disconnected) => {}
@@ -81,7 +85,7 @@ fn namespace(nsp: &Namespace) {
         };
         args.insert(0, event.name().into());
         // Fails when the client has just gone.
-        let _ = socket.emit("caught", &Every(args));
+        let _ = socket.emit("caught", &Values(args));
     });
     nsp.on_disconnect(async |State(nsp): State<Namespace>, socket: Socket, reason: DisconnectReason| {
         nsp.to("watchers").emit("left", &(socket.id(), reason.as_str())).map(drop)

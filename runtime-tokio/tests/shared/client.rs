@@ -1,5 +1,5 @@
-//! What the client tests of both runtimes do: our client and our server over loopback, on each transport. `sockeye` is the
-//! crate of the runtime.
+//! The client tests of both runtimes: our client and our server over loopback, on each transport. The test crate has the
+//! runtime's crate as `sockeye`, and `block_on`.
 #![allow(
     clippy::arithmetic_side_effects,
     clippy::unwrap_used,
@@ -8,8 +8,22 @@
     reason = "a failure ends the test"
 )]
 
+mod certificate;
+#[path = "client/network.rs"]
+mod network;
+#[allow(dead_code, reason = "its program is another one")]
+#[path = "../../examples/shared/proxy.rs"]
+mod proxy;
+#[path = "client/pull.rs"]
+mod pull;
+#[path = "client/raw.rs"]
+mod raw;
+#[path = "client/tls.rs"]
+mod tls;
+
 use std::{
     collections::BTreeMap,
+    net::TcpListener,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -22,22 +36,78 @@ use futures_channel::mpsc;
 use futures_util::StreamExt as _;
 
 use super::sockeye::{
-    AckError,
+    self, AckError,
     client::{
         ClientError, Config as ClientConfig, DisconnectReason as Reason, Error, ManagerEvent, Offline, Transport,
     },
     prelude::*,
 };
 
+/// Each test, on each transport.
+macro_rules! on_each_transport {
+    ($($name:ident: $test:path;)*) => {$(
+        mod $name {
+            use super::*;
+
+            #[test]
+            fn polling() {
+                crate::block_on($test(0));
+            }
+
+            #[test]
+            fn websocket() {
+                crate::block_on($test(1));
+            }
+
+            #[test]
+            fn upgraded() {
+                crate::block_on($test(2));
+            }
+        }
+    )*};
+}
+on_each_transport! {
+    on_events: events;
+    on_typed_events: typed_events;
+    on_listeners: listeners;
+    on_namespaces: namespaces;
+    on_reconnection: reconnection;
+    on_failures: failures;
+    on_streams: pull::streams;
+    on_simple_clients: pull::simple;
+    on_authentication: network::authentication;
+    on_ipv6: network::ipv6;
+    on_proxies: network::proxies;
+    on_tls: tls::tls;
+}
+
+/// Each test.
+macro_rules! once {
+    ($($name:ident: $test:path;)*) => {$(
+        #[test]
+        fn $name() {
+            crate::block_on($test());
+        }
+    )*};
+}
+once! {
+    sessions_begin_on_connections_of_their_own: fresh_connections;
+    handshakes_are_redirected: network::redirections;
+    headers_are_asked_for: network::headers;
+    cookies_come_back: network::cookies;
+    what_is_under_way_ends_with_whoever_wanted_it: network::cancelling;
+    upgrades_are_remembered_together: network::remembered_upgrades;
+}
+
 /// How each test connects: transports, and whether it upgrades.
-pub(crate) const MODES: [(&str, &[Transport], bool); 3] = [
+const MODES: [(&str, &[Transport], bool); 3] = [
     ("polling", &[Transport::Polling], false),
     ("websocket", &[Transport::WebSocket], true),
     ("upgraded", &[Transport::Polling, Transport::WebSocket], true),
 ];
 
 /// How a test sets its client up.
-pub(crate) fn mode(index: usize) -> impl Fn(&mut ClientConfig) + Clone {
+fn mode(index: usize) -> impl Fn(&mut ClientConfig) + Clone {
     let (_, transports, upgrade) = MODES[index];
     move |config| {
         config.transports = transports.to_vec();
@@ -80,7 +150,7 @@ async fn upgraded(client: &Client, index: usize) {
 }
 
 /// Events both ways, with many arguments, binary and acknowledgements; in order.
-pub(crate) async fn events(index: usize) {
+async fn events(index: usize) {
     let io = Server::new(Config::default());
     io.on("echo", async |socket: Socket, args: RawArgs| {
         let values = args.to_values()?;
@@ -135,16 +205,18 @@ pub(crate) async fn events(index: usize) {
 }
 
 /// Catch-all listeners see what arrives before others do, and what is sent when it is; `once` and `off` are what they say.
-pub(crate) async fn listeners(index: usize) {
+async fn listeners(index: usize) {
     let io = Server::new(Config::default());
     io.on("say", async |socket: Socket, Args(text): Args<String>| socket.emit("said", &text));
     let listening = served(&io).await;
     let (log, mut lines) = Log::new();
     // Emitted before there is a connection: reported when it is sent.
     let client = Client::builder(&url(&listening, "/")).config(mode(index)).start().unwrap();
-    let (any, outgoing) = (log.clone(), log.clone());
+    let any = log.clone();
     client.on_any(move |event| any.add(format!("any {} {}", event.name(), event.args().raw())));
-    client.on_any_outgoing(move |event| outgoing.add(format!("out {} {}", event.name(), event.args().raw())));
+    // Apart from the others, which may be quicker than whoever emits.
+    let (outgoing, mut sent) = Log::new();
+    client.on_any_outgoing(move |event| outgoing.add(format!("{} {}", event.name(), event.args().raw())));
     let (on, once) = (log.clone(), log.clone());
     let listener = client.on("said", move |Args(text): Args<String>| {
         let log = on.clone();
@@ -155,24 +227,129 @@ pub(crate) async fn listeners(index: usize) {
         async move { log.add(format!("once {text}")) }
     });
     client.emit("say", &"a").unwrap();
-    for line in ["out say \"a\"", "any said \"a\"", "on a", "once a"] {
+    assert_eq!(sent.next().await.unwrap(), "say \"a\"");
+    for line in ["any said \"a\"", "on a", "once a"] {
         assert_eq!(lines.next().await.unwrap(), line);
     }
     client.emit("say", &"b").unwrap();
-    for line in ["out say \"b\"", "any said \"b\"", "on b"] {
+    assert_eq!(sent.next().await.unwrap(), "say \"b\"");
+    for line in ["any said \"b\"", "on b"] {
         assert_eq!(lines.next().await.unwrap(), line);
     }
     assert!(client.off(listener) && !client.off(listener));
     client.emit("say", &"c").unwrap();
-    for line in ["out say \"c\"", "any said \"c\""] {
+    assert_eq!(sent.next().await.unwrap(), "say \"c\"");
+    assert_eq!(lines.next().await.unwrap(), "any said \"c\"");
+    drop(client);
+    listening.shutdown(Duration::from_secs(5)).await;
+}
+
+/// Many arguments, and an acknowledgement of many.
+#[derive(Debug, PartialEq, TypedEvent)]
+#[event(name = "file upload", ack = (usize, Bytes))]
+struct Upload {
+    name: String,
+    content: Bytes,
+    note: Option<String>,
+}
+
+/// No arguments, and no name but its own; the crate is called as it is here.
+#[derive(TypedEvent)]
+#[event(ack = u8, crate = super::sockeye)]
+struct HowMany;
+
+/// One argument, which is an array.
+#[derive(TypedEvent)]
+struct MovedTo((i32, i32));
+
+/// Both ends have the same typed events, which are plain ones on the wire; arguments that do not fit are reported as those of
+/// `Args` are.
+async fn typed_events(index: usize) {
+    let io = Server::new(Config::default());
+    let (log, mut lines) = Log::new();
+    io.of("/").with_state(log.clone()).on_event(
+        async |socket: Socket, State(log): State<Log>, upload: Upload, ack: Ack<Upload>| {
+            log.add(format!("{} {:?} {}", upload.name, upload.note, ack.is_requested()));
+            ack.send(&(upload.content.len(), upload.content))?;
+            let many = socket.timeout(Duration::from_secs(10)).emit_event_with_ack(&HowMany).await?;
+            log.add(format!("{many} are there"));
+            Ok::<_, BoxError>(())
+        },
+    );
+    io.on_connect(async |socket: Socket| socket.join("map").map(drop));
+    let room = io.to("map");
+    io.on_event(move |socket: Socket, moved: MovedTo| {
+        let room = room.clone();
+        async move {
+            socket.emit_event(&moved)?;
+            assert_eq!(room.emit_event(&moved)?, 1);
+            Ok::<_, EmitError>(())
+        }
+    });
+    io.once_event(async |_: HowMany, ack: Ack<HowMany>| ack.send(&1));
+    let faults = log.clone();
+    io.on_error(move |error: &HandlerError| faults.add(format!("{:?}: {}", error.event(), error.fault())));
+    let listening = served(&io).await;
+
+    let client = Client::builder(&url(&listening, "/")).config(mode(index)).connect().await.unwrap();
+    // Apart from the others, which may be quicker than whoever emits.
+    let (sent, mut on_wire) = Log::new();
+    client.on_any_outgoing(move |event| sent.add(format!("{}: {}", event.name(), event.args().raw())));
+    client.on_event(async |ack: Ack<HowMany>| ack.send(&7));
+    let (every, once) = (log.clone(), log.clone());
+    client.on_event(move |client: Client, MovedTo(to): MovedTo| {
+        every.add(format!("moved to {to:?} in {}", client.namespace()));
+        async {}
+    });
+    client.once_event(move |MovedTo(to): MovedTo| {
+        once.add(format!("first to {to:?}"));
+        async {}
+    });
+
+    let upload = Upload { name: "a.bin".into(), content: Bytes::from_static(b"\0\x01"), note: None };
+    assert_eq!(client.emit_event_with_ack(&upload).await, Ok((2, upload.content.clone())));
+    let wire = r#"file upload: "a.bin",{"_placeholder":true,"num":0},null"#;
+    assert_eq!(on_wire.next().await.unwrap(), wire);
+    for line in ["a.bin None true", "7 are there"] {
         assert_eq!(lines.next().await.unwrap(), line);
     }
+    client.emit_event(&MovedTo((3, -4))).unwrap();
+    // To this one, and to its room.
+    assert_eq!(on_wire.next().await.unwrap(), "moved_to: [3,-4]");
+    for line in ["moved to (3, -4) in /", "first to (3, -4)", "moved to (3, -4) in /"] {
+        assert_eq!(lines.next().await.unwrap(), line);
+    }
+    assert_eq!(io.emit_event(&MovedTo((0, 0))), Ok(1));
+    assert_eq!(lines.next().await.unwrap(), "moved to (0, 0) in /");
+
+    // A listener for one event hears one; the other is never answered.
+    assert_eq!(client.emit_event_with_ack(&HowMany).await, Ok(1));
+    let soon = client.timeout(Duration::from_millis(30));
+    assert_eq!(soon.emit_event_with_ack(&HowMany).await, Err(AckError::Timeout));
+    for _ in 0..2 {
+        assert_eq!(on_wire.next().await.unwrap(), "how_many: ");
+    }
+
+    // A plain event is what the type says, or reported; what is too much is ignored.
+    io.on("plain", async |Args(_): Args<(String, Bytes)>| ());
+    for event in [Upload::NAME, "plain"] {
+        client.emit(event, &("a.bin", 1)).unwrap();
+    }
+    let mut reported = Vec::new();
+    for event in [Upload::NAME, "plain"] {
+        let line = lines.next().await.unwrap();
+        let fault = line.strip_prefix(&format!("Some({event:?}): arguments: "));
+        reported.push(fault.unwrap_or_else(|| panic!("{line}")).to_owned());
+    }
+    assert_eq!(reported[0], reported[1]);
+    client.emit(Upload::NAME, &("b.bin", Bytes::new(), "a note", "too much")).unwrap();
+    assert_eq!(lines.next().await.unwrap(), "b.bin Some(\"a note\") false");
     drop(client);
     listening.shutdown(Duration::from_secs(5)).await;
 }
 
 /// Several namespaces on one connection; a refusal with its data; who comes as whom.
-pub(crate) async fn namespaces(index: usize) {
+async fn namespaces(index: usize) {
     let io = Server::new(Config::default());
     io.of("/admin").middleware(async |handshake: Handshake| {
         match handshake.auth::<BTreeMap<String, String>>().ok().and_then(|auth| auth.get("token").cloned()) {
@@ -205,7 +382,7 @@ pub(crate) async fn namespaces(index: usize) {
 }
 
 /// A server that goes and comes again: asked anew as whom, what was emitted meanwhile arrives once and in order.
-pub(crate) async fn reconnection(index: usize) {
+async fn reconnection(index: usize) {
     let listening = served(&Server::new(Config::default())).await;
     let (address, first) = (listening.local_addr(), url(&listening, "/"));
     let asked = Arc::new(AtomicUsize::new(0));
@@ -274,8 +451,8 @@ pub(crate) async fn reconnection(index: usize) {
 
 /// Nobody listens: the attempts are counted, and the error is that of the last one. A wait for the next attempt ends at
 /// once when it is no longer wanted.
-pub(crate) async fn failures(index: usize) {
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+async fn failures(index: usize) {
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let builder = || Client::builder(&format!("http://{nobody}")).config(mode(index));
     let failed = builder().config(|config| config.reconnection_attempts = Some(2)).connect().await.unwrap_err();
     let text = if index == 1 { "websocket error" } else { "xhr poll error" };
@@ -303,6 +480,25 @@ pub(crate) async fn failures(index: usize) {
     assert_eq!(client.emit("lost", &()), Err(EmitError::NotConnected));
     assert_eq!(client.volatile().emit("lost", &()), Ok(false));
     assert!(client.is_active());
-    client.manager().close();
-    assert!(!client.manager().is_open());
+}
+
+/// A session begins on a connection of its own: what is left of the one before may be as dead as that, and say nothing.
+async fn fresh_connections() {
+    let (handshakes, mut seen) = mpsc::unbounded();
+    // Each session is opened, and gone at its first GET.
+    let address = raw::http(move |request| {
+        Some(match request {
+            _ if request.line.starts_with("POST") => raw::response("200 OK", "", "ok"),
+            _ if request.is_handshake() => {
+                let _ = handshakes.unbounded_send(request.before);
+                raw::response("200 OK", "", raw::OPEN)
+            }
+            _ => raw::response("502 Bad Gateway", "", ""),
+        })
+    });
+    let client = Client::builder(&format!("http://{address}")).config(mode(0)).start().unwrap();
+    for _ in 0..3 {
+        assert_eq!(seen.next().await, Some(0), "requests on that connection before the handshake");
+    }
+    drop(client);
 }

@@ -1,36 +1,27 @@
-//! The server half of the tour of the API, each step of which is printed, on either runtime.
+//! The server half of the tour.
 
-use std::time::Duration;
+use std::{io, net::SocketAddr, time::Duration};
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
 
-use super::sockeye::prelude::*;
+use super::{
+    Extra, Status, User,
+    lines::{self, Who},
+};
+use crate::sockeye::prelude::*;
 
-#[path = "args.rs"]
-mod args;
-
-/// Who came: what a client gives as `auth`, and what is kept with its socket.
-#[derive(Deserialize)]
-struct User {
-    name: String,
+/// Says a line, as `println!` does.
+macro_rules! say {
+    ($($arguments:tt)*) => { lines::say(Who::Server, format!($($arguments)*)) };
 }
 
-/// `{3: "4", 5: Uint8Array.from([6])}` in JavaScript: binary may be anywhere in the arguments.
-#[derive(Debug, Deserialize, Serialize)]
-struct Extra {
-    #[serde(rename = "3")]
-    three: String,
-    #[serde(rename = "5")]
-    five: Bytes,
+/// The same of what happens in `/admin`.
+macro_rules! admin {
+    ($($arguments:tt)*) => { lines::say(Who::Admin, format!($($arguments)*)) };
 }
 
-#[derive(Serialize)]
-struct Status {
-    status: &'static str,
-}
-
-pub(crate) async fn run() -> Result<(), BoxError> {
+/// The server, on this address.
+pub(super) async fn listen(address: SocketAddr) -> io::Result<Listening> {
     let io = Server::new(Config::default());
     handshake(&io);
     events(&io);
@@ -39,26 +30,23 @@ pub(crate) async fn run() -> Result<(), BoxError> {
     rooms(&io);
     namespaces(&io);
     disconnecting(&io);
-    let listening = io.listen(("127.0.0.1", args::port())).await?;
-    println!("listening on {}", listening.local_addr());
-    listening.closed().await;
-    Ok(())
+    io.listen(address).await
 }
 
 /// Handshake, refusal by a middleware, data of a socket.
 fn handshake(io: &Server) {
     io.middleware(async |socket: Socket, handshake: Handshake| -> Result<(), BoxError> {
         let Ok(user) = handshake.auth::<User>() else {
-            println!("refused: it gave no name");
+            say!("refused: it gave no name");
             return Err(ConnectError::with_data("who are you?", &("give", "auth.name"))?.into());
         };
         let from = handshake.query("from");
-        println!("{} comes from {}, over {}", user.name, from.unwrap_or_default(), transport(&socket));
+        say!("{} comes from {}, over {}", user.name, from.unwrap_or_default(), transport(&socket));
         socket.set_data(user);
         Ok(())
     });
     io.on("rename", async |socket: Socket, Args(name): Args<String>| {
-        println!("{} is now {name}", name_of(&socket));
+        say!("{} is now {name}", name_of(&socket));
         socket.set_data(User { name });
     });
 }
@@ -66,35 +54,35 @@ fn handshake(io: &Server) {
 /// Events with several arguments and binary in both directions, and catch-all listeners.
 fn events(io: &Server) {
     io.on_connect(async |socket: Socket| {
-        socket.on_any(|event: &Event| println!("{} < {}", name(event), show(event)));
-        socket.on_any_outgoing(|event: &Event| println!("{} > {}", name(event), show(event)));
+        socket.on_any(|event: &Event| say!("{} < {}", name(event), show(event)));
+        socket.on_any_outgoing(|event: &Event| say!("{} > {}", name(event), show(event)));
         // A listener of this socket alone. Those of `io` hear all sockets.
         socket.on("hello", async |socket: Socket, Args((a, b, extra)): Args<(u32, String, Extra)>| {
-            println!("{} says hello: {a}, {b:?}, {:?} and {} bytes", name_of(&socket), extra.three, extra.five.len());
+            say!("{} says hello: {a}, {b:?}, {:?} and {} bytes", name_of(&socket), extra.three, extra.five.len());
         });
         socket.emit("hello", &(1, "2", Extra { three: "4".into(), five: Bytes::from_static(&[6]) }))
     });
-    // What is no `hello`, for instance: see the test.
+    // What is no `hello`, for instance.
     io.on_error(|error: &HandlerError| {
-        println!("{} of {} failed: {}", error.event().unwrap_or("?"), name_of(error.socket()), error.fault());
+        say!("{} of {} failed: {}", error.event().unwrap_or("?"), name_of(error.socket()), error.fault());
     });
 }
 
 /// Acknowledgements: given, and asked for with a time to wait, by callback and by future.
 fn acknowledgements(io: &Server) {
     io.on("request", async |Args((what, times)): Args<(String, u32)>, ack: Ack| {
-        println!("asked for {what}, {times} times");
-        ack.send(&Status { status: "ok" })
+        say!("asked for {what}, {times} times");
+        ack.send(&Status { status: "ok".into() })
     });
     io.on("ask me by callback", async |socket: Socket, Args(patience): Args<u64>| {
         let asked = socket.clone();
         socket.timeout(Duration::from_millis(patience)).emit_then("question", &"why?", move |answer| {
-            println!("{} called back: {}", name_of(&asked), told(answer));
+            say!("{} called back: {}", name_of(&asked), told(answer));
         })
     });
     io.on("ask me by future", async |socket: Socket, Args(patience): Args<u64>| {
         let answer = socket.timeout(Duration::from_millis(patience)).emit_with_ack("question", &"why?").await;
-        println!("{} answered: {}", name_of(&socket), told(answer));
+        say!("{} answered: {}", name_of(&socket), told(answer));
     });
 }
 
@@ -102,14 +90,14 @@ fn acknowledgements(io: &Server) {
 fn broadcasting(io: &Server) {
     io.on("shout", async |socket: Socket, Args(text): Args<String>| -> Result<(), EmitError> {
         let others = socket.broadcast().emit("said", &(name_of(&socket), &text))?;
-        println!("{} shouts {text:?} to {others}", name_of(&socket));
+        say!("{} shouts {text:?} to {others}", name_of(&socket));
         Ok(())
     });
     let all = io.clone();
     io.on("news", move |Args(text): Args<String>| {
         let all = all.clone();
         async move {
-            println!("news for {}: {text}", all.emit("news", &text)?);
+            say!("news for {}: {text}", all.emit("news", &text)?);
             Ok::<_, EmitError>(())
         }
     });
@@ -119,17 +107,17 @@ fn broadcasting(io: &Server) {
 fn rooms(io: &Server) {
     io.on("join", async |socket: Socket, Args(rooms): Args<Vec<String>>, ack: Ack| -> Result<(), BoxError> {
         socket.join(rooms)?;
-        println!("{} is in {}", name_of(&socket), rooms_of(&socket));
+        say!("{} is in {}", name_of(&socket), rooms_of(&socket));
         Ok(ack.send(&())?)
     });
     io.on("leave", async |socket: Socket, Args(room): Args<String>, ack: Ack| {
         socket.leave(&room);
-        println!("{} left {room}, is in {}", name_of(&socket), rooms_of(&socket));
+        say!("{} left {room}, is in {}", name_of(&socket), rooms_of(&socket));
         ack.send(&())
     });
     io.on("say", async |socket: Socket, Args((room, text)): Args<(String, String)>| -> Result<(), EmitError> {
         let others = socket.to(&room).emit("said", &(name_of(&socket), &text))?;
-        println!("{} says {text:?} to {others} in {room}", name_of(&socket));
+        say!("{} says {text:?} to {others} in {room}", name_of(&socket));
         Ok(())
     });
 }
@@ -142,32 +130,32 @@ fn namespaces(io: &Server) {
         _ => Err("not authorized"),
     });
     admin.on_connect(async |socket: Socket| {
-        println!("somebody is in {}", socket.namespace());
+        admin!("somebody is in {}", socket.namespace());
         socket.emit("welcome", &())
     });
     admin.on(
         "announce",
         async |State(io): State<Server>, Args((to, except, text)): Args<(Vec<String>, String, String)>| {
-            println!("to {to:?} except {except}: {text}");
+            admin!("to {to:?} except {except}: {text}");
             io.to(to).except(except).emit("news", &text).map(drop)
         },
     );
     admin.on("gather", async |State(io): State<Server>, Args((from, to)): Args<(String, String)>, ack: Ack| {
         let count = io.to(from).sockets_join(&to);
-        println!("{count} more in {to}");
+        admin!("{count} more in {to}");
         ack.send(&count)
     });
     admin.on("close", async |State(io): State<Server>, Args(room): Args<String>| {
-        println!("{room} is closed for {}", io.to(&room).disconnect_sockets(true));
+        admin!("{room} is closed for {}", io.to(&room).disconnect_sockets(true));
     });
 }
 
 /// Disconnecting a client, and hearing of those that go.
 fn disconnecting(io: &Server) {
     io.on("bye", async |socket: Socket| socket.disconnect(false));
-    io.on_disconnecting(async |socket: Socket| println!("{} leaves {}", name_of(&socket), rooms_of(&socket)));
+    io.on_disconnecting(async |socket: Socket| say!("{} leaves {}", name_of(&socket), rooms_of(&socket)));
     io.on_disconnect(async |socket: Socket, reason: DisconnectReason| {
-        println!("{} is gone: {reason}", name_of(&socket));
+        say!("{} is gone: {reason}", name_of(&socket));
     });
 }
 

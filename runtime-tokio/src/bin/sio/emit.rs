@@ -1,0 +1,69 @@
+//! `sio emit`.
+
+use sockeye_tokio::{AckError, Values};
+
+use super::{
+    cli,
+    exit::{Exit, not_sent},
+    lines,
+    output::{Line, Output},
+    session::{News, Session},
+    show,
+};
+
+pub(crate) async fn run(options: &cli::Emit, session: &mut Session, output: &Output) -> Exit {
+    let args = match options.args().await {
+        Ok(args) => Values(args),
+        Err(why) => return Exit::usage(why),
+    };
+    session.connect();
+    let connected = async {
+        loop {
+            let news = session.next().await;
+            note(options, output, &news).await;
+            if let Some(loss) = session.loss(&news) {
+                return Err(Exit::failed(loss.why));
+            }
+            if let News::Connect { namespace, .. } = news {
+                return Ok(namespace);
+            }
+        }
+    };
+    let socket = match connected.await {
+        Ok(namespace) => session.socket(&namespace).cloned(),
+        Err(exit) => return exit,
+    };
+    let Some(socket) = socket else { return Exit::failed("no namespace") };
+    if !options.ack {
+        return socket.emit(&options.event, &args).map_or_else(not_sent, |()| Exit::DONE);
+    }
+    let answer = match options.timeout {
+        time if time.is_zero() => socket.emit_with_ack::<Values>(&options.event, &args),
+        time => socket.timeout(time).emit_with_ack(&options.event, &args),
+    };
+    tokio::pin!(answer);
+    let answer = loop {
+        tokio::select! {
+            answer = &mut answer => break answer,
+            news = session.next() => note(options, output, &news).await,
+        }
+    };
+    match answer {
+        Ok(Values(values)) => {
+            let line = if options.json { show::json(&show::programs(&values)) } else { show::people(&values) };
+            output.line(Line::Out(line)).await;
+            Exit::DONE
+        }
+        Err(AckError::Timeout) => Exit::timed_out(format!("no acknowledgement within {:?}", options.timeout)),
+        Err(AckError::Emit(error)) => not_sent(error),
+        Err(error) => Exit::failed(format!("no acknowledgement: {error}")),
+    }
+}
+
+async fn note(options: &cli::Emit, output: &Output, news: &News) {
+    if options.connection.verbose
+        && let Some(line) = lines::connection(news, true)
+    {
+        output.line(Line::Note(line)).await;
+    }
+}
