@@ -63,3 +63,11 @@ export function plain(value) {
   if (value === null || typeof value !== "object") return value;
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, plain(item)]));
 }
+
+/** The opposite of `plain`. */
+export function unplain(value) {
+  if (Array.isArray(value)) return value.map(unplain);
+  if (value === null || typeof value !== "object") return value;
+  if (typeof value.binary === "string") return Buffer.from(value.binary, "hex");
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, unplain(item)]));
+}

@@ -598,7 +598,8 @@ for (const mode of MODES) {
         const disconnect = next(socket, "disconnect");
         proxy.reset();
         assert.equal((await disconnect)[0], websocket ? "transport close" : "transport error");
-        assert.equal(await gone, websocket ? "transport close" : "transport error");
+        // On polling, the client says goodbye over another connection, which may be read first.
+        oneOf(await gone, ...(websocket ? ["transport close"] : ["transport error", "transport close"]));
       });
     });
 
@@ -613,8 +614,8 @@ for (const mode of MODES) {
         const talk = (client) =>
           client.connected && client.emit("request", { name: "x" }, "y".repeat(1_000), () => (answered++, talk(client)));
         for (const client of clients) {
+          talk(client); // Before the burst: so the first answer is in front of any tick.
           client.emit("burst", 2_000);
-          talk(client);
         }
         await Promise.all(clients.map((client) => nextWhere(client, "tick", (i) => i === 1_000)));
         const { code, last } = await terminate();

@@ -16,8 +16,8 @@ const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 test("the README's command serves the chat with its page", { timeout: 30 * PATIENCE }, async (t) => {
   const readme = await readFile(join(ROOT, "README.md"), "utf8");
   const [, fetch_, command] = /^(npm ci .*) && (cargo run --release .* --example chat)$/m.exec(readme);
-  // The same program, without the minutes that a release takes to link.
-  const serve = command.replace("--release", "--profile tested");
+  // The same program, as the other tests have it, without the minutes that a release takes to link.
+  const serve = command.replace("--release", "--profile test");
 
   await run("/bin/sh", ["-c", fetch_], { cwd: ROOT });
   // Building takes longer than starting may.

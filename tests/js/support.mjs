@@ -104,11 +104,25 @@ export function take(emitter, event, count) {
 /** A TCP proxy in front of `port` that can drop connections, reset them, refuse new ones, or go silent. */
 export async function startProxy(port) {
   const pairs = new Set();
-  let refusing = false;
+  /** How many sessions are still to be refused. */
+  let refusing = 0;
+  /** Connections that wait to be let through, while they are to wait. */
+  let held;
   let silent = false;
   let onSent = () => {};
   const server = createServer((near) => {
-    if (refusing) return near.destroy();
+    near.on("error", () => {});
+    if (refusing === Infinity) return near.destroy();
+    if (held) return held.push(near);
+    if (refusing === 0) return join(near);
+    near.once("data", (first) => {
+      // A session begins with a request that names none; others are goodbyes.
+      if (refusing === 0 || /^[A-Z]+ \S*[?&]sid=/.test(first.toString("latin1"))) return join(near).write(first);
+      refusing--;
+      near.destroy();
+    });
+  });
+  function join(near) {
     const far = createConnection(port, "127.0.0.1");
     const pair = [near, far];
     pairs.add(pair);
@@ -120,18 +134,36 @@ export async function startProxy(port) {
     near.on("data", (chunk) => silent || far.write(chunk, () => onSent()));
     far.on("data", (chunk) => silent || near.write(chunk));
     for (const socket of pair) socket.on("error", () => {}).on("close", end);
-  });
+    return far;
+  }
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   const destroyAll = () => pairs.forEach((pair) => pair.forEach((socket) => socket.destroy()));
   return {
     url: `http://127.0.0.1:${server.address().port}`,
     /** Waits until the client's next bytes are on their way to the server. */
     sent: () => within(new Promise((resolve) => (onSent = resolve)), "the client to send something"),
+    /** How many bytes the client has been given of the server's connection with this port; `undefined` while some wait. */
+    delivered(remotePort) {
+      const [near, far] = [...pairs].find(([, { localPort }]) => localPort === remotePort) ?? [];
+      return near?.writableLength === 0 ? far.bytesRead : undefined;
+    },
     /** Ends every connection and refuses new ones until `restore`. */
     cut() {
-      refusing = true;
+      refusing = Infinity;
       destroyAll();
     },
+    /** Ends every connection, and refuses the next `count` sessions. */
+    refuse(count) {
+      refusing = count;
+      destroyAll();
+    },
+    /** Ends every connection; new ones wait until `restore`. */
+    hold() {
+      held = [];
+      destroyAll();
+    },
+    /** How many wait. */
+    held: () => held?.length ?? 0,
     /** Ends every connection with a TCP reset. */
     reset() {
       pairs.forEach((pair) => pair.forEach((socket) => socket.resetAndDestroy()));
@@ -140,12 +172,20 @@ export async function startProxy(port) {
     silence() {
       silent = true;
     },
-    restore() {
-      refusing = false;
+    /** Lets new connections through again, and those that wait, unless they are to be dropped. */
+    restore(dropped = false) {
+      refusing = 0;
+      silent = false;
+      for (const near of held ?? []) {
+        if (dropped) near.destroy();
+        else if (!near.destroyed) join(near);
+      }
+      held = undefined;
     },
     close() {
       silent = false;
       destroyAll();
+      held?.forEach((near) => near.destroy());
       server.close();
     },
   };

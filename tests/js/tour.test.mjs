@@ -1,7 +1,11 @@
-// The client half of the tour of the API: each step is driven from here, and what both halves say is checked.
+// The tour of the API, once with a client half of its own, and once with this one: each step is driven from here, and what
+// both halves say is checked.
 
 import assert from "node:assert/strict";
+import { exec } from "node:child_process";
+import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
+import { promisify } from "node:util";
 
 import { io } from "socket.io-client";
 
@@ -61,6 +65,12 @@ before(async () => {
 after(async () => {
   for (const socket of [ada, grace, admin]) socket?.disconnect();
   await server?.stop();
+});
+
+test("both halves in one process say what they always say, and end", STEP, async () => {
+  const said = await promisify(exec)(process.env.TOUR_CMD, { timeout: PATIENCE });
+  assert.equal(said.stderr, "");
+  assert.equal(said.stdout, await readFile(new URL("tour.txt", import.meta.url), "utf8"));
 });
 
 test("a middleware refuses, with a message and data", STEP, async () => {

@@ -225,6 +225,24 @@ fn bodies_that_are_too_large() {
         refused(wire)?;
         gone(server, &sid)
     });
+    report.row("E8", "a body that comes behind its refusal", |server| {
+        if !server.is_hyper() {
+            return Ok(());
+        }
+        let sid = server.open_polling();
+        let mut wire = post(server, &sid, "Content-Length: 1000001");
+        let response = wire.response("POST", PATIENCE).map_err(|end| format!("{end:?}"))?;
+        equal(&response.line(), "413")?;
+        // A client that writes all before it reads must not meet a reset where the answer is, however late it writes.
+        match wire.end(PATIENCE) {
+            End::Eof => {}
+            end => return Err(format!("{end:?} behind the answer")),
+        }
+        for part in [b'4'; MAX_PAYLOAD + 1].chunks(65_536) {
+            wire.send(part).map_err(|end| format!("{end:?} while the body is sent"))?;
+        }
+        gone(server, &sid)
+    });
     report.row("E8", "a body of max", |server| {
         let sid = server.open_polling();
         let body = [b'4'; MAX_PAYLOAD];

@@ -73,6 +73,47 @@ fn a_flood_at_handlers_that_wait_costs_little_and_holds_up_nobody() {
     assert!(gone.is_some(), "{}", stats(&mut neighbour));
 }
 
+/// What large events may cost: handlers in flight, one of the largest packets, and what comes on top of that.
+const LARGE_COST: u64 = (64 * LARGE as u64) + (10 << 20) + (20 << 20);
+
+/// Bytes of such an event.
+const LARGE: usize = 100_000;
+
+#[test]
+fn large_events_at_handlers_that_wait_cost_no_more_than_bytes_may_wait() {
+    let server = Server::features();
+    let (mut flooding, mut neighbour) = (Socket::greeted(&server), Socket::greeted(&server));
+    asks(&mut neighbour);
+    let before = server.memory();
+    server.reset_peak();
+
+    let padding = "p".repeat(LARGE);
+    let event = text(&format!(r#"42["hold","gate",0,"{padding}"]"#));
+    // As many as might wait if they were small.
+    let (mut sent, mut refused) = (0, 0);
+    while sent < 1_000 * event.len() && refused < 10 {
+        let rest = &event[sent % event.len()..];
+        let count = flooding.wire.send_some(rest, Duration::from_millis(20)).expect("the connection lives");
+        sent += count;
+        refused = if count == 0 { refused + 1 } else { 0 };
+        asks(&mut neighbour);
+    }
+    let cost = server.peak().saturating_sub(before);
+    println!("{sent} bytes sent, cost {} kB", cost / 1024);
+    assert_eq!(refused, 10, "the server reads {sent} bytes of events that it cannot handle");
+    assert!(cost <= LARGE_COST, "{} kB", cost / 1024);
+
+    neighbour.send_text(r#"421["open","gate"]"#);
+    assert_eq!(neighbour.next_text(), "431[]");
+    let mut held = 0;
+    while held < sent / event.len() {
+        match flooding.next(PATIENCE) {
+            Event::Text(text) => held += usize::from(text == r#"42["held",0]"#),
+            event => panic!("{event:?} behind {held}"),
+        }
+    }
+}
+
 fn asks(socket: &mut Socket) {
     socket.send_text(r#"420["request",{"name":"x"},"y"]"#);
     assert_eq!(socket.next_text(), r#"430[{"status":"ok","name":"x","text":"y"}]"#);

@@ -1,0 +1,129 @@
+#!/usr/bin/env node
+// Compares clients against one server, round by round, and prints a table of medians: CPU time of the client per answer,
+// ratios to it, and memory per idle connection. README.md beside it says how.
+//
+//   tests/bench/run.mjs [--rounds 5] [--seconds 2] [--only REGEX] [--cpus 0,1]
+
+import { spawn } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const TARGET = process.env.CARGO_TARGET_DIR ?? join(ROOT, "target");
+const { values } = parseArgs({
+  options: {
+    rounds: { type: "string", default: "5" },
+    seconds: { type: "string", default: "2" },
+    only: { type: "string", default: "" },
+    // Where the server and the client run, so that neither is moved about.
+    cpus: { type: "string", default: "0,1" },
+  },
+});
+const [SERVER_CPU, CLIENT_CPU] = values.cpus.split(",");
+
+const example = (name) => [join(TARGET, "release/examples", name)];
+const SERVER = example("bench_server");
+const CLIENTS = {
+  "sockeye-tokio": example("bench_client"),
+  "sockeye-async-std": example("bench_client_async_std"),
+  rust_socketio: [join(ROOT, "tests/bench/rust_socketio/target/release/bench-rust-socketio")],
+  "socket.io-client": [process.execPath, fileURLToPath(new URL("client.mjs", import.meta.url))],
+};
+const SCENARIOS = {
+  "echo 16 B": { scenario: "echo" },
+  "echo 16 B, 16 on the way": { scenario: "echo", window: 16 },
+  "echo 1 KiB": { scenario: "echo", size: 1024 },
+  "acknowledgement 16 B": { scenario: "ack" },
+  "acknowledgement 16 B, 16 on the way": { scenario: "ack", window: 16 },
+  "binary 1 KiB": { scenario: "binary", size: 1024 },
+  "idle, 1000 connections": { scenario: "idle", clients: 1000, seconds: 1 },
+};
+
+for (const [program] of [SERVER, ...Object.values(CLIENTS)]) {
+  if (!existsSync(program)) throw new Error(`${program} is not there: README.md says how to build it`);
+}
+
+// Not a number if there are none.
+const median = (numbers) => {
+  const sorted = numbers.toSorted((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+};
+const pinned = (cpu, [program, ...args], stdio) => spawn("taskset", ["-c", cpu, program, ...args], { stdio });
+
+// CPU time of a process with all of its threads, in microseconds. (Linux counts in hundredths of a second here.)
+function cpuTime(pid) {
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").replace(/^.*\) /, "").split(" ");
+  return (Number(fields[11]) + Number(fields[12])) * 10_000;
+}
+const memory = (pid) => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))[1]);
+
+const freePort = () =>
+  new Promise((resolve) => {
+    const probe = createServer().listen(0, "127.0.0.1", () => {
+      const { port } = probe.address();
+      probe.close(() => resolve(port));
+    });
+  });
+
+// One client program against one server of its own.
+async function measure(client, options) {
+  const port = await freePort();
+  const server = pinned(SERVER_CPU, [...SERVER, "--port", port, "--threads", "1"], ["ignore", "pipe", "inherit"]);
+  await new Promise((resolve) => server.stdout.once("data", resolve));
+  const args = Object.entries({ seconds: values.seconds, ...options, url: `http://127.0.0.1:${port}` });
+  const command = [...client, ...args.flatMap(([name, value]) => [`--${name}`, String(value)])];
+  // What a client complains of is not shown: one that fails has no answers.
+  const running = pinned(CLIENT_CPU, command, ["pipe", "pipe", "ignore"]);
+  const look = () => ({ client: cpuTime(running.pid), server: cpuTime(server.pid), memory: memory(running.pid) });
+  // A client that stalls ends without a result.
+  const patience = setTimeout(() => running.kill("SIGKILL"), 60_000);
+  let before, after, messages;
+  for await (const line of createInterface({ input: running.stdout })) {
+    if (line === "begin") before = look();
+    if (!line.startsWith("end ")) continue;
+    after = look();
+    messages = Number(line.slice(4));
+    running.stdin.end();
+  }
+  clearTimeout(patience);
+  server.kill();
+  if (!after) return undefined;
+  if (options.scenario === "idle") return { value: (after.memory - before.memory) / options.clients };
+  // Each connection has had an answer, but not one each tenth of a second: its answers do not come back.
+  if (messages < 10 * values.seconds * (options.clients ?? 100)) return undefined;
+  return { value: (after.client - before.client) / messages, server: (after.server - before.server) / messages };
+}
+
+const results = new Map();
+for (let round = 1; round <= Number(values.rounds); round++) {
+  for (const [title, options] of Object.entries(SCENARIOS)) {
+    if (!new RegExp(values.only).test(title)) continue;
+    for (const [name, client] of Object.entries(CLIENTS)) {
+      const key = `${title}/${name}`;
+      const result = await measure(client, options);
+      if (result) results.set(key, [...(results.get(key) ?? []), result]);
+    }
+  }
+  console.error(`round ${round} of ${values.rounds}`);
+}
+
+const names = Object.keys(CLIENTS);
+console.log(`| | ${names.join(" | ")} | bench_server beside sockeye-tokio |`);
+console.log(`| --- |${" --- |".repeat(names.length + 1)}`);
+for (const [title, { scenario }] of Object.entries(SCENARIOS)) {
+  const of = (name, what) => median((results.get(`${title}/${name}`) ?? []).map((result) => result[what]));
+  if (!results.has(`${title}/${names[0]}`)) continue;
+  const unit = scenario === "idle" ? "KiB" : "us";
+  const first = of(names[0], "value");
+  const cells = names.map((name) => {
+    const value = of(name, "value");
+    return Number.isNaN(value) ? "stalls" : `${value.toFixed(2)} ${unit} (${(value / first).toFixed(2)})`;
+  });
+  const server = scenario === "idle" ? "" : `${of(names[0], "server").toFixed(2)} us`;
+  console.log(`| ${title} | ${cells.join(" | ")} | ${server} |`);
+}
