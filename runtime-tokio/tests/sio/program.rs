@@ -25,8 +25,14 @@ pub(crate) fn done(code: i32, out: &str, err: &str) -> Done {
     Done { code, out: out.to_owned(), err: err.to_owned() }
 }
 
+/// Variables that decide on colours, which machines that run tests may have set.
+pub(crate) const COLOR_VARIABLES: [&str; 4] = ["CI", "CLICOLOR", "CLICOLOR_FORCE", "NO_COLOR"];
+
 fn command<A: AsRef<OsStr>>(args: &[A]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sio"));
+    for name in COLOR_VARIABLES {
+        command.env_remove(name);
+    }
     command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }

@@ -12,7 +12,7 @@ use std::{
 use pty_process::blocking::{Command, Pty, open};
 use vt100::Parser;
 
-use crate::program::{PATIENCE, signal};
+use crate::program::{COLOR_VARIABLES, PATIENCE, signal};
 
 pub(crate) const COLUMNS: u16 = 80;
 
@@ -27,8 +27,10 @@ impl Screen {
     pub(crate) fn start(rows: u16, args: &[&str], variables: &[(&str, Option<&str>)]) -> Self {
         let (pty, terminal) = open().unwrap();
         pty.resize(pty_process::Size::new(rows, COLUMNS)).unwrap();
-        let mut command =
-            Command::new(env!("CARGO_BIN_EXE_sio")).args(args).env("TERM", "xterm").env_remove("NO_COLOR");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sio")).args(args).env("TERM", "xterm");
+        for name in COLOR_VARIABLES {
+            command = command.env_remove(name);
+        }
         for (name, value) in variables {
             command = match value {
                 Some(value) => command.env(name, value),

@@ -314,6 +314,7 @@ fn colours_are_for_terminals_that_want_them() {
         (&[("NO_COLOR", Some("1"))], false),
         // One that cannot do more than print is not edited on, either.
         (&[("TERM", Some("dumb"))], false),
+        (&[("CLICOLOR", Some("0"))], false),
     ] {
         let screen = Screen::start(ROWS, &["connect", "--no-history", &url], variables);
         screen.wait_for("< auth {}");
