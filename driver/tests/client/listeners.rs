@@ -1,0 +1,86 @@
+//! Listeners of clients.
+
+use std::future::ready;
+
+use sockeye_driver::client::{Client, DisconnectReason as Reason, Error, ManagerEvent};
+
+use crate::{
+    net::Net,
+    support::{Log, note, rig},
+};
+
+#[test]
+fn disconnect_handlers_have_what_is_behind_the_reason() {
+    rig(|rig| {
+        let net = Net::default();
+        let client = net.client(&rig).start().unwrap();
+        let log = Log::default();
+        let told = log.clone();
+        client.on_disconnect(move |client: Client, reason: Reason, details: Option<Error>| {
+            told.add(format!("{} {reason} {details:?}", client.namespace()));
+            ready(())
+        });
+        let mut peer = net.join(&rig);
+        peer.send("4nonsense");
+        rig.run();
+        let line = log.take().remove(0);
+        assert!(line.starts_with("/ parse error Some(Packet("), "{line}");
+        let peer = net.join(&rig);
+        peer.end.write(&[0xff, 0xff]);
+        rig.run();
+        let line = log.take().remove(0);
+        assert!(line.starts_with("/ transport error Some(Engine(WebSocket("), "{line}");
+        net.join(&rig).socket.get_mut().reset();
+        rig.run();
+        assert_eq!(log.take(), ["/ transport close Some(Engine(Closed(Eof)))"]);
+        net.join(&rig).send("41");
+        rig.run();
+        assert_eq!(log.take(), ["/ io server disconnect None"]);
+    });
+}
+
+#[test]
+fn listeners_come_and_go() {
+    rig(|rig| {
+        let net = Net::default();
+        let client = net.client(&rig).start().unwrap();
+        let log = Log::default();
+        let add = |line: &'static str| {
+            let log = log.clone();
+            move |event: &sockeye_driver::Event<Client>| log.add(format!("{line} {}", event.name()))
+        };
+        let (second, first) = (client.on_any(add("second")), client.prepend_any(add("first")));
+        client.on_any_outgoing(add("sent second"));
+        client.prepend_any_outgoing(add("sent first"));
+        assert_eq!(client.listeners_any(), [first, second]);
+        let on = client.on("e", note(&log, "on"));
+        let once = client.once("e", note(&log, "once"));
+        assert_eq!((client.listeners_of("e"), client.event_names()), (vec![on, once], vec!["e".to_owned()]));
+
+        let manager = client.manager();
+        let closes = log.clone();
+        let of_manager = manager.on(move |event| {
+            if let ManagerEvent::Close { .. } = event {
+                closes.add("close");
+            }
+        });
+        let mut peer = net.join(&rig);
+        peer.send("42[\"e\"]");
+        rig.run();
+        assert_eq!(log.take(), ["first e", "second e", "on", "once"]);
+        assert_eq!(client.listeners_of("e"), [on]);
+        client.emit("x", &()).unwrap();
+        assert_eq!(log.take(), ["sent first x", "sent second x"]);
+        assert_eq!((client.off_any(), client.off_any_outgoing()), (2, 2));
+        client.off_everything();
+        assert!(client.event_names().is_empty() && !client.off(on));
+        peer.send("42[\"e\"]");
+        peer.end.reset();
+        rig.run();
+        assert_eq!(log.take(), ["close"]);
+        assert!(manager.off(of_manager) && !manager.off(of_manager));
+        net.join(&rig).end.reset();
+        rig.run();
+        assert_eq!(log.take(), [""; 0]);
+    });
+}
