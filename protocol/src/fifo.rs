@@ -6,7 +6,12 @@ use alloc::{boxed::Box, collections::VecDeque};
 const KEPT: usize = 1_024;
 
 /// Takes the first element. A queue that was long once gives its memory back when it is empty.
+#[inline]
 pub(crate) fn take_first<T>(queue: &mut VecDeque<T>) -> Option<T> {
+    // The usual answer, and no large value is moved about for it.
+    if queue.is_empty() {
+        return None;
+    }
     let first = queue.pop_front();
     give_back(queue);
     first

@@ -299,12 +299,12 @@ impl Owner {
                 Output::Request { id, request } => {
                     let http = Arc::clone(&self.http);
                     let brings_packets = request.method == "GET";
-                    let future = async move { Done::Answered(id, caught(http.exchange(request)).await) };
+                    let future = async move { Done::Answered(id, caught(http.exchange(*request)).await) };
                     self.start_job(Job { brings_packets, ..Job::new(Name::Request(id), future) });
                 }
                 Output::Open { transport, request } => {
                     let http = Arc::clone(&self.http);
-                    let future = async move { Done::Opened(transport, caught(http.open(request)).await) };
+                    let future = async move { Done::Opened(transport, caught(http.open(*request)).await) };
                     self.start_job(Job::new(Name::Open(transport), future));
                 }
                 Output::Cancel { id } => self.jobs.retain(|job| job.name != Name::Request(id)),
@@ -464,13 +464,15 @@ impl Owner {
                 shared.command(|manager, now| manager.reply(now, &token, answer))
             })
         });
-        if let Some(any) = client.listeners().read(|table| (!table.any.is_empty()).then(|| table.any.clone())) {
+        let mut table = client.listeners().table();
+        if !table.any.is_empty() {
             let event =
                 Event { socket: Some(client.clone()), name: name.clone(), args: args.clone(), ack: ack.clone() };
-            handler::announce(any.iter(), &event, |fault| report(client.clone(), Some(name.clone()), fault));
+            handler::announce(table.any.iter(), &event, |fault| report(client.clone(), Some(name.clone()), fault));
+            // One of them may just have registered another listener.
+            table = client.listeners().table();
         }
-        // A catch-all listener may just have registered one.
-        let Some(listeners) = client.listeners().of(&name) else { return };
+        let Some(listeners) = table.events.get(&*name) else { return };
         let context = EventContext { socket: client, name, args, ack };
         for listener in listeners.iter().filter(|listener| listener.claim()) {
             if listener.is_once() {

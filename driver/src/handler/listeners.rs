@@ -182,10 +182,6 @@ impl<T: Side> Listeners<T> {
         id
     }
 
-    pub(crate) fn of(&self, event: &str) -> Option<List<Call<EventContext<T>>>> {
-        self.read(|table| table.events.get(event).cloned())
-    }
-
     /// Removes a listener from whichever list it is in. Whether it was there.
     pub(crate) fn off(&self, id: ListenerId) -> bool {
         // What is removed comes out of the lock, and is dropped without it: what was captured may do anything then.

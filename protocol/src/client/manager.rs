@@ -8,7 +8,7 @@ mod namespaces;
 mod receive;
 mod timers;
 
-use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
+use alloc::{boxed::Box, collections::VecDeque, sync::Arc, vec::Vec};
 use core::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -18,7 +18,7 @@ use self::{life::Life, link::Link, namespaces::Ghost};
 use super::{
     Config, Cookies, Endpoint,
     backoff::Backoff,
-    engine::Engine,
+    engine::{self, Engine},
     error::Error,
     event::{Event, SocketId},
     http::{Failure, Request, Response},
@@ -157,7 +157,7 @@ pub enum Output {
         /// Its name.
         id: RequestId,
         /// What to send, and where.
-        request: Request,
+        request: Box<Request>,
     },
     /// Drop a request, and report nothing.
     Cancel {
@@ -170,7 +170,7 @@ pub enum Output {
         /// Its name.
         transport: TransportId,
         /// What to send, and where.
-        request: Request,
+        request: Box<Request>,
     },
     /// Write what [`Manager::transmit`] still holds, close the byte stream, and report [`Manager::handle_eof`].
     Shutdown {
@@ -462,8 +462,18 @@ impl Manager {
                 && let Some(output) = link.poll()
             {
                 self.clock = self.clock.max(link.engine.clock());
-                if let Some(output) = self.on_engine(output) {
-                    return Some(output);
+                match output {
+                    // The most frequent one, on the shortest way.
+                    engine::Output::Event(engine::Event::Message(message)) => {
+                        if let Some(event) = self.on_message(message) {
+                            return Some(Output::Event(event));
+                        }
+                    }
+                    output => {
+                        if let Some(output) = self.on_engine(output) {
+                            return Some(output);
+                        }
+                    }
                 }
                 continue;
             }
@@ -500,11 +510,22 @@ impl Manager {
     /// # }
     /// ```
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let own = [self.packet_deadline, self.life.deadline()].into_iter().flatten();
-        let sockets = self.sockets.iter().filter_map(Socket::deadline);
-        let links = self.link.iter().chain(&self.retiring).filter_map(|link| link.engine.poll_timeout());
-        // A deadline that a stored tick has reached is handled when that tick's turn comes.
-        own.chain(sockets).chain(links).filter(|at| *at > self.ticked && *at < timers::NEVER).min()
+        let mut earliest = timers::NEVER;
+        let mut consider = |at: Option<Instant>| {
+            // A deadline that a stored tick has reached is handled when that tick's turn comes.
+            if let Some(at) = at.filter(|at| *at > self.ticked) {
+                earliest = earliest.min(at);
+            }
+        };
+        consider(self.packet_deadline);
+        consider(self.life.deadline());
+        for socket in &self.sockets {
+            consider(socket.deadline());
+        }
+        for link in self.link.iter().chain(&self.retiring) {
+            consider(link.engine.poll_timeout());
+        }
+        (earliest < timers::NEVER).then_some(earliest)
     }
 
     /// The bytes to write to a WebSocket, as a [`bytes::Buf`].

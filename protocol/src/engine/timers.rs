@@ -32,6 +32,14 @@ pub(crate) fn after(now: Instant, duration: Duration) -> Instant {
     now + duration
 }
 
+/// The earlier of two deadlines, if there is any.
+pub(crate) fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (None, at) | (at, None) => at,
+    }
+}
+
 /// The deadline of each [`Timer`], [`NEVER`] if it is not armed.
 #[derive(Clone, Debug)]
 pub(crate) struct Timers([Instant; ALL.len()]);

@@ -402,7 +402,7 @@ impl Stream {
 
     /// 5.3: "The masking key is a 32-bit value chosen at random by the client", anew for each frame.
     fn mask(&mut self) -> Option<[u8; 4]> {
-        self.rng.as_mut().map(|rng| rng.bytes())
+        self.rng.as_mut().map(|rng| rng.word())
     }
 }
 

@@ -276,10 +276,21 @@ impl Engine {
     /// ```
     pub fn poll_timeout(&self) -> Option<Instant> {
         let handled = self.inbox.latest_tick();
-        let sockets = self.sockets.iter().map(|socket| socket.deadline);
-        let requests = self.get.iter().map(|get| get.deadline).chain(self.post.iter().map(|post| post.deadline));
-        let all = self.timers.iter().chain(sockets).chain(requests);
-        all.filter(|at| *at != NEVER && handled.is_none_or(|handled| *at > handled)).min()
+        let mut earliest = NEVER;
+        let mut consider = |at: Instant| {
+            if handled.is_none_or(|handled| at > handled) {
+                earliest = earliest.min(at);
+            }
+        };
+        self.timers.iter().for_each(&mut consider);
+        self.sockets.iter().for_each(|socket| consider(socket.deadline));
+        if let Some(get) = &self.get {
+            consider(get.deadline);
+        }
+        if let Some(post) = &self.post {
+            consider(post.deadline);
+        }
+        (earliest < NEVER).then_some(earliest)
     }
 
     /// The bytes that wait to be written to a WebSocket; `None` for one that is not open.

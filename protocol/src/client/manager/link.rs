@@ -27,9 +27,9 @@ const RETIRING: usize = 8;
 /// What an engine wants, or its event.
 fn output_of(output: engine::Output) -> Result<Output, engine::Event> {
     Ok(match output {
-        engine::Output::Request { id, request } => Output::Request { id, request: *request },
+        engine::Output::Request { id, request } => Output::Request { id, request },
         engine::Output::Cancel { id } => Output::Cancel { id },
-        engine::Output::Open { transport, request } => Output::Open { transport, request: *request },
+        engine::Output::Open { transport, request } => Output::Open { transport, request },
         engine::Output::Shutdown { transport } => Output::Shutdown { transport },
         engine::Output::Abort { transport } => Output::Abort { transport },
         engine::Output::Event(event) => return Err(event),

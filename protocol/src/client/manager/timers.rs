@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::{Manager, life::Life};
+pub(super) use crate::engine::timers::NEVER;
 use crate::{
     Instant,
     ack::AckOutcome,
@@ -13,9 +14,6 @@ use crate::{
         socket::Stage,
     },
 };
-
-/// The end of time, where instants saturate: no deadline.
-pub(super) const NEVER: Instant = Instant::from_micros(u64::MAX);
 
 /// A deadline, later than `now` even without a timeout: a tick at `now` may be over.
 pub(super) fn after(now: Instant, timeout: Duration) -> Instant {

@@ -2,7 +2,7 @@
 
 use alloc::{collections::VecDeque, vec::Vec};
 
-use crate::{Instant, fifo::give_back};
+use crate::{Instant, engine::timers::earlier, fifo::give_back};
 
 /// The acknowledgements of one socket, in the order of their numbers, in which they come and mostly go. Each is removed in
 /// the step that reports how it ended.
@@ -41,7 +41,7 @@ impl Acks {
     pub(in crate::client) fn insert(&mut self, id: u64, due: Option<Instant>, sent: bool) {
         let at = self.place(id).unwrap_or_else(|at| at);
         self.pending.insert(at, Pending { id, due, sent });
-        self.deadline = [self.deadline, due].into_iter().flatten().min();
+        self.deadline = earlier(self.deadline, due);
     }
 
     /// The event has left the send buffer.

@@ -321,7 +321,7 @@ impl Pair {
                     _ => self.net.post(at, Parcel::Request(id)),
                 }
                 let traffic = self.net.carries(false, REQUEST + request.body.len());
-                let before = self.net.requests.insert(id, Exchange { request, fate, place: None, traffic });
+                let before = self.net.requests.insert(id, Exchange { request: *request, fate, place: None, traffic });
                 assert!(before.is_none(), "{id} twice");
             }
             ClientOutput::Cancel { id } => {
@@ -347,7 +347,7 @@ impl Pair {
                         self.net.post(at, Parcel::OpenFail(transport, Failure::Reset("reset".into())));
                     }
                     Fate::Silent | Fate::DeadUp(0..REQUEST) => {}
-                    _ => self.net.post(at, Parcel::Open(transport, request)),
+                    _ => self.net.post(at, Parcel::Open(transport, *request)),
                 }
                 let stream = Stream {
                     fate,
