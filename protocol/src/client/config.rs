@@ -257,8 +257,8 @@ pub struct Limits {
     pub upgrade_timeout: Duration,
     /// The time in which a closing session must get rid of what is queued. Default 30 s.
     pub drain_timeout: Duration,
-    /// The time in which the server must take the last bytes of a closing WebSocket and answer its close frame, or answer
-    /// the last requests. Default 5 s.
+    /// The time in which the server must answer the close frame of a WebSocket, or the last requests. It begins when what
+    /// was queued before is written (which is looked for in intervals of this time), and not with the close. Default 5 s.
     pub close_timeout: Duration,
     /// For how long a server's missing ping is excused while nothing is read from it, see
     /// [`Engine::handle_withheld`](super::engine::Engine::handle_withheld). Default 60 s, as on the server side.
