@@ -121,6 +121,16 @@ impl Config {
         }
     }
 
+    /// Adds headers to those of every transport, in place of those of the same names.
+    pub(crate) fn add_headers(&mut self, headers: &[(String, String)]) {
+        let TransportOptions { polling, websocket } = &mut self.transport_options;
+        let own = [polling, websocket].into_iter().filter_map(|overrides| overrides.extra_headers.as_mut());
+        for list in own.chain([&mut self.extra_headers]) {
+            list.retain(|(name, _)| !headers.iter().any(|(new, _)| new.eq_ignore_ascii_case(name)));
+            list.extend_from_slice(headers);
+        }
+    }
+
     pub(crate) fn base64(&self, transport: Transport) -> bool {
         self.overrides(transport).force_base64.unwrap_or(self.force_base64)
     }
@@ -206,7 +216,8 @@ pub struct TransportOptions {
 pub struct Overrides {
     /// In place of [`Config::path`].
     pub path: Option<String>,
-    /// In place of [`Config::extra_headers`], all of them.
+    /// In place of [`Config::extra_headers`], all of them. Headers that are asked for ([`Config::ask_headers`]) come on top of
+    /// these, too.
     pub extra_headers: Option<Vec<(String, String)>>,
     /// In place of [`Config::timestamp_requests`].
     pub timestamp_requests: Option<bool>,

@@ -1,8 +1,11 @@
 //! Connecting and leaving: namespaces, what is told of it, auth and headers.
 
 use sockeye_protocol::{
-    Config as ServerConfig, Instant,
-    client::{Config, Delivery, DisconnectReason, Error, Event, Flags, Limits, SocketOptions, engine},
+    Config as ServerConfig, Instant, Seed,
+    client::{
+        Config, Delivery, DisconnectReason, Endpoint, Error, Event, Flags, Limits, Manager, Output, Overrides,
+        SocketOptions, Transport, TransportOptions, engine,
+    },
     server::{ConnectError, Event as ServerEvent},
     socket::Payload,
 };
@@ -285,6 +288,43 @@ fn headers_are_asked_for_each_attempt() {
     pair.client.provide_headers(pair.now, &second, Ok(headers)).unwrap();
     pair.advance(secs(1));
     assert_eq!(short(&pair.take_events()), ["open", "reconnect 1", "connect"]);
+}
+
+/// Each transport's requests have them, whether it has headers of its own or not.
+#[test]
+fn headers_that_are_asked_for_go_to_a_transport_with_its_own() {
+    let list =
+        |headers: &[(&str, &str)]| headers.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+    let own = |name: &str| Overrides {
+        extra_headers: Some(list(&[("authorization", "Bearer 0"), ("X-Own", name)])),
+        ..Overrides::default()
+    };
+    for (polling, websocket) in [(true, true), (true, false), (false, true), (false, false)] {
+        let transport_options = TransportOptions {
+            polling: if polling { own("polling") } else { Overrides::default() },
+            websocket: if websocket { own("websocket") } else { Overrides::default() },
+        };
+        let extra_headers = list(&[("Authorization", "Bearer 0"), ("X-Own", "none")]);
+        let config = Config { ask_headers: true, transport_options, extra_headers, ..Config::default() };
+        for (transport, name, is_own) in
+            [(Transport::Polling, "polling", polling), (Transport::WebSocket, "websocket", websocket)]
+        {
+            let config = Config { transports: vec![transport], ..config.clone() };
+            let mut client = Manager::new(config, Endpoint::parse("http://host/").unwrap(), &Seed::for_tests(1));
+            let socket = client.add_socket("/", SocketOptions::default());
+            client.connect(Instant::ZERO, socket);
+            let Some(Output::Event(Event::NeedHeaders(question))) = client.poll_output() else { panic!() };
+            client.provide_headers(Instant::ZERO, &question, Ok(list(&[("Authorization", "Bearer 1")]))).unwrap();
+            let request = match client.poll_output() {
+                Some(Output::Request { request, .. } | Output::Open { request, .. }) => request,
+                other => panic!("{other:?}"),
+            };
+            let named =
+                |name: &str| request.headers.iter().filter(|(other, _)| other.eq_ignore_ascii_case(name)).count();
+            assert_eq!((request.header("authorization"), named("authorization")), (Some("Bearer 1"), 1), "{name}");
+            assert_eq!(request.header("x-own"), Some(if is_own { name } else { "none" }));
+        }
+    }
 }
 
 /// A server that never answers CONNECT holds nobody for ever, and one namespace that waits disturbs no other.
