@@ -6,10 +6,10 @@ use core::{fmt, time::Duration};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{engine, event::DisconnectReason, socket::Excess};
+use super::{engine, event::DisconnectReason};
 use crate::{
     Text,
-    engine::{QueueUnit, SendError},
+    engine::{QueueUnit, SendError, buffer::Excess},
     socket::{Data, DecodeError, WrongPayload},
 };
 
@@ -210,7 +210,7 @@ pub enum EmitError {
 }
 
 impl EmitError {
-    pub(super) const fn buffer_full((unit, limit, value): Excess) -> Self {
+    pub(super) const fn buffer_full(Excess { unit, limit, value }: Excess) -> Self {
         Self::BufferFull { unit, limit, value }
     }
 }

@@ -18,7 +18,7 @@ use super::{error::Error, event::SocketId};
 use crate::{Instant, Text};
 
 pub(super) use self::{
-    buffer::{Buffered, Early, Excess, check_room},
+    buffer::{Buffered, Early},
     recovery::Recovery,
     retries::Retried,
 };
@@ -64,7 +64,7 @@ pub struct SocketOptions {
 pub enum Offline {
     /// They are sent once it is, in order. (JavaScript does this without a bound.)
     Buffer {
-        /// Events that may wait. Default 65,536.
+        /// Events that may wait. Default 65,536. An empty buffer takes one, whatever this says.
         max_packets: usize,
         /// Bytes of them. An empty buffer takes an event of any size. Default 4 MiB.
         max_bytes: usize,

@@ -18,7 +18,7 @@ use crate::{
     },
     engine::{
         CloseReason, Current, Message, Packet, SendError, Step,
-        buffer::{self, SendBuffer, Unit},
+        buffer::{Load, SendBuffer, Unit},
         inbox::{Inbox, Stored as _},
         timers::{NEVER, Timer, Timers, after},
         websocket::{self, Stage, WebSocket},
@@ -401,8 +401,9 @@ impl Engine {
             return Err(SendError::Closed);
         }
         let limits = &self.config.limits;
-        let limits = (limits.send_queue_bytes, limits.send_queue_packets);
-        buffer::check_room(limits, (self.queued_bytes(), self.queued_packets()), size)
+        let limits = Load { packets: limits.send_queue_packets, bytes: limits.send_queue_bytes };
+        let queued = Load { packets: self.queued_packets(), bytes: self.queued_bytes() };
+        Ok(queued.check_room(size, limits)?)
     }
 
     // Inside.

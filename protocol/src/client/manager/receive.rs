@@ -13,6 +13,7 @@ use crate::{
         event::{AckToken, DisconnectReason, Event},
         socket::{Early, Stage},
     },
+    engine::buffer::{Excess, Load},
     socket::{Args, Data, Packet, PacketType, Value},
     ws::Message,
 };
@@ -152,12 +153,13 @@ impl Manager {
     }
 
     fn on_event(&mut self, index: usize, early: Early) -> Option<Event> {
-        let limits = (self.config.limits.early_packets, self.config.limits.early_bytes);
+        let limits = &self.config.limits;
+        let limits = Load { packets: limits.early_packets, bytes: limits.early_bytes };
         let socket = self.sockets.get_mut(index)?;
         match socket.stage {
             Stage::Joined => return self.deliver(index, early),
             Stage::Sent { .. } if !socket.stale => {
-                if let Err((unit, limit, value)) = socket.early.push(early, limits) {
+                if let Err(Excess { unit, limit, value }) = socket.early.push(early, limits) {
                     // Else the server would send it all again.
                     socket.recovery.forget();
                     let error = Error::TooManyEarlyEvents { unit, limit, value };
