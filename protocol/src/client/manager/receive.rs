@@ -91,9 +91,9 @@ impl Manager {
             Stage::Sent { .. } => {}
             Stage::GivenUp { .. } => return self.on_late_answer(index, true),
             // A server of protocol version 4 connects its clients by itself.
-            Stage::Asking { .. } if Identity::read(data).is_none() => {}
+            Stage::Asking { .. } | Stage::Waiting { .. } if Identity::read(data).is_none() => {}
             // One that repeats itself, or that answers what nobody asked.
-            Stage::Asking { .. } | Stage::Joined | Stage::Out => return,
+            Stage::Asking { .. } | Stage::Waiting { .. } | Stage::Joined | Stage::Out => return,
         }
         let Some(Identity { sid, pid, offset }) = Identity::read(data) else {
             socket.stage = Stage::Out;
@@ -120,7 +120,7 @@ impl Manager {
                 self.give_up(index, Error::Refused(Refusal::read(data).into()));
             }
             Stage::GivenUp { .. } => self.on_late_answer(index, false),
-            Stage::Asking { .. } | Stage::Joined | Stage::Out => {}
+            Stage::Asking { .. } | Stage::Waiting { .. } | Stage::Joined | Stage::Out => {}
         }
     }
 
@@ -136,7 +136,7 @@ impl Manager {
                 self.give_up(index, Error::Closed(DisconnectReason::ServerDisconnect));
             }
             Stage::GivenUp { .. } if !socket.stale => self.on_late_answer(index, false),
-            Stage::GivenUp { .. } | Stage::Asking { .. } | Stage::Out => {}
+            Stage::GivenUp { .. } | Stage::Asking { .. } | Stage::Waiting { .. } | Stage::Out => {}
         }
     }
 
@@ -167,7 +167,7 @@ impl Manager {
                 }
             }
             // What the server sent before it knew that this side has left.
-            Stage::Sent { .. } | Stage::GivenUp { .. } | Stage::Asking { .. } | Stage::Out => {}
+            Stage::Sent { .. } | Stage::GivenUp { .. } | Stage::Asking { .. } | Stage::Waiting { .. } | Stage::Out => {}
         }
         None
     }
