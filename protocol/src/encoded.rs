@@ -104,7 +104,7 @@ impl Encoded {
     /// Bytes that it takes beside its text and attachments: its own, two counters, and those of shared buffers.
     pub(crate) fn overhead(&self) -> usize {
         let attachments = self.0.attachments.len().saturating_mul(size_of::<Bytes>());
-        size_of::<Inner>().saturating_add(4 * size_of::<usize>()).saturating_add(attachments)
+        size_of::<Inner>().saturating_add(size_of::<[usize; 4]>()).saturating_add(attachments)
     }
 }
 
