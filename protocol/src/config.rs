@@ -77,7 +77,25 @@ impl Default for Config {
 /// Every event without acknowledgement is sent with its offset as one more argument, a text, and kept in a log. A session
 /// whose link was lost ([`DisconnectReason::is_recoverable`](crate::server::DisconnectReason::is_recoverable)) is kept
 /// too. A client that names both in its next CONNECT gets its id and rooms back, and the events that it has missed. One
-/// that comes too late, or has missed more than the log still holds, begins anew.
+/// that comes too late begins anew, and so does one for which there was something among the events that the log has lost
+/// since. (What was for others does not count, with two exceptions: an event from which a lost session was
+/// [excepted](crate::server::Target::except), and the oldest events when those of thousands of rooms are lost.)
+///
+/// # How large
+///
+/// The log has the events of all clients of a namespace, those that go to one of them alone, too: `count` per second times
+/// (250 + size) bytes. Each broadcast is there once. To recover whatever can be, it needs those of
+/// `max_disconnection_duration` and of the 45 s in which a dead link may go unnoticed
+/// ([`ping_interval`](Config::ping_interval) and [`ping_timeout`](Config::ping_timeout)): no event is kept for longer.
+///
+/// | events per second | of | 16 MiB are those of | 165 s need |
+/// | --- | --- | --- | --- |
+/// | 100 | 100 bytes | all 165 s | 6 MB |
+/// | 1,000 | 100 bytes | 48 s | 58 MB |
+/// | 10,000 (1,000 clients with 10 each) | 100 bytes | 4.8 s | 580 MB |
+/// | 10,000 | 1,000 bytes | 1.3 s | 2.1 GB |
+///
+/// Socket.IO keeps all of them, whatever they cost.
 ///
 /// ```
 /// use core::time::Duration;
@@ -94,9 +112,10 @@ pub struct Recovery {
     /// Whether a recovered socket passes the middlewares by (for APIs above the core). Default `false`, so that who has
     /// lost an authorisation in the meantime is refused; in Socket.IO `true`. Connect handlers always run.
     pub skip_middlewares: bool,
-    /// Events that the log may hold; the oldest make room. Default 10,000.
+    /// Events that the log may hold; the oldest make room. Default 1,000,000: more than `max_bytes` has room for.
     pub max_packets: usize,
-    /// Bytes that the log may hold, attachments and room names included; the oldest events make room. Default 16 MiB.
+    /// Bytes that the log may hold, attachments, room names and what each event takes by itself included; the oldest events
+    /// make room. Default 16 MiB.
     pub max_bytes: usize,
     /// Lost sessions that may wait for their clients; the oldest make room. Default 100,000.
     pub max_sessions: usize,
@@ -107,7 +126,7 @@ impl Default for Recovery {
         Self {
             max_disconnection_duration: Duration::from_millis(120_000),
             skip_middlewares: false,
-            max_packets: 10_000,
+            max_packets: 1_000_000,
             max_bytes: 16 * 1024 * 1024,
             max_sessions: 100_000,
         }

@@ -100,6 +100,14 @@ impl Encoded {
     }
 }
 
+impl Encoded {
+    /// Bytes that it takes beside its text and attachments: its own, two counters, and those of shared buffers.
+    pub(crate) fn overhead(&self) -> usize {
+        let attachments = self.0.attachments.len().saturating_mul(size_of::<Bytes>());
+        size_of::<Inner>().saturating_add(size_of::<[usize; 4]>()).saturating_add(attachments)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

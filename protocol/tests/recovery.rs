@@ -361,6 +361,118 @@ fn one_more_than_the_log_holds_is_lost_and_as_many_are_not() {
     }
 }
 
+/// A server that is busy with others, directly and in rooms, has lost nothing of somebody for whom none of it was.
+#[test]
+fn what_the_log_loses_of_others_costs_nobody_his_session() {
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    enum Lost {
+        Direct,
+        Room,
+        OwnRoom,
+        OtherRoom,
+        Left,
+        Own,
+        OtherOwn,
+        Everybody,
+    }
+    let all = [
+        (Lost::Direct, true),
+        (Lost::OtherRoom, true),
+        (Lost::Left, true),
+        (Lost::OtherOwn, true),
+        (Lost::Room, false),
+        (Lost::OwnRoom, true),
+        (Lost::Own, false),
+        (Lost::Everybody, false),
+    ];
+    for (what, recovers) in all {
+        let mut world = World::new(config(Recovery { max_packets: 5, ..Recovery::default() }));
+        let (_, bob, bobs) = join(&mut world, "bob");
+        let (alice, socket, mut ticket) = join(&mut world, "alice");
+        for room in ["a", "left"] {
+            world.server.join(socket, room).unwrap();
+        }
+        world.server.join(bob, "b").unwrap();
+        world.emit(socket, "seen", &0).unwrap();
+        ticket.see(&world.take(alice)[0]);
+        world.server.leave(socket, "left");
+        if what == Lost::OwnRoom {
+            // While she is there.
+            world.broadcast(&Target { rooms: &[Room::Named("a")], ..everybody(&world) }, "seen", &1);
+            ticket.see(&world.take(alice)[0]);
+        }
+        world.eof(alice);
+        let own = |ticket: &Ticket| Room::Own(ticket.sid.parse().unwrap());
+        let room = match what {
+            Lost::Room => Some(Room::Named("a")),
+            Lost::OtherRoom => Some(Room::Named("b")),
+            Lost::Left => Some(Room::Named("left")),
+            Lost::Own => Some(own(&ticket)),
+            Lost::OtherOwn => Some(own(&bobs)),
+            Lost::Direct | Lost::OwnRoom | Lost::Everybody => None,
+        };
+        if let Some(room) = room {
+            world.broadcast(&Target { rooms: &[room], ..everybody(&world) }, "e", &());
+        } else if what == Lost::Everybody {
+            world.broadcast(&everybody(&world), "e", &());
+        }
+        for number in 0..1_000 {
+            world.emit(bob, "e", &number).unwrap();
+        }
+        world.broadcast(&everybody(&world), "last", &2);
+        let (_, _, packets) = come_back(&mut world, "again", &ticket.connect());
+        assert_eq!(member(packets.last().unwrap(), "sid") == ticket.sid, recovers, "{what:?}");
+        if recovers {
+            assert_eq!(events(&packets), ["42[\"last\",2]"], "{what:?}");
+        }
+    }
+}
+
+/// Nor does what was lost before she was, or between two losses of hers.
+#[test]
+fn what_the_log_has_lost_before_a_session_was_lost_does_not_count() {
+    let mut world = World::new(config(Recovery { max_packets: 5, ..Recovery::default() }));
+    let (_, bob, _) = join(&mut world, "bob");
+    // Somebody is lost all the time.
+    let (carol, ..) = join(&mut world, "carol");
+    world.eof(carol);
+    let (mut alice, _, mut ticket) = join(&mut world, "alice");
+    for round in 0..3 {
+        world.broadcast(&everybody(&world), "e", &round);
+        ticket.see(&world.take(alice)[0]);
+        world.eof(alice);
+        for number in 0..10 {
+            world.emit(bob, "e", &number).unwrap();
+        }
+        let (again, _, packets) = come_back(&mut world, "again", &ticket.connect());
+        assert!(packets.len() == 1 && member(&packets[0], "sid") == ticket.sid, "{round}");
+        alice = again;
+    }
+}
+
+/// Others are served while the application decides about her.
+#[test]
+fn what_is_lost_of_others_during_the_decision_does_not_end_the_connection() {
+    let mut world = World::new(config(Recovery { max_packets: 3, ..Recovery::default() }));
+    let (_, bob, _) = join(&mut world, "bob");
+    let (alice, _, ticket) = join(&mut world, "alice");
+    world.eof(alice);
+    world.hold = true;
+    let who = world.websocket("slow");
+    world.take(who);
+    world.say(who, &ticket.connect());
+    let request = world.asking.pop_front().unwrap();
+    for number in 0..10 {
+        world.emit(bob, "e", &number).unwrap();
+    }
+    world.broadcast(&everybody(&world), "last", &10);
+    world.accept(request).unwrap();
+    world.drive();
+    let packets = world.take(who);
+    assert_eq!(events(&packets), ["42[\"last\",10]"]);
+    assert_eq!(member(packets.last().unwrap(), "sid"), ticket.sid);
+}
+
 #[test]
 fn the_oldest_of_too_many_sessions_makes_room() {
     let mut world = World::new(config(Recovery { max_sessions: 2, ..Recovery::default() }));

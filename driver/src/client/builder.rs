@@ -368,7 +368,9 @@ macro_rules! settings {
             }
 
             /// Asks what to give as `auth` on each connection, with what went wrong the last time in hand: where a token
-            /// expires, for instance. An error becomes the namespace's `connect_error`, and ends its attempts.
+            /// expires, for instance. An error becomes the namespace's `connect_error` and counts as an attempt that has
+            /// failed: it is asked again after a while, as often as [`Config::reconnection_attempts`] says; not without
+            /// [`Config::reconnection`]. Where a failure is final, [`Client::disconnect`] ends it.
             ///
             /// ```
             /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/loopback.rs"));

@@ -66,9 +66,10 @@ fn whatever_a_provider_does_wrong_is_why_there_is_no_connection() {
         assert_eq!(text.unwrap_err().to_string(), "auth is no object");
         assert!(net.client(&rig).auth(&None::<()>).is_ok());
 
-        let no_object = net.client(&rig).auth_with(async |_| Ok::<_, EmitError>("token"));
-        let panics_late = net.client(&rig).auth_with(async |_| -> Result<(), EmitError> { panic!("late") });
-        let panics = net.client(&rig).auth_with(|_| -> Ready<Result<(), EmitError>> { panic!("at once") });
+        let once = || net.client(&rig).config(|config| config.reconnection = false);
+        let no_object = once().auth_with(async |_| Ok::<_, EmitError>("token"));
+        let panics_late = once().auth_with(async |_| -> Result<(), EmitError> { panic!("late") });
+        let panics = once().auth_with(|_| -> Ready<Result<(), EmitError>> { panic!("at once") });
         let words = ["auth is no object", "panicked: late", "panicked: at once"];
         for (builder, words) in [no_object, panics_late, panics].into_iter().zip(words) {
             let connecting = rig.start(builder.connect());

@@ -37,6 +37,11 @@ impl Backoff {
         self.attempts
     }
 
+    /// The same delays after another number of attempts.
+    pub(super) const fn after(self, attempts: u32) -> Self {
+        Self { attempts, ..self }
+    }
+
     pub(super) const fn reset(&mut self) {
         self.attempts = 0;
     }

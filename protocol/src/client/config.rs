@@ -121,6 +121,16 @@ impl Config {
         }
     }
 
+    /// Adds headers to those of every transport, in place of those of the same names.
+    pub(crate) fn add_headers(&mut self, headers: &[(String, String)]) {
+        let TransportOptions { polling, websocket } = &mut self.transport_options;
+        let own = [polling, websocket].into_iter().filter_map(|overrides| overrides.extra_headers.as_mut());
+        for list in own.chain([&mut self.extra_headers]) {
+            list.retain(|(name, _)| !headers.iter().any(|(new, _)| new.eq_ignore_ascii_case(name)));
+            list.extend_from_slice(headers);
+        }
+    }
+
     pub(crate) fn base64(&self, transport: Transport) -> bool {
         self.overrides(transport).force_base64.unwrap_or(self.force_base64)
     }
@@ -206,7 +216,8 @@ pub struct TransportOptions {
 pub struct Overrides {
     /// In place of [`Config::path`].
     pub path: Option<String>,
-    /// In place of [`Config::extra_headers`], all of them.
+    /// In place of [`Config::extra_headers`], all of them. Headers that are asked for ([`Config::ask_headers`]) come on top of
+    /// these, too.
     pub extra_headers: Option<Vec<(String, String)>>,
     /// In place of [`Config::timestamp_requests`].
     pub timestamp_requests: Option<bool>,
@@ -257,8 +268,8 @@ pub struct Limits {
     pub upgrade_timeout: Duration,
     /// The time in which a closing session must get rid of what is queued. Default 30 s.
     pub drain_timeout: Duration,
-    /// The time in which the server must take the last bytes of a closing WebSocket and answer its close frame, or answer
-    /// the last requests. Default 5 s.
+    /// The time in which the server must answer the close frame of a WebSocket, or the last requests. It begins when what
+    /// was queued before is written (which is looked for in intervals of this time), and not with the close. Default 5 s.
     pub close_timeout: Duration,
     /// For how long a server's missing ping is excused while nothing is read from it, see
     /// [`Engine::handle_withheld`](super::engine::Engine::handle_withheld). Default 60 s, as on the server side.

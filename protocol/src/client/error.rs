@@ -6,10 +6,10 @@ use core::{fmt, time::Duration};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{engine, event::DisconnectReason, socket::Excess};
+use super::{engine, event::DisconnectReason};
 use crate::{
     Text,
-    engine::{QueueUnit, SendError},
+    engine::{QueueUnit, SendError, buffer::Excess},
     socket::{Data, DecodeError, WrongPayload},
 };
 
@@ -91,7 +91,8 @@ impl Error {
         }
     }
 
-    /// Whether a namespace that fails for this reason is connected again by itself.
+    /// Whether a namespace that fails for this reason stays unconnected until it is told to connect. (Others are tried again,
+    /// while [`reconnection`](super::Config::reconnection) is on and attempts remain.)
     ///
     /// ```
     /// # use sockeye_protocol::client::{DisconnectReason, Error};
@@ -99,10 +100,7 @@ impl Error {
     /// assert!(!Error::Closed(DisconnectReason::PingTimeout).is_final());
     /// ```
     pub const fn is_final(&self) -> bool {
-        matches!(
-            self,
-            Self::Refused(_) | Self::OldServer | Self::Closed(DisconnectReason::ServerDisconnect) | Self::Provider(_)
-        )
+        matches!(self, Self::Refused(_) | Self::OldServer | Self::Closed(DisconnectReason::ServerDisconnect))
     }
 }
 
@@ -210,7 +208,7 @@ pub enum EmitError {
 }
 
 impl EmitError {
-    pub(super) const fn buffer_full((unit, limit, value): Excess) -> Self {
+    pub(super) const fn buffer_full(Excess { unit, limit, value }: Excess) -> Self {
         Self::BufferFull { unit, limit, value }
     }
 }

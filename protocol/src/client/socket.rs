@@ -18,7 +18,7 @@ use super::{error::Error, event::SocketId};
 use crate::{Instant, Text, engine::timers::earlier};
 
 pub(super) use self::{
-    buffer::{Buffered, Early, Excess, check_room},
+    buffer::{Buffered, Early},
     recovery::Recovery,
     retries::Retried,
 };
@@ -64,7 +64,7 @@ pub struct SocketOptions {
 pub enum Offline {
     /// They are sent once it is, in order. (JavaScript does this without a bound.)
     Buffer {
-        /// Events that may wait. Default 65,536.
+        /// Events that may wait. Default 65,536. An empty buffer takes one, whatever this says.
         max_packets: usize,
         /// Bytes of them. An empty buffer takes an event of any size. Default 4 MiB.
         max_bytes: usize,
@@ -123,6 +123,8 @@ pub(super) struct Socket {
     pub(super) recovered: bool,
     pub(super) recovery: Recovery,
     pub(super) last_error: Option<Error>,
+    /// How often in a row the application could not say as whom.
+    pub(super) auth_failures: u32,
     pub(super) next_ack: u64,
     pub(super) acks: Acks,
     pub(super) send: SendBuffer,
@@ -137,6 +139,8 @@ pub(super) enum Stage {
     Out,
     /// The application was asked as whom.
     Asking { serial: u64 },
+    /// The application could not say as whom, and is asked again then.
+    Waiting { due: Instant },
     /// CONNECT was sent; until when the answer is expected.
     Sent { due: Instant },
     /// This side wants no more of the CONNECT that it has sent. The server must answer it first: a second one, or a
@@ -161,6 +165,7 @@ impl Socket {
             recovered: false,
             recovery: Recovery::default(),
             last_error: None,
+            auth_failures: 0,
             next_ack: 0,
             acks: Acks::default(),
             send: SendBuffer::default(),
@@ -184,6 +189,7 @@ impl Socket {
     pub(super) fn join(&mut self, sid: Text, pid: Option<Text>, offset: Option<Text>) {
         self.recovered = self.recovery.on_connect(pid, offset);
         self.sid = Some(sid);
+        self.auth_failures = 0;
         (self.stage, self.stale, self.last_error) = (Stage::Joined, false, None);
     }
 
@@ -199,7 +205,7 @@ impl Socket {
     /// The earliest time at which something of this socket expires.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let answer = match self.stage {
-            Stage::Sent { due } => Some(due),
+            Stage::Sent { due } | Stage::Waiting { due } => Some(due),
             Stage::GivenUp { due } if self.active => Some(due),
             _ => None,
         };

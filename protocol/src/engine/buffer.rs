@@ -106,15 +106,41 @@ pub(crate) fn packet_size(text: usize, attachments: &[Bytes]) -> usize {
     attachments.iter().map(Bytes::len).fold(text, usize::saturating_add)
 }
 
-/// Whether a message of this size may be queued beside what waits: bytes and packets, as the limits are. Any size fits an
-/// empty queue.
-pub(crate) fn check_room(limits: (usize, usize), queued: (usize, usize), size: usize) -> Result<(), SendError> {
-    let full = |unit, limit, value| Err(SendError::Full { unit, limit, value });
-    match (queued.0.saturating_add(size), queued.1.saturating_add(1)) {
-        _ if queued.1 == 0 => Ok(()),
-        (value, _) if value > limits.0 => full(QueueUnit::Bytes, limits.0, value),
-        (_, value) if value > limits.1 => full(QueueUnit::Packets, limits.1, value),
-        _ => Ok(()),
+/// Packets and their bytes: what a queue holds, or may hold at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Load {
+    pub(crate) packets: usize,
+    pub(crate) bytes: usize,
+}
+
+/// Which limit a queue would exceed with one packet more, the limit, and the value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Excess {
+    pub(crate) unit: QueueUnit,
+    pub(crate) limit: usize,
+    pub(crate) value: usize,
+}
+
+impl From<Excess> for SendError {
+    fn from(Excess { unit, limit, value }: Excess) -> Self {
+        Self::Full { unit, limit, value }
+    }
+}
+
+impl Load {
+    /// Whether a queue that holds this has room for one packet more, of this size. An empty one takes any, whatever the
+    /// limits are: nothing else would ever make room for it.
+    pub(crate) fn check_room(self, size: usize, limits: Self) -> Result<(), Excess> {
+        let (bytes, packets) = (self.bytes.saturating_add(size), self.packets.saturating_add(1));
+        if self.packets == 0 {
+            Ok(())
+        } else if bytes > limits.bytes {
+            Err(Excess { unit: QueueUnit::Bytes, limit: limits.bytes, value: bytes })
+        } else if packets > limits.packets {
+            Err(Excess { unit: QueueUnit::Packets, limit: limits.packets, value: packets })
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -226,6 +252,24 @@ mod tests {
         Unit::Packet {
             text: Bytes::from_static(b"452-[]"),
             attachments: vec![Bytes::from_static(b"abc"), Bytes::from_static(b"d")],
+        }
+    }
+
+    #[test]
+    fn n_fits_and_one_more_does_not_but_into_an_empty_queue() {
+        let check = |(packets, bytes), size, (max_packets, max_bytes)| {
+            let limits = Load { packets: max_packets, bytes: max_bytes };
+            Load { packets, bytes }
+                .check_room(size, limits)
+                .map_err(|Excess { unit, limit, value }| (unit, limit, value))
+        };
+        assert_eq!(check((9, 90), 10, (10, 100)), Ok(()));
+        assert_eq!(check((9, 90), 11, (10, 100)), Err((QueueUnit::Bytes, 100, 101)));
+        assert_eq!(check((10, 0), 0, (10, 100)), Err((QueueUnit::Packets, 10, 11)));
+        assert_eq!(check((10, 100), 1, (10, 100)), Err((QueueUnit::Bytes, 100, 101)));
+        assert_eq!(check((usize::MAX, usize::MAX), 1, (10, usize::MAX)), Err((QueueUnit::Packets, 10, usize::MAX)));
+        for limits in [(10, 100), (0, 100), (0, 0)] {
+            assert_eq!(check((0, 0), 101, limits), Ok(()), "one of any size");
         }
     }
 

@@ -5,7 +5,7 @@ use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use bytes::{Buf as _, BytesMut};
 
 use super::{
-    buffer::{self, SendBuffer, Unit},
+    buffer::{Load, SendBuffer, Unit},
     error::{CloseReason, Error, SendError},
     heartbeat::{Beat, Heartbeat},
     inbox::{Ask, Inbox, Input, Stored as _},
@@ -503,10 +503,10 @@ impl Session {
         }
         let main = self.sockets.iter_mut().find(|socket| socket.stage == Stage::Main);
         let queued = match &main {
-            Some(socket) => (socket.stream.queue().remaining(), socket.stream.queue().packets()),
-            None => (self.buffer.bytes(), self.buffer.packets()),
+            Some(socket) => Load { packets: socket.stream.queue().packets(), bytes: socket.stream.queue().remaining() },
+            None => Load { packets: self.buffer.packets(), bytes: self.buffer.bytes() },
         };
-        buffer::check_room(limits(&self.config), queued, websocket::packet_len(head, payload))?;
+        queued.check_room(websocket::packet_len(head, payload), limits(&self.config))?;
         websocket::send_packet(main, &mut self.buffer, head, payload);
         Ok(())
     }
@@ -528,7 +528,8 @@ impl Session {
         if self.phase != Phase::Open {
             return Err(SendError::Closed);
         }
-        buffer::check_room(limits(&self.config), (self.queued_bytes(), self.queued_packets()), size)
+        let queued = Load { packets: self.queued_packets(), bytes: self.queued_bytes() };
+        Ok(queued.check_room(size, limits(&self.config))?)
     }
 
     // Inside.
@@ -685,7 +686,7 @@ impl Session {
     }
 }
 
-/// Bytes and packets that may wait to be sent.
-fn limits(config: &Config) -> (usize, usize) {
-    (config.limits.send_queue_bytes, config.limits.send_queue_packets)
+/// What may wait to be sent.
+fn limits(config: &Config) -> Load {
+    Load { packets: config.limits.send_queue_packets, bytes: config.limits.send_queue_bytes }
 }

@@ -40,8 +40,10 @@ pub(crate) enum Stage {
 pub(crate) struct WebSocket {
     pub(crate) id: TransportId,
     pub(crate) stage: Stage,
-    /// When a closing or shut down WebSocket is aborted.
+    /// When a closing or shut down WebSocket is aborted, or looked at if it is [`draining`](Self::draining).
     pub(crate) deadline: Instant,
+    /// It is closed, and until then what was queued before may take its time.
+    draining: Option<Instant>,
     pub(crate) stream: ws::Stream,
     /// The client cannot take binary frames, and gets (or sends) `b` and base64 instead.
     base64: bool,
@@ -56,7 +58,7 @@ impl WebSocket {
         seed: Option<&Seed>,
         base64: bool,
     ) -> Self {
-        Self { id, stage, deadline: NEVER, stream: ws::Stream::new(settings, seed), base64 }
+        Self { id, stage, deadline: NEVER, draining: None, stream: ws::Stream::new(settings, seed), base64 }
     }
 
     /// Queues a packet of the protocol.
@@ -123,6 +125,20 @@ impl WebSocket {
         self.closing(now, timeout);
     }
 
+    /// The same, but as long as something else is queued the peer has until `drained_at` to take it. A driver does not say
+    /// when it has written the last of it, so that is looked for each time that `timeout` is over; only then the peer has
+    /// `timeout` to answer.
+    pub(crate) fn close_drained(&mut self, now: Instant, timeout: Duration, drained_at: Instant, frame: (u16, &str)) {
+        let waits = !self.stream.queue().is_empty() && matches!(self.stage, Stage::Candidate | Stage::Main);
+        self.close(now, timeout, frame);
+        if waits {
+            // Later than now: a tick at that time may be over.
+            let drained_at = drained_at.max(after(now, Duration::from_micros(1)));
+            self.draining = Some(drained_at);
+            self.deadline = next_look(now, timeout, drained_at);
+        }
+    }
+
     /// The closing handshake has started: from now on the clock is running.
     pub(crate) fn closing(&mut self, now: Instant, timeout: Duration) {
         if matches!(self.stage, Stage::Candidate | Stage::Main) {
@@ -138,15 +154,36 @@ impl WebSocket {
         if finished {
             self.stage = Stage::Shutdown;
             self.deadline = deadline;
+            self.draining = None;
         }
         finished
     }
+
+    /// Whether its end has taken too long.
+    fn is_overdue(&mut self, clock: Instant, timeout: Duration) -> bool {
+        let is_due = |deadline: Instant| deadline != NEVER && deadline <= clock;
+        if is_due(self.deadline)
+            && let Some(drained_at) = self.draining
+        {
+            if self.stream.queue().is_empty() {
+                self.draining = None;
+                self.deadline = after(clock, timeout);
+            } else {
+                self.deadline = next_look(clock, timeout, drained_at);
+            }
+        }
+        is_due(self.deadline)
+    }
 }
 
-/// Takes the first WebSocket out whose end has taken too long.
-pub(crate) fn take_overdue(sockets: &mut Vec<WebSocket>, clock: Instant) -> Option<TransportId> {
-    let overdue = |socket: &WebSocket| socket.deadline != NEVER && socket.deadline <= clock;
-    let transport = sockets.iter().find(|socket| overdue(socket)).map(|socket| socket.id)?;
+/// When a WebSocket that drains is looked at again.
+fn next_look(now: Instant, timeout: Duration, drained_at: Instant) -> Instant {
+    if timeout.is_zero() { drained_at } else { after(now, timeout).min(drained_at) }
+}
+
+/// Takes the first WebSocket out whose end has taken too long; `timeout` is what a peer has to answer a close frame.
+pub(crate) fn take_overdue(sockets: &mut Vec<WebSocket>, clock: Instant, timeout: Duration) -> Option<TransportId> {
+    let transport = sockets.iter_mut().find_map(|socket| socket.is_overdue(clock, timeout).then_some(socket.id))?;
     remove(sockets, transport);
     Some(transport)
 }
@@ -435,7 +472,8 @@ impl Session {
 
     /// Gives up the WebSockets whose end has taken too long.
     pub(super) fn abort_overdue(&mut self) {
-        while let Some(transport) = take_overdue(&mut self.sockets, self.clock) {
+        let timeout = self.config.limits.close_timeout;
+        while let Some(transport) = take_overdue(&mut self.sockets, self.clock, timeout) {
             self.output(Output::Abort { transport });
         }
     }

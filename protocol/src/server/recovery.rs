@@ -19,7 +19,10 @@ pub(crate) use self::{
     log::Audience,
     offset::{Claim, Offset},
 };
-use self::{log::Log, track::Track};
+use self::{
+    log::{Log, RoomKey},
+    track::Track,
+};
 use super::namespace::Target;
 use crate::{
     Config, Instant, Limits, Recovery, Text,
@@ -134,7 +137,14 @@ impl Store {
 
     /// Takes the next event into the log. Its recipients are to be told of it next ([`mark`](Self::mark)).
     pub(crate) fn record(&mut self, now: Instant, audience: Audience, packet: Encoded) {
-        self.log.push(now, audience, packet);
+        self.log.push(now, audience, packet, self.lost > 0);
+    }
+
+    /// The same for an event that goes to this socket alone, whose session is `sid`. While it is connected, nobody else
+    /// waits for that.
+    pub(crate) fn record_one(&mut self, now: Instant, socket: SocketKey, sid: Sid, packet: Encoded) {
+        self.log.push(now, Audience::one(sid), packet, false);
+        self.mark(socket);
     }
 
     /// The newest event is for this socket.
@@ -191,7 +201,8 @@ impl Store {
     pub(crate) fn check(&mut self, now: Instant, claim: &Claim, limits: &Limits) -> Result<Sid, Option<Sid>> {
         self.log.trim(now);
         let Some(Session::Lost(lost)) = self.sessions.get(&claim.pid) else { return Err(None) };
-        let replay = (now <= lost.end).then(|| self.replay_from(lost, claim.offset)).flatten();
+        let known = (now <= lost.end).then(|| self.known(lost, claim.offset)).flatten();
+        let replay = known.and_then(|known| self.replay_from(lost, &lost.track, known));
         let fits = replay.is_some_and(|from| {
             let (mut packets, mut bytes) = (0_usize, 0_usize);
             for packet in self.log.after(from).filter(|entry| lost.track.is_for(lost.sid, entry)) {
@@ -207,12 +218,12 @@ impl Store {
     /// Has a socket, which waits to be accepted, go on with a session that was checked: the rooms of the session.
     pub(crate) fn claim(&mut self, claim: &Claim, socket: SocketKey) -> Vec<Text> {
         let Some(Session::Lost(lost)) = self.sessions.get(&claim.pid) else { return Vec::new() };
-        let from = self.replay_from(lost, claim.offset).unwrap_or(lost.head);
+        let known = self.known(lost, claim.offset).unwrap_or(lost.head);
         // What middlewares do to the rooms is forgotten if they refuse the socket.
         let track = lost.track.clone();
         let rooms = track.rooms().cloned().collect();
         if let Some(Session::Lost(lost)) = self.sessions.get_mut(&claim.pid) {
-            lost.claimed = Some((socket, from));
+            lost.claimed = Some((socket, known));
         }
         self.put(socket, track);
         rooms
@@ -224,21 +235,24 @@ impl Store {
         let Some(track) = self.track(socket) else { return Accepted::New };
         let pid = track.pid;
         let claimed = match self.sessions.get(&pid) {
-            Some(Session::Lost(lost)) => lost.claimed.filter(|(by, _)| *by == socket).map(|(_, from)| (lost.sid, from)),
+            Some(Session::Lost(lost)) => lost.claimed.filter(|(by, _)| *by == socket).map(|(_, known)| (lost, known)),
             _ => None,
         };
-        let Some((sid, from)) = claimed else {
+        let Some((lost, known)) = claimed else {
             self.sessions.insert(pid, Session::Connected(socket));
             if let Some(track) = self.track(socket) {
                 track.begin(head);
             }
             return Accepted::New;
         };
-        self.lost = self.lost.saturating_sub(1);
-        if from < self.log.trimmed() {
-            self.sessions.remove(&pid);
+        // The log may have lost something since it was checked.
+        let track = self.tracks.get(socket.index as usize).and_then(Option::as_ref);
+        let from = track.and_then(|track| self.replay_from(lost, track, known));
+        let sid = lost.sid;
+        let Some(from) = from else {
+            self.forget(pid);
             return Accepted::TooLate;
-        }
+        };
         // Restored once: it is lost again before anybody else can have it (behaviours, item 48).
         self.sessions.insert(pid, Session::Connected(socket));
         let Some(track) = self.tracks.get(socket.index as usize).and_then(Option::as_ref) else { return Accepted::New };
@@ -248,6 +262,7 @@ impl Store {
         if let Some(track) = self.track(socket) {
             numbers.into_iter().for_each(|number| track.mark(number, trimmed));
         }
+        self.found();
         Accepted::Recovered(packets, self.offset())
     }
 
@@ -323,7 +338,7 @@ impl Store {
     fn forget(&mut self, pid: Sid) -> Option<Sid> {
         let sid = match self.sessions.remove(&pid) {
             Some(Session::Lost(lost)) => {
-                self.lost = self.lost.saturating_sub(1);
+                self.found();
                 Some(lost.sid)
             }
             _ => None,
@@ -334,6 +349,14 @@ impl Store {
             self.log.clear();
         }
         sid
+    }
+
+    /// A session is not without a link any more.
+    fn found(&mut self) {
+        self.lost = self.lost.saturating_sub(1);
+        if self.lost == 0 {
+            self.log.forget_gone();
+        }
     }
 
     fn forget_oldest(&mut self) -> Option<Sid> {
@@ -368,20 +391,34 @@ impl Store {
         }
     }
 
-    /// The number of the last event that the client of a lost session has; `None` if it may have missed what the log
-    /// does not hold any more.
-    fn replay_from(&self, lost: &Lost, offset: Option<Offset>) -> Option<u64> {
-        let known = match offset {
-            Some(offset) if offset.tag != self.tag || offset.number > self.log.head() => return None,
+    /// The number of the last event that the client of a lost session has; `None` for an offset that is none of ours.
+    fn known(&self, lost: &Lost, offset: Option<Offset>) -> Option<u64> {
+        match offset {
+            Some(offset) if offset.tag != self.tag || offset.number > self.log.head() => None,
             // That of a session before this one: nothing of this one has arrived.
-            Some(offset) => offset.number.max(lost.track.start),
-            None => lost.track.start,
-        };
+            Some(offset) => Some(offset.number.max(lost.track.start)),
+            None => Some(lost.track.start),
+        }
+    }
+
+    /// Behind which event a lost session goes on, if its client has this one; `None` if it may have missed what the log
+    /// does not hold any more. `track` is the session's, or that of the socket which goes on with it.
+    fn replay_from(&self, lost: &Lost, track: &Track, known: u64) -> Option<u64> {
         let trimmed = self.log.trimmed();
-        // Of what the log has lost nothing was for it, or it has that; while it was connected, or nobody can tell.
-        let has_the_rest = known >= trimmed || (lost.head >= trimmed && known >= lost.track.newest_of(trimmed));
+        // Of what the log has lost nothing was for it, or it has that.
+        let has_the_rest = known >= trimmed || (known >= track.newest_of(trimmed) && !self.missed(lost, track, known));
         let from = known.max(trimmed);
-        (has_the_rest && from >= lost.track.certain).then_some(from)
+        (has_the_rest && from >= track.certain).then_some(from)
+    }
+
+    /// Whether the log has lost something behind this event that may have been for the session while it had no link.
+    fn missed(&self, lost: &Lost, track: &Track, known: u64) -> bool {
+        let seen = known.max(lost.head);
+        self.log.gone() > seen
+            || self.log.gone_of(&RoomKey::Own(lost.sid)) > seen
+            || track
+                .stays_behind(seen)
+                .any(|(room, since)| self.log.gone_of(&RoomKey::Named(room.clone())) > seen.max(since))
     }
 
     fn put(&mut self, socket: SocketKey, track: Track) {

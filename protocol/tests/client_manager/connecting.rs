@@ -1,8 +1,11 @@
 //! Connecting and leaving: namespaces, what is told of it, auth and headers.
 
 use sockeye_protocol::{
-    Config as ServerConfig, Instant,
-    client::{Config, Delivery, DisconnectReason, Error, Event, Flags, Limits, SocketOptions, engine},
+    Config as ServerConfig, Instant, Seed,
+    client::{
+        AuthRequest, Config, Delivery, DisconnectReason, Endpoint, Error, Event, Flags, Limits, Manager, Output,
+        Overrides, SocketId, SocketOptions, Transport, TransportOptions, engine,
+    },
     server::{ConnectError, Event as ServerEvent},
     socket::Payload,
 };
@@ -262,8 +265,16 @@ fn auth_is_asked_for_each_connection_with_the_last_error() {
     assert!(pair.client.provide_auth(pair.now, &second, Ok(None)).is_err());
     let third = auth(&mut pair);
     pair.client.provide_auth(pair.now, &third, Err("no token".into())).unwrap();
-    assert_eq!(short(&pair.take_events()), ["connect_error no token", "close forced close"]);
-    assert!(!pair.client.is_active(socket));
+    assert_eq!(short(&pair.take_events()), ["connect_error no token"]);
+    assert!(pair.client.is_active(socket) && pair.client.is_open());
+    // It is asked again, and told why.
+    pair.advance(secs(2));
+    let fourth = auth(&mut pair);
+    assert_eq!(fourth.last_error(), Some(&Error::Provider("no token".into())));
+    pair.auto_accept = true;
+    pair.client.provide_auth(pair.now, &fourth, Ok(None)).unwrap();
+    pair.advance(secs(1));
+    assert_eq!(short(&pair.take_events()), ["connect"]);
 }
 
 #[test]
@@ -285,6 +296,139 @@ fn headers_are_asked_for_each_attempt() {
     pair.client.provide_headers(pair.now, &second, Ok(headers)).unwrap();
     pair.advance(secs(1));
     assert_eq!(short(&pair.take_events()), ["open", "reconnect 1", "connect"]);
+}
+
+/// A client whose namespace of this name does not know as whom; `/other` is connected.
+fn without_token(name: &str, config: Config) -> (Pair, SocketId) {
+    let mut pair = Pair::new(Config { randomization_factor: 0.0, ..config }, ServerConfig::default(), 1);
+    let other = (name != "/").then(|| pair.client.add_socket("/", SocketOptions::default()));
+    if let Some(other) = other {
+        pair.client.connect(pair.now, other);
+        pair.advance(secs(1));
+        assert_eq!(short(&pair.take_events()), ["open", "connect"]);
+    }
+    pair.auto_auth = false;
+    let socket = pair.client.add_socket(name, SocketOptions::default());
+    pair.client.connect(pair.now, socket);
+    pair.advance(secs(1));
+    (pair, socket)
+}
+
+fn question(pair: &mut Pair) -> Option<AuthRequest> {
+    pair.take_events().into_iter().find_map(|event| match event {
+        Event::NeedAuth(request) => Some(request),
+        _ => None,
+    })
+}
+
+/// The delays are those between attempts to connect; the connection stays, also for the others.
+#[test]
+fn who_cannot_say_as_whom_is_asked_again() {
+    for name in ["/", "/admin"] {
+        let (mut pair, socket) = without_token(name, Config::default());
+        for delay in [1, 2, 4, 5, 5] {
+            let request = question(&mut pair).expect("asked");
+            pair.client.provide_auth(pair.now, &request, Err("no token".into())).unwrap();
+            assert_eq!(short(&pair.take_events()), ["connect_error no token"]);
+            assert!(pair.client.is_active(socket) && pair.client.is_open());
+            pair.advance(secs(delay) - millis(1));
+            assert!(question(&mut pair).is_none());
+            pair.advance(millis(1));
+        }
+        let request = question(&mut pair).expect("asked");
+        pair.client.provide_auth(pair.now, &request, Ok(None)).unwrap();
+        pair.advance(secs(1));
+        assert_eq!(pair.client.is_connected(socket), name == "/", "the server has no other");
+    }
+}
+
+#[test]
+fn who_cannot_say_as_whom_is_asked_as_often_as_connections_are_tried() {
+    for (reconnection, attempts, questions) in [(false, None, 1), (true, Some(2), 3), (false, Some(2), 1)] {
+        for name in ["/", "/admin"] {
+            let config = Config { reconnection, reconnection_attempts: attempts, ..Config::default() };
+            let (mut pair, socket) = without_token(name, config);
+            for left in (0..questions).rev() {
+                let request = question(&mut pair).expect("asked");
+                pair.client.provide_auth(pair.now, &request, Err("no token".into())).unwrap();
+                assert_eq!(pair.client.is_active(socket), left > 0);
+                if left > 0 {
+                    pair.advance(secs(5));
+                }
+            }
+            let told = ["connect_error no token", "close forced close"];
+            assert_eq!(short(&pair.take_events()), told[..if name == "/" { 2 } else { 1 }]);
+            assert_eq!(pair.client.is_open(), name != "/");
+            pair.advance(secs(10));
+            assert!(question(&mut pair).is_none());
+            // Told to connect, it is tried as often again.
+            pair.client.connect(pair.now, socket);
+            pair.advance(secs(1));
+            let request = question(&mut pair).expect("asked");
+            pair.client.provide_auth(pair.now, &request, Err("no token".into())).unwrap();
+            assert_eq!(pair.client.is_active(socket), questions > 1);
+        }
+    }
+}
+
+/// The application does not want to wait, or not any more; or the connection is gone.
+#[test]
+fn a_wait_for_the_next_question_ends() {
+    let (mut pair, socket) = without_token("/", Config::default());
+    let fail = |pair: &mut Pair| {
+        let request = question(pair).expect("asked");
+        pair.client.provide_auth(pair.now, &request, Err("no token".into())).unwrap();
+        assert!(question(pair).is_none());
+    };
+    fail(&mut pair);
+    pair.client.connect(pair.now, socket);
+    fail(&mut pair);
+    // The new connection asks anew.
+    pair.restart();
+    pair.advance(secs(10));
+    fail(&mut pair);
+    pair.client.disconnect(pair.now, socket);
+    assert!(!pair.client.is_active(socket) && pair.client.is_closed());
+    assert_eq!(short(&pair.take_events()), ["close forced close"]);
+    pair.advance(secs(60));
+    assert!(question(&mut pair).is_none() && pair.client.poll_timeout().is_none());
+}
+
+/// Each transport's requests have them, whether it has headers of its own or not.
+#[test]
+fn headers_that_are_asked_for_go_to_a_transport_with_its_own() {
+    let list =
+        |headers: &[(&str, &str)]| headers.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+    let own = |name: &str| Overrides {
+        extra_headers: Some(list(&[("authorization", "Bearer 0"), ("X-Own", name)])),
+        ..Overrides::default()
+    };
+    for (polling, websocket) in [(true, true), (true, false), (false, true), (false, false)] {
+        let transport_options = TransportOptions {
+            polling: if polling { own("polling") } else { Overrides::default() },
+            websocket: if websocket { own("websocket") } else { Overrides::default() },
+        };
+        let extra_headers = list(&[("Authorization", "Bearer 0"), ("X-Own", "none")]);
+        let config = Config { ask_headers: true, transport_options, extra_headers, ..Config::default() };
+        for (transport, name, is_own) in
+            [(Transport::Polling, "polling", polling), (Transport::WebSocket, "websocket", websocket)]
+        {
+            let config = Config { transports: vec![transport], ..config.clone() };
+            let mut client = Manager::new(config, Endpoint::parse("http://host/").unwrap(), &Seed::for_tests(1));
+            let socket = client.add_socket("/", SocketOptions::default());
+            client.connect(Instant::ZERO, socket);
+            let Some(Output::Event(Event::NeedHeaders(question))) = client.poll_output() else { panic!() };
+            client.provide_headers(Instant::ZERO, &question, Ok(list(&[("Authorization", "Bearer 1")]))).unwrap();
+            let request = match client.poll_output() {
+                Some(Output::Request { request, .. } | Output::Open { request, .. }) => request,
+                other => panic!("{other:?}"),
+            };
+            let named =
+                |name: &str| request.headers.iter().filter(|(other, _)| other.eq_ignore_ascii_case(name)).count();
+            assert_eq!((request.header("authorization"), named("authorization")), (Some("Bearer 1"), 1), "{name}");
+            assert_eq!(request.header("x-own"), Some(if is_own { name } else { "none" }));
+        }
+    }
 }
 
 /// A server that never answers CONNECT holds nobody for ever, and one namespace that waits disturbs no other.

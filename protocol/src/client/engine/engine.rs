@@ -18,7 +18,7 @@ use crate::{
     },
     engine::{
         CloseReason, Current, Message, Packet, SendError, Step,
-        buffer::{self, SendBuffer, Unit},
+        buffer::{Load, SendBuffer, Unit},
         inbox::{Inbox, Stored as _},
         timers::{NEVER, Timer, Timers, after},
         websocket::{self, Stage, WebSocket},
@@ -354,8 +354,10 @@ impl Engine {
     }
 
     /// Closes the session in order: what is queued is still sent, and an upgrade that the server has agreed to is
-    /// finished; both within [`drain_timeout`](crate::client::Limits::drain_timeout). Then follows [`Event::Close`], and
-    /// the server is told. A session that is not open yet is closed at once.
+    /// finished; both within [`drain_timeout`](crate::client::Limits::drain_timeout). Then the server is told, and has
+    /// [`close_timeout`](crate::client::Limits::close_timeout) to answer. [`Event::Close`] comes when the last POST is
+    /// answered; on WebSocket at once, since the queue is the driver's to write. A session that is not open yet is closed
+    /// at once.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
@@ -410,8 +412,9 @@ impl Engine {
             return Err(SendError::Closed);
         }
         let limits = &self.config.limits;
-        let limits = (limits.send_queue_bytes, limits.send_queue_packets);
-        buffer::check_room(limits, (self.queued_bytes(), self.queued_packets()), size)
+        let limits = Load { packets: limits.send_queue_packets, bytes: limits.send_queue_bytes };
+        let queued = Load { packets: self.queued_packets(), bytes: self.queued_bytes() };
+        Ok(queued.check_room(size, limits)?)
     }
 
     // Inside.
@@ -463,7 +466,8 @@ impl Engine {
             }
         }
         self.expire_requests();
-        while let Some(transport) = websocket::take_overdue(&mut self.sockets, self.clock) {
+        let timeout = self.config.limits.close_timeout;
+        while let Some(transport) = websocket::take_overdue(&mut self.sockets, self.clock, timeout) {
             self.output(Output::Abort { transport });
         }
     }
@@ -586,12 +590,15 @@ impl Engine {
         if was == Phase::Closed {
             return;
         }
+        // Closed by the application: what is queued has what is left of its time.
+        let drained_at =
+            (was == Phase::Closing && reason == CloseReason::ForcedClose).then(|| self.timers.get(Timer::Drain));
         let lost = reason == CloseReason::TransportClose || error.as_ref().is_some_and(Error::is_loss);
         self.emit(Event::Close { reason, error });
         self.timers.clear_all();
         self.buffer.clear();
         self.leave_payload();
-        self.end_sockets(frame);
+        self.end_sockets(frame, drained_at);
         self.end_polling(!lost && was != Phase::Opening);
     }
 
@@ -599,7 +606,7 @@ impl Engine {
     fn leave_transport(&mut self) {
         self.leave_payload();
         self.cancel_requests();
-        self.end_sockets(CloseReason::TransportError.close_frame());
+        self.end_sockets(CloseReason::TransportError.close_frame(), None);
     }
 
     /// Reads no more of a body. (What a WebSocket has brought is read on: its close frame may be there.)

@@ -10,7 +10,7 @@ use super::{
     upgrade::{self, Opening},
 };
 use crate::{
-    Seed, TransportId,
+    Instant, Seed, TransportId,
     client::{Transport, http::Response},
     engine::{
         CloseReason, Current, Packet, SendError,
@@ -212,14 +212,17 @@ impl Engine {
         }
     }
 
-    /// The session ends or leaves a transport: its WebSocket, or the candidate, is closed.
-    pub(super) fn end_sockets(&mut self, frame: (u16, &str)) {
+    /// The session ends or leaves a transport: its WebSocket, or the candidate, is closed. Until `drained_at` what waits
+    /// for its turn on the session's WebSocket may be written.
+    pub(super) fn end_sockets(&mut self, frame: (u16, &str), drained_at: Option<Instant>) {
         self.forget_upgrade();
         self.abort_opening();
         let timeout = self.config.limits.close_timeout;
         for socket in &mut self.sockets {
-            if matches!(socket.stage, Stage::Candidate | Stage::Main) {
-                socket.close(self.clock, timeout, frame);
+            match (socket.stage, drained_at) {
+                (Stage::Main, Some(drained_at)) => socket.close_drained(self.clock, timeout, drained_at, frame),
+                (Stage::Candidate | Stage::Main, _) => socket.close(self.clock, timeout, frame),
+                (Stage::Closing | Stage::Shutdown, _) => {}
             }
         }
     }

@@ -10,9 +10,9 @@ use crate::{
     client::{
         error::EmitError,
         event::{AckToken, DisconnectReason, Event, SocketId},
-        socket::{Buffered, Delivery, Offline, Retried, check_room},
+        socket::{Buffered, Delivery, Offline, Retried},
     },
-    engine::SendError,
+    engine::{SendError, buffer::Load},
     socket::{Head, PacketType, Payload, PayloadKind, PayloadRef, WrongPayload},
 };
 
@@ -321,8 +321,8 @@ impl Manager {
         let Offline::Buffer { max_packets, max_bytes, ttl } = socket.options.offline else {
             return Err(EmitError::NotConnected);
         };
-        let held = (socket.send.len(), socket.send.bytes());
-        check_room(held, size, (max_packets, max_bytes)).map_err(EmitError::buffer_full)?;
+        let limits = Load { packets: max_packets, bytes: max_bytes };
+        socket.send.load().check_room(size, limits).map_err(EmitError::buffer_full)?;
         let expires = ttl.map(|ttl| super::timers::after(clock, ttl));
         socket.send.push(Buffered { payload: event.to_payload(), ack, expires });
         Ok(Delivery::Waiting)
@@ -338,12 +338,11 @@ impl Manager {
         let ready = self.is_ready(index);
         let socket = self.sockets.get_mut(index).ok_or(EmitError::Gone)?;
         let limits = match socket.options.offline {
-            Offline::Buffer { max_packets, max_bytes, .. } => (max_packets, max_bytes),
-            Offline::Reject if ready => (usize::MAX, self.config.limits.send_queue_bytes),
+            Offline::Buffer { max_packets, max_bytes, .. } => Load { packets: max_packets, bytes: max_bytes },
+            Offline::Reject if ready => Load { packets: usize::MAX, bytes: self.config.limits.send_queue_bytes },
             Offline::Reject => return Err(EmitError::NotConnected),
         };
-        let held = (socket.queue.len(), socket.queue.bytes());
-        check_room(held, event.size(), limits).map_err(EmitError::buffer_full)?;
+        socket.queue.load().check_room(event.size(), limits).map_err(EmitError::buffer_full)?;
         let id = socket.take_ack_id();
         let timeout = wanted.unwrap_or(socket.options.ack_timeout);
         socket.queue.push(Retried { id, payload: event.to_payload(), wanted: wanted.is_some(), timeout });

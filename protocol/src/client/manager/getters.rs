@@ -243,8 +243,8 @@ impl Manager {
     pub fn buffered(&self, socket: SocketId) -> (usize, usize) {
         self.get(socket).map_or((0, 0), |socket| {
             (
-                socket.send.len().saturating_add(socket.queue.len()),
-                socket.send.bytes().saturating_add(socket.queue.bytes()),
+                socket.send.load().packets.saturating_add(socket.queue.load().packets),
+                socket.send.load().bytes.saturating_add(socket.queue.load().bytes),
             )
         })
     }
@@ -290,12 +290,12 @@ impl Manager {
         for socket in &self.sockets {
             add(&mut stats.acks, socket.acks.len());
             add(&mut stats.acks, socket.queue.wanted());
-            add(&mut stats.buffered_packets, socket.send.len());
-            add(&mut stats.buffered_bytes, socket.send.bytes());
-            add(&mut stats.retried_packets, socket.queue.len());
-            add(&mut stats.retried_bytes, socket.queue.bytes());
-            add(&mut stats.early_packets, socket.early.len());
-            add(&mut stats.early_bytes, socket.early.bytes());
+            add(&mut stats.buffered_packets, socket.send.load().packets);
+            add(&mut stats.buffered_bytes, socket.send.load().bytes);
+            add(&mut stats.retried_packets, socket.queue.load().packets);
+            add(&mut stats.retried_bytes, socket.queue.load().bytes);
+            add(&mut stats.early_packets, socket.early.load().packets);
+            add(&mut stats.early_bytes, socket.early.load().bytes);
         }
         for link in self.link.iter().chain(&self.retiring) {
             let engine = link.engine.stats();

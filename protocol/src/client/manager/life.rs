@@ -139,8 +139,9 @@ impl Manager {
         self.remembered = has_worked;
     }
 
-    /// Answers [`Event::NeedHeaders`]: with headers to send besides those of [`Config::extra_headers`], or with why there
-    /// are none, which counts as a failed attempt.
+    /// Answers [`Event::NeedHeaders`]: with headers to send besides those of [`Config::extra_headers`] (and of a transport's
+    /// [own ones](crate::client::Overrides::extra_headers)), in place of those of the same names; or with why there are none,
+    /// which counts as a failed attempt.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
@@ -172,8 +173,7 @@ impl Manager {
             Ok(headers) if headers.is_empty() => self.start(Arc::clone(&self.config), again),
             Ok(headers) => {
                 let mut config = (*self.config).clone();
-                config.extra_headers.retain(|(name, _)| !headers.iter().any(|(new, _)| new.eq_ignore_ascii_case(name)));
-                config.extra_headers.extend(headers);
+                config.add_headers(&headers);
                 self.start(Arc::new(config), again);
             }
             Err(reason) => self.fail_attempt(Error::Provider(reason)),

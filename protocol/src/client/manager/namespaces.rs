@@ -48,7 +48,8 @@ impl Manager {
     }
 
     /// Connects a namespace: at once if there is a connection, else when there is one, which is opened if none is on its
-    /// way. [`Event::Connect`] or [`Event::ConnectError`] follows. Does nothing if it is connected.
+    /// way. [`Event::Connect`] or [`Event::ConnectError`] follows. Does nothing if it is connected; a wait for the next
+    /// [question as whom](Self::provide_auth) ends.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/client.rs"));
@@ -71,6 +72,11 @@ impl Manager {
                 *given_up = due;
             }
             (socket.active, socket.turn) = (true, turn);
+        }
+        if let Some(socket) = self.sockets.get_mut(index)
+            && let Stage::Waiting { .. } = socket.stage
+        {
+            socket.stage = Stage::Out;
         }
         match self.life {
             Life::Closed => self.open(now),
@@ -133,8 +139,14 @@ impl Manager {
     }
 
     /// Answers [`Event::NeedAuth`]: with what the server gets as `auth`, an object ([`Payload::data`]) or nothing; or with
-    /// why there is nothing, which becomes the [`ConnectError`](Event::ConnectError) of a socket that is not active any
-    /// more.
+    /// why there is nothing, which becomes the [`ConnectError`](Event::ConnectError).
+    ///
+    /// That is an attempt that has failed: the question comes again, after the same delays as between attempts to connect
+    /// ([`Config::reconnection_delay`](crate::client::Config::reconnection_delay)), and as often as
+    /// [`reconnection_attempts`](crate::client::Config::reconnection_attempts) says. The connection stays, and other
+    /// namespaces on it do not wait. Without [`reconnection`](crate::client::Config::reconnection), and when the attempts
+    /// are used up, the socket is not active any more. [`disconnect`](Self::disconnect) is for a failure that is final, and
+    /// [`connect`](Self::connect) for who does not want to wait. (JavaScript has no way to say that `auth` has failed.)
     ///
     /// The private id and the offset of a session that may be recovered are added, unless the object has keys of these
     /// names.
@@ -179,8 +191,7 @@ impl Manager {
         let auth = match auth {
             Ok(auth) => auth,
             Err(reason) => {
-                socket.stage = Stage::Out;
-                self.give_up(index, Error::Provider(reason));
+                self.fail_auth(index, Error::Provider(reason));
                 return Ok(());
             }
         };
@@ -208,6 +219,37 @@ impl Manager {
         self.push(Event::NeedAuth(request));
     }
 
+    /// The application could not say as whom: it is asked again later, unless that was the last time.
+    fn fail_auth(&mut self, index: usize, error: Error) {
+        let limit = self.config.reconnection_attempts.filter(|limit| *limit > 0);
+        let backoff = self.backoff;
+        let Some(socket) = self.sockets.get_mut(index) else { return };
+        socket.stage = Stage::Out;
+        let failures = socket.auth_failures;
+        if !self.config.reconnection || limit.is_some_and(|limit| failures >= limit) {
+            return self.give_up(index, error);
+        }
+        let waited = backoff.after(failures).next_delay(&mut self.rng);
+        let due = timers::after(self.clock, waited);
+        (socket.auth_failures, socket.stage) = (failures.saturating_add(1), Stage::Waiting { due });
+        let id = socket.id;
+        self.refuse(id, error);
+    }
+
+    /// Asks those again who could not say as whom, once their time has come.
+    pub(super) fn ask_again(&mut self, now: Instant) {
+        let is_due = |socket: &Socket| matches!(socket.stage, Stage::Waiting { due } if due <= now);
+        if !self.sockets.iter().any(is_due) {
+            return;
+        }
+        for index in self.in_turn() {
+            if let Some(socket) = self.sockets.get_mut(index).filter(|socket| is_due(socket)) {
+                socket.stage = Stage::Out;
+                self.ask_auth(index);
+            }
+        }
+    }
+
     /// Until when the server has to answer a CONNECT that is asked for now.
     fn answer_due(&self) -> Instant {
         self.config.connect_timeout.map_or(timers::NEVER, |timeout| self.due(timeout))
@@ -231,7 +273,7 @@ impl Manager {
     /// A socket cannot be connected, and will not be by itself (behaviours, item 44).
     pub(super) fn give_up(&mut self, index: usize, error: Error) {
         let Some(socket) = self.sockets.get_mut(index) else { return };
-        socket.active = false;
+        (socket.active, socket.auth_failures) = (false, 0);
         let id = socket.id;
         self.refuse(id, error);
         self.close_if_unused();
@@ -279,6 +321,7 @@ impl Manager {
             socket.last_error = Some(Error::Closed(DisconnectReason::ClientDisconnect));
         }
         socket.recovery.forget();
+        socket.auth_failures = 0;
         match socket.stage {
             Stage::Joined => {
                 self.send(index, PacketType::Disconnect, None, None);
@@ -291,7 +334,7 @@ impl Manager {
                 socket.stage = Stage::GivenUp { due };
                 socket.early.take();
             }
-            Stage::Asking { .. } => socket.stage = Stage::Out,
+            Stage::Asking { .. } | Stage::Waiting { .. } => socket.stage = Stage::Out,
             Stage::Out | Stage::GivenUp { .. } => {}
         }
         self.close_if_unused();

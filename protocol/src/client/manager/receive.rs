@@ -13,6 +13,7 @@ use crate::{
         event::{AckToken, DisconnectReason, Event},
         socket::{Early, Stage},
     },
+    engine::buffer::{Excess, Load},
     socket::{Args, Data, Packet, PacketType, Value},
     ws::Message,
 };
@@ -90,9 +91,9 @@ impl Manager {
             Stage::Sent { .. } => {}
             Stage::GivenUp { .. } => return self.on_late_answer(index, true),
             // A server of protocol version 4 connects its clients by itself.
-            Stage::Asking { .. } if Identity::read(data).is_none() => {}
+            Stage::Asking { .. } | Stage::Waiting { .. } if Identity::read(data).is_none() => {}
             // One that repeats itself, or that answers what nobody asked.
-            Stage::Asking { .. } | Stage::Joined | Stage::Out => return,
+            Stage::Asking { .. } | Stage::Waiting { .. } | Stage::Joined | Stage::Out => return,
         }
         let Some(Identity { sid, pid, offset }) = Identity::read(data) else {
             socket.stage = Stage::Out;
@@ -119,7 +120,7 @@ impl Manager {
                 self.give_up(index, Error::Refused(Refusal::read(data).into()));
             }
             Stage::GivenUp { .. } => self.on_late_answer(index, false),
-            Stage::Asking { .. } | Stage::Joined | Stage::Out => {}
+            Stage::Asking { .. } | Stage::Waiting { .. } | Stage::Joined | Stage::Out => {}
         }
     }
 
@@ -135,7 +136,7 @@ impl Manager {
                 self.give_up(index, Error::Closed(DisconnectReason::ServerDisconnect));
             }
             Stage::GivenUp { .. } if !socket.stale => self.on_late_answer(index, false),
-            Stage::GivenUp { .. } | Stage::Asking { .. } | Stage::Out => {}
+            Stage::GivenUp { .. } | Stage::Asking { .. } | Stage::Waiting { .. } | Stage::Out => {}
         }
     }
 
@@ -152,12 +153,13 @@ impl Manager {
     }
 
     fn on_event(&mut self, index: usize, early: Early) -> Option<Event> {
-        let limits = (self.config.limits.early_packets, self.config.limits.early_bytes);
+        let limits = &self.config.limits;
+        let limits = Load { packets: limits.early_packets, bytes: limits.early_bytes };
         let socket = self.sockets.get_mut(index)?;
         match socket.stage {
             Stage::Joined => return self.deliver(index, early),
             Stage::Sent { .. } if !socket.stale => {
-                if let Err((unit, limit, value)) = socket.early.push(early, limits) {
+                if let Err(Excess { unit, limit, value }) = socket.early.push(early, limits) {
                     // Else the server would send it all again.
                     socket.recovery.forget();
                     let error = Error::TooManyEarlyEvents { unit, limit, value };
@@ -165,7 +167,7 @@ impl Manager {
                 }
             }
             // What the server sent before it knew that this side has left.
-            Stage::Sent { .. } | Stage::GivenUp { .. } | Stage::Asking { .. } | Stage::Out => {}
+            Stage::Sent { .. } | Stage::GivenUp { .. } | Stage::Asking { .. } | Stage::Waiting { .. } | Stage::Out => {}
         }
         None
     }

@@ -30,6 +30,7 @@ impl Manager {
             self.lose(DisconnectReason::ParseError, Some(Error::PacketTimeout { limit }));
         }
         self.expire_answers(now);
+        self.ask_again(now);
         self.expire_queues(now);
         if let Life::Waiting { until, waited } = self.life
             && until <= now

@@ -4,7 +4,7 @@ use alloc::{collections::VecDeque, vec::Vec};
 
 use crate::{
     Instant, Text,
-    engine::QueueUnit,
+    engine::buffer::{Excess, Load},
     fifo::take_first,
     socket::{Args, Payload},
 };
@@ -25,29 +25,9 @@ pub(in crate::client) struct Buffered {
     pub(in crate::client) expires: Option<Instant>,
 }
 
-/// Which limit an event would exceed, the limit, and the value.
-pub(in crate::client) type Excess = (QueueUnit, usize, usize);
-
-/// Whether there is room for one more event. Any size fits where there is nothing.
-pub(in crate::client) fn check_room(
-    (packets, bytes): (usize, usize),
-    added: usize,
-    (max_packets, max_bytes): (usize, usize),
-) -> Result<(), Excess> {
-    match (packets.saturating_add(1), bytes.saturating_add(added)) {
-        (value, _) if value > max_packets => Err((QueueUnit::Packets, max_packets, value)),
-        (_, value) if value > max_bytes && packets > 0 => Err((QueueUnit::Bytes, max_bytes, value)),
-        _ => Ok(()),
-    }
-}
-
 impl SendBuffer {
-    pub(in crate::client) fn len(&self) -> usize {
-        self.events.len()
-    }
-
-    pub(in crate::client) const fn bytes(&self) -> usize {
-        self.bytes
+    pub(in crate::client) fn load(&self) -> Load {
+        Load { packets: self.events.len(), bytes: self.bytes }
     }
 
     pub(in crate::client) fn push(&mut self, event: Buffered) {
@@ -106,18 +86,14 @@ pub(in crate::client) struct Early {
 }
 
 impl EarlyEvents {
-    pub(in crate::client) fn len(&self) -> usize {
-        self.events.len()
+    pub(in crate::client) fn load(&self) -> Load {
+        Load { packets: self.events.len(), bytes: self.bytes }
     }
 
-    pub(in crate::client) const fn bytes(&self) -> usize {
-        self.bytes
-    }
-
-    pub(in crate::client) fn push(&mut self, early: Early, limits: (usize, usize)) -> Result<(), Excess> {
+    pub(in crate::client) fn push(&mut self, early: Early, limits: Load) -> Result<(), Excess> {
         let attachments = early.args.attachments().iter().map(|bytes| bytes.len());
         let added = attachments.fold(early.event.len().saturating_add(early.args.raw().len()), usize::saturating_add);
-        check_room((self.events.len(), self.bytes), added, limits)?;
+        self.load().check_room(added, limits)?;
         self.bytes = self.bytes.saturating_add(added);
         self.events.push(early);
         Ok(())
@@ -138,25 +114,16 @@ mod tests {
     }
 
     #[test]
-    fn n_fits_and_one_more_does_not() {
-        assert_eq!(check_room((9, 90), 10, (10, 100)), Ok(()));
-        assert_eq!(check_room((9, 90), 11, (10, 100)), Err((QueueUnit::Bytes, 100, 101)));
-        assert_eq!(check_room((10, 0), 0, (10, 100)), Err((QueueUnit::Packets, 10, 11)));
-        assert_eq!(check_room((0, 0), 101, (10, 100)), Ok(()), "one of any size");
-        assert_eq!(check_room((0, 0), 1, (0, 100)), Err((QueueUnit::Packets, 0, 1)));
-    }
-
-    #[test]
     fn events_leave_in_order_or_by_their_acknowledgement() {
         let mut buffer = SendBuffer::default();
         for ack in [Some(0), None, Some(1), Some(2)] {
             buffer.push(event(ack, None));
         }
         buffer.remove(&[0, 2]);
-        assert_eq!((buffer.len(), buffer.bytes()), (2, r#"["e",null]["e",1]"#.len()));
+        assert_eq!(buffer.load(), Load { packets: 2, bytes: r#"["e",null]["e",1]"#.len() });
         assert_eq!(buffer.pop().unwrap().ack, None);
         assert_eq!(buffer.pop().unwrap().ack, Some(1));
-        assert!(buffer.pop().is_none() && buffer.len() == 0 && buffer.bytes() == 0);
+        assert!(buffer.pop().is_none() && buffer.load() == Load { packets: 0, bytes: 0 });
     }
 
     #[test]
@@ -168,6 +135,6 @@ mod tests {
         assert!(buffer.expire(Instant::from_millis(4)).is_none());
         assert_eq!(buffer.expire(Instant::from_millis(6)).unwrap().ack, Some(0));
         assert!(buffer.expire(Instant::from_millis(6)).is_none());
-        assert_eq!(buffer.len(), 1);
+        assert_eq!(buffer.load().packets, 1);
     }
 }

@@ -3,7 +3,7 @@
 use alloc::{collections::VecDeque, vec::Vec};
 use core::time::Duration;
 
-use crate::{Instant, fifo::take_first, socket::Payload};
+use crate::{Instant, engine::buffer::Load, fifo::take_first, socket::Payload};
 
 /// The queue of a socket with [`SocketOptions::retries`](super::SocketOptions::retries). Only its head is ever on its
 /// way.
@@ -39,12 +39,8 @@ struct Head {
 }
 
 impl Retries {
-    pub(in crate::client) fn len(&self) -> usize {
-        self.events.len()
-    }
-
-    pub(in crate::client) const fn bytes(&self) -> usize {
-        self.bytes
+    pub(in crate::client) fn load(&self) -> Load {
+        Load { packets: self.events.len(), bytes: self.bytes }
     }
 
     /// How many acknowledgements the application waits for.
@@ -158,7 +154,7 @@ mod tests {
     #[test]
     fn one_is_in_flight_and_its_acknowledgement_lets_the_next_go() {
         let mut queue = queue();
-        assert_eq!((queue.len(), queue.wanted(), queue.bytes()), (2, 1, 14));
+        assert_eq!((queue.load(), queue.wanted()), (Load { packets: 2, bytes: 14 }, 1));
         assert!(queue.on_ack(0).is_none(), "it was not sent");
         assert_eq!(queue.next().unwrap().id, 0);
         queue.on_try(Some(at(5)));
@@ -186,6 +182,6 @@ mod tests {
         assert!(queue.on_disconnect(2).is_none());
         assert!(queue.on_disconnect(2).is_none(), "it is not in flight any more");
         assert_eq!(queue.on_ack(1).unwrap().id, 1);
-        assert_eq!((queue.len(), queue.bytes(), queue.take_all().len()), (0, 0, 0));
+        assert_eq!((queue.load(), queue.take_all().len()), (Load { packets: 0, bytes: 0 }, 0));
     }
 }

@@ -11,7 +11,7 @@ use crate::{
         connection::Connection,
         error::EmitError,
         event::RoomOp,
-        recovery::{Accepted, Audience, Claim, Place, Waiting},
+        recovery::{Accepted, Claim, Place, Waiting},
     },
     socket::{PayloadKind, PayloadRef, WrongPayload},
 };
@@ -65,8 +65,7 @@ impl Hub {
         let store = namespace.recovery.as_mut().ok_or(EmitError::NotConnected)?;
         let packet = Encoded::event_at(&namespace.name, event, &store.next_offset().to_string());
         if connection.send_encoded(now, socket, &packet)? {
-            store.record(now, Audience::one(sid), packet);
-            store.mark(socket);
+            store.record_one(now, socket, sid, packet);
         }
         Ok(())
     }

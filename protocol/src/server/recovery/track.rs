@@ -85,6 +85,12 @@ impl Track {
         self.rooms.keys()
     }
 
+    /// The rooms in which the session was at some time behind this event, and since when.
+    pub(super) fn stays_behind(&self, number: u64) -> impl Iterator<Item = (&Text, u64)> {
+        let past = self.past.iter().filter(move |stay| stay.until > number).map(|stay| (&stay.room, stay.from));
+        self.rooms.iter().map(|(room, from)| (room, *from)).chain(past)
+    }
+
     pub(super) fn join(&mut self, room: &Text, head: u64) {
         self.rooms.entry(room.clone()).or_insert(head);
     }

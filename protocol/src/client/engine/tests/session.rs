@@ -466,6 +466,102 @@ fn a_close_on_websocket_lets_the_queue_go_first() {
     script.drained();
 }
 
+/// A server that takes bytes slowly has `drain_timeout` for all that is queued, and only then `close_timeout` to answer.
+#[test]
+fn a_close_on_websocket_waits_for_the_queue_as_long_as_it_may() {
+    let closing = |last: bool| {
+        let (mut script, transport) = Script::websocket(websocket_only());
+        for name in ["a", "b", "c"] {
+            script.engine.send(text(name)).unwrap();
+        }
+        script.engine.close(at(0));
+        script.closes(CloseReason::ForcedClose, None);
+        // What is not written by itself is written within the others' time.
+        for second in 1..=29 {
+            script.tick(second * 1_000);
+            script.nothing();
+            if second % 10 == 0 {
+                script.engine.transmit(transport).unwrap().advance(8);
+            }
+        }
+        assert!(!script.engine.is_drained() && script.engine.unsent().eq([transport]));
+        if last {
+            let queue = script.engine.transmit(transport).unwrap();
+            let rest = queue.remaining();
+            assert_eq!(rest, 3 * 8 + 8 - 2 * 8, "the last event, and the close frame");
+            queue.advance(rest);
+        }
+        (script, transport)
+    };
+
+    let (mut script, transport) = closing(false);
+    assert_eq!(script.engine.poll_timeout(), Some(at(30_000)));
+    script.tick(30_000);
+    assert_eq!(script.next(), Output::Abort { transport });
+    script.drained();
+
+    // When it was written nobody knows; from the next look on it is the answer that is waited for.
+    let (mut script, transport) = closing(true);
+    script.tick(30_000);
+    script.nothing();
+    assert_eq!(script.engine.poll_timeout(), Some(at(35_000)));
+    script.tick(34_999);
+    script.nothing();
+    script.tick(35_000);
+    assert_eq!(script.next(), Output::Abort { transport });
+    script.drained();
+}
+
+/// The time that the server has to answer is not that of the queue, and no time is lost to a queue that is empty.
+#[test]
+fn a_close_on_websocket_waits_for_the_answer_once_the_queue_is_written() {
+    let (mut script, transport) = Script::websocket(websocket_only());
+    script.engine.send(text("a")).unwrap();
+    script.engine.close(at(0));
+    script.closes(CloseReason::ForcedClose, None);
+    assert_eq!(script.engine.poll_timeout(), Some(at(5_000)));
+    assert_eq!(script.said(transport), ["4a", "close 1000"]);
+    script.tick(5_000);
+    script.nothing();
+    assert_eq!(script.engine.poll_timeout(), Some(at(10_000)));
+    script.flow(transport);
+    assert_eq!(script.next(), Output::Shutdown { transport });
+    script.engine.handle_eof(at(5_000), transport);
+    script.drained();
+
+    let (mut script, transport) = Script::websocket(websocket_only());
+    script.engine.close(at(0));
+    script.closes(CloseReason::ForcedClose, None);
+    script.tick(5_000);
+    assert_eq!(script.next(), Output::Abort { transport });
+    script.drained();
+}
+
+/// Limits in an odd order, or of zero.
+#[test]
+fn a_close_on_websocket_ends_whatever_the_limits_are() {
+    for (drain, close) in [(30_000, 0), (0, 5_000), (3_000, 5_000), (0, 0)] {
+        let mut config = websocket_only();
+        config.limits.drain_timeout = Duration::from_millis(drain);
+        config.limits.close_timeout = Duration::from_millis(close);
+        let (mut script, transport) = Script::websocket(config);
+        script.tick(1);
+        script.engine.send(text("a")).unwrap();
+        script.engine.close(at(1));
+        script.closes(CloseReason::ForcedClose, None);
+        while let Some(due) = script.engine.poll_timeout() {
+            assert!(due <= at(1 + drain.max(1)), "{drain} {close}");
+            script.now = due;
+            script.engine.handle_timeout(due);
+            if let Some(output) = script.engine.poll_output() {
+                assert_eq!(output, Output::Abort { transport });
+                assert!(due >= at(1 + drain), "{drain} {close}");
+            }
+        }
+        script.drained();
+    }
+}
+
 #[test]
 fn a_close_before_the_handshake() {
     let mut script = Script::new(plain());
