@@ -35,7 +35,8 @@ pub(crate) struct Owner<L: Layer> {
     link: Arc<Link<L::Machine>>,
     seats: L::Seats,
     streams: Vec<Transport>,
-    /// The earliest entry among the timers.
+    /// The earliest time that was added to the timers since it looked at the clock last. The entry itself may be gone,
+    /// but not without one that comes before it.
     armed: Instant,
     withheld: bool,
     /// A stream did not take all that there is to write: it wakes the task when it takes more.
@@ -252,7 +253,9 @@ impl<L: Layer> Owner<L> {
             self.take_attached();
         }
         // A pong that has arrived by now is in time, however late this task is.
-        let due = now >= self.armed;
+        // And who is woken by the heap looks at the clock, whatever it thinks to have there: that may have been cleared
+        // away, behind the entry which has come now.
+        let due = now >= self.armed || reasons.contains(Reasons::TIMER);
         let read = due && self.read(cx, now);
         let ticked = due && self.tick(now);
         let owner = Ownership { layer: &self.layer, link: &self.link, now };

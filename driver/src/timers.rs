@@ -67,7 +67,7 @@ impl Table {
         if self.heap.len() >= self.many.max(FEW) {
             let mut entries = mem::take(&mut self.heap).into_vec();
             entries.sort_unstable_by_key(|Reverse((at, key))| (*key, *at));
-            // A connection that looks at the clock adds its next entry then.
+            // Whoever is woken by its earliest entry adds its next deadline anew, if that was another one.
             entries.dedup_by_key(|Reverse((_, key))| *key);
             self.many = entries.len().saturating_mul(4);
             self.heap = entries.into();
