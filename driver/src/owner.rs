@@ -303,8 +303,9 @@ impl<L: Layer> Owner<L> {
         if !self.drained {
             self.drained = true;
             self.streams = Vec::new();
-            self.link.close();
+            // First, so that no more mail comes.
             self.layer.remove(self.link.key);
+            self.link.close();
         }
     }
 }
