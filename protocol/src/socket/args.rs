@@ -166,7 +166,6 @@ impl Args {
     }
 }
 
-/// No arguments.
 /// A place in a text. (The decoder takes none of 4 GiB and more; of such a one from elsewhere there would be no arguments.)
 fn narrow(place: usize) -> u32 {
     u32::try_from(place).unwrap_or(u32::MAX)
@@ -177,6 +176,7 @@ const fn wide(place: u32) -> usize {
 }
 
 impl Default for Args {
+    /// No arguments.
     fn default() -> Self {
         Self::of_array(Text::from_static("[]"))
     }
