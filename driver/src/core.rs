@@ -37,6 +37,7 @@ pub(crate) struct Core {
 
 impl Core {
     pub(crate) fn new(config: Config) -> Self {
+        runtime::made();
         Self {
             config: Arc::new(config),
             timers: Timers::default(),
