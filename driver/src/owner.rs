@@ -12,7 +12,8 @@ use bytes::{Buf as _, BytesMut};
 use sockeye_protocol::{Instant, TransportId};
 
 use crate::{
-    core::{Level, Task},
+    Runtime,
+    core::{Level, Task, attach},
     layer::{Layer, Machine, Ownership, Seats},
     link::{Answer, Link, OwnersTask},
     signal::Reasons,
@@ -32,6 +33,8 @@ const NEVER: Instant = Instant::from_micros(u64::MAX);
 /// One session's task. It holds the byte streams; the machine is behind the lock of its [`Link`], for those who emit.
 pub(crate) struct Owner<L: Layer> {
     layer: Arc<L>,
+    /// Its own: where it is spawned.
+    runtime: Arc<dyn Runtime>,
     link: Arc<Link<L::Machine>>,
     seats: L::Seats,
     streams: Vec<Transport>,
@@ -51,10 +54,11 @@ pub(crate) struct Owner<L: Layer> {
 impl<L: Layer> Owner<L> {
     /// The owner of a connection whose first request was handed to the machine. What there is to say about it is said
     /// at once: a handshake needs no task switch.
-    pub(crate) fn new(layer: Arc<L>, link: Arc<Link<L::Machine>>, now: Instant) -> Self {
+    pub(crate) fn new(layer: Arc<L>, runtime: Arc<dyn Runtime>, link: Arc<Link<L::Machine>>, now: Instant) -> Self {
         let _task = layer.core().owners.enter();
         let mut owner = Self {
             layer,
+            runtime,
             link,
             seats: L::Seats::default(),
             streams: Vec::new(),
@@ -242,6 +246,7 @@ impl<L: Layer> Owner<L> {
         {
             self.armed = deadline;
             self.layer.core().timers.add(deadline, self.link.key);
+            attach(&self.layer, &self.runtime);
         }
     }
 
