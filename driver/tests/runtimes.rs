@@ -1,5 +1,11 @@
 //! One server on several runtimes, at once and one after another.
-#![allow(clippy::arithmetic_side_effects, clippy::unwrap_used, reason = "tests")]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "tests"
+)]
 
 mod support;
 

@@ -1,5 +1,11 @@
 //! The heap of deadlines: nobody misses theirs, however often the heap is cleared.
-#![allow(clippy::arithmetic_side_effects, clippy::unwrap_used, reason = "tests")]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "tests"
+)]
 
 mod support;
 
