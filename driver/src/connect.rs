@@ -94,13 +94,32 @@ macro_rules! connect {
     };
 }
 
-/// The methods of a runtime crate's `TcpConnector`, for crates of runtimes only. These have `dial`, `lookup` and `plain`, and
+/// A runtime crate's `TcpConnector`, for crates of runtimes only. These have `dial`, `lookup` and `plain`, and
 /// with their feature `tls` `adapted`, and the traits `AsyncRead` and `AsyncWrite` of `tls`.
 #[doc(hidden)]
 #[macro_export]
 #[allow(clippy::crate_in_macro_def, reason = "what differs is in the runtime's crate")]
 macro_rules! tcp_connector {
     (crate: $name:literal, runtime: $runtime:expr, block_on: $block_on:literal, tls: $tls:path, stream: $stream:path) => {
+        /// Connects over TCP, and where the URL says so over TLS.
+        ///
+        /// ```
+        #[doc = concat!("use ", $name, "::{TcpConnector, client::{Address, Connector as _}};")]
+        ///
+        #[doc = concat!("# ", $block_on, "(async {")]
+        /// let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+        /// let address = Address { host: "127.0.0.1".into(), port: listener.local_addr()?.port(), secure: false };
+        /// let _stream = TcpConnector::default().connect(&address).await?;
+        /// listener.accept()?;
+        /// # Ok::<_, Box<dyn std::error::Error>>(())
+        /// # }).unwrap();
+        /// ```
+        #[derive(Clone, Debug, Default)]
+        pub struct TcpConnector {
+            #[cfg(feature = "tls")]
+            config: Option<::std::sync::Arc<crate::rustls::ClientConfig>>,
+        }
+
         impl TcpConnector {
             /// One whose TLS is configured by the caller: other roots, a certificate of the client's own. (By default the
             /// roots are those of the system.) If the configuration names protocols (ALPN), they must be `http/1.1` alone:

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, OnceLock,
+        Arc, Mutex,
         atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering},
     },
     task::{Context, Poll, Waker},
@@ -25,7 +25,8 @@ use crate::{
 pub(crate) struct Core {
     pub(crate) config: Arc<Config>,
     pub(crate) timers: Timers,
-    runtime: OnceLock<Arc<dyn Runtime>>,
+    /// The one that runs the timer, or did last.
+    runtime: Mutex<Option<Arc<dyn Runtime>>>,
     requests: AtomicU64,
     pub(crate) gate: Gate,
     pub(crate) pace: Arc<Pace>,
@@ -37,10 +38,11 @@ pub(crate) struct Core {
 
 impl Core {
     pub(crate) fn new(config: Config) -> Self {
+        runtime::made();
         Self {
             config: Arc::new(config),
             timers: Timers::default(),
-            runtime: OnceLock::new(),
+            runtime: Mutex::default(),
             requests: AtomicU64::new(0),
             gate: Gate::default(),
             pace: Arc::default(),
@@ -75,18 +77,28 @@ impl Core {
         self.owners.count().saturating_add(self.tasks.count())
     }
 
-    /// The runtime, once something was served on one.
-    pub(crate) fn runtime(&self) -> Option<&Arc<dyn Runtime>> {
-        self.runtime.get()
+    /// A runtime that something is served on.
+    pub(crate) fn runtime(&self) -> Option<Arc<dyn Runtime>> {
+        lock(&self.runtime).clone().filter(|_| self.timers.are_attended())
     }
 }
 
-/// The first runtime that serves a server also runs its timer.
+/// Has the deadlines of a server seen to on this runtime, unless they are: the first runtime that serves a server runs its
+/// timer, and once that one has dropped its tasks, another one that does. To be called by whoever needs deadlines, in a task
+/// of this runtime.
 pub(crate) fn attach<L: Layer>(layer: &Arc<L>, runtime: &Arc<dyn Runtime>) {
     let core = layer.core();
-    if core.runtime.set(Arc::clone(runtime)).is_ok() {
+    if core.timers.attend() {
+        // The one before is dropped without the lock.
+        let _before = lock(&core.runtime).replace(Arc::clone(runtime));
         runtime.spawn(Box::pin(TimerTask::new(layer, Arc::clone(runtime))));
     }
+}
+
+/// Has everybody who needs deadlines call [`attach`]: the runtime whose task saw to them has dropped it.
+pub(crate) fn orphan<L: Layer>(layer: &Arc<L>) {
+    layer.links().iter().for_each(|link| link.signal.raise(Reasons::TIMER));
+    layer.core().gate.wake();
 }
 
 /// Closes every connection, as [`crate::Server::shutdown`] says.

@@ -363,6 +363,8 @@
 //!
 //! - **Sending can fail**: an event that cannot be encoded, a socket that is gone, a queue that is
 //!   [full](crate#sending-and-slow-clients). JavaScript throws for the first, ignores the second, and has no bound.
+//! - **A middleware cannot emit** to the socket that it decides about: it is not connected yet, which is an error. In
+//!   JavaScript the event leaves in front of the answer to CONNECT. Joining works in both.
 //! - **Arguments are typed**: an event whose arguments do not fit is an error of that event. What is too many is
 //!   ignored, as in JavaScript. [`Values`](crate::Values) takes anything.
 //! - **Acknowledgements end**: after [`Config::ack_timeout`](crate::Config::ack_timeout) (30 s) unless `timeout` says

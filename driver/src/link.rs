@@ -240,10 +240,14 @@ impl<M: Machine> Link<M> {
         let State { machine, rest } = &mut *state;
         let (machine, beside) = (machine.take(), M::forsake(&mut rest.beside));
         let (room, waiting) = (mem::take(&mut rest.room), mem::take(&mut rest.waiting));
-        let streams = mem::take(&mut lock(&self.mail).streams);
+        let (letters, streams) = {
+            let mut mail = lock(&self.mail);
+            self.has_letters.store(false, Ordering::Release);
+            (mem::take(&mut mail.letters), mem::take(&mut mail.streams))
+        };
         drop(state);
         // Callbacks are among this: without the lock.
-        drop((machine, waiting, streams));
+        drop((machine, waiting, letters, streams));
         let (beside, reader) = beside;
         drop(beside);
         room.into_iter().chain(reader).for_each(Waker::wake);
@@ -344,5 +348,75 @@ impl<M: Machine> Links<M> {
             self.0 = Vec::new();
         }
         removed
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use bytes::BytesMut;
+    use sockeye_protocol::{
+        Config,
+        engine::Registry,
+        http::{Body, Request},
+        ws::TransmitQueue,
+    };
+
+    use super::*;
+
+    /// A machine that does nothing, and gets letters that somebody counts.
+    struct Idle;
+
+    impl Machine for Idle {
+        type Said = ();
+        type Letter = Arc<()>;
+        type Beside = ();
+
+        fn handle_request(&mut self, _: Instant, _: RequestId, _: &Request<'_>, _: Body) {}
+        fn handle_body(&mut self, _: Instant, _: RequestId, _: Body) {}
+        fn handle_abort(&mut self, _: Instant, _: RequestId) {}
+        fn handle_bytes(&mut self, _: Instant, _: TransportId, _: &mut BytesMut) {}
+        fn handle_eof(&mut self, _: Instant, _: TransportId) {}
+        fn handle_letter(&mut self, _: Instant, _: Arc<()>) {}
+        fn handle_timeout(&mut self, _: Instant) {}
+        fn handle_withheld(&mut self, _: Instant, _: bool) {}
+        fn poll_output(&mut self) -> Option<Output<()>> {
+            None
+        }
+        fn poll_timeout(&self) -> Option<Instant> {
+            None
+        }
+        fn transmit(&mut self, _: TransportId) -> Option<&mut TransmitQueue> {
+            None
+        }
+        fn wants_read(&self) -> bool {
+            true
+        }
+        fn is_drained(&self) -> bool {
+            false
+        }
+        fn shutdown(&mut self, _: Instant) {}
+        fn abort(&mut self, _: Instant) {}
+        fn stats(&self) -> Stats {
+            Stats::default()
+        }
+        fn forsake((): &mut ()) -> ((), Option<Waker>) {
+            ((), None)
+        }
+        fn held((): &()) -> usize {
+            0
+        }
+    }
+
+    #[test]
+    fn mail_that_was_not_delivered_goes_with_the_connection() {
+        let mut registry = Registry::new(Arc::new(Config::default()), &crate::core::Core::seed());
+        let link = Link::new(registry.open(Instant::ZERO).0, Idle);
+        let letter = Arc::new(());
+        link.post(Arc::clone(&letter));
+        assert_eq!(Arc::strong_count(&letter), 2);
+        // A handle of the application keeps the link.
+        link.close();
+        assert_eq!((Arc::strong_count(&letter), link.stats().waiting), (1, 0));
     }
 }

@@ -156,6 +156,10 @@ pub trait Serve: Clone + Send + Sync + 'static {
     /// runtimes call it from `listen`; the [crate documentation](crate#a-runtime) has an example. A server may have
     /// several listeners, whose clients meet in the same rooms.
     ///
+    /// They may be served on several runtimes, at once or one after another. A session runs on the one on which it was
+    /// opened, and ends when that drops its tasks. The first one also looks after the deadlines of all sessions until then, so it
+    /// must not be kept without running.
+    ///
     /// ```
     /// # use std::{future::Ready, io, net::SocketAddr, sync::Arc, task::{Context, Poll}, time::Duration};
     /// # use hyper_util::rt::TokioIo;
@@ -281,8 +285,7 @@ macro_rules! serve {
                 stream: S,
                 peer: $crate::Peer,
             ) -> $crate::BoxFuture {
-                $crate::core::attach(&self.$layer, runtime);
-                Box::pin($crate::http::serve_connection(&self.$layer, stream, peer))
+                Box::pin($crate::http::serve_connection(&self.$layer, std::sync::Arc::clone(runtime), stream, peer))
             }
 
             fn handle<B>(
@@ -524,6 +527,7 @@ impl<L: Layer, T: Listener> Future for Accepting<L, T> {
         let this = self.get_mut();
         let gate = &this.layer.core().gate;
         this.gate = Some(gate.register(this.gate, cx));
+        core::attach(&this.layer, &this.runtime);
         for _ in 0..BATCH {
             if gate.is(Level::Stopped) {
                 return Poll::Ready(());
@@ -538,7 +542,8 @@ impl<L: Layer, T: Listener> Future for Accepting<L, T> {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok((handshake, address))) => {
                     let peer = Peer { address: Some(address), secure: this.listener.is_secure() };
-                    this.runtime.spawn(Box::pin(accept(Arc::clone(&this.layer), handshake, peer)));
+                    let (layer, runtime) = (Arc::clone(&this.layer), Arc::clone(&this.runtime));
+                    this.runtime.spawn(Box::pin(accept(layer, runtime, handshake, peer)));
                 }
                 Poll::Ready(Err(error)) => {
                     tracing::warn!(%error, "cannot accept a connection");
@@ -560,24 +565,25 @@ impl<L: Layer, T> Drop for Accepting<L, T> {
 }
 
 /// One connection, from its TLS handshake on.
-async fn accept<L: Layer, S: Stream>(layer: Arc<L>, handshake: impl Future<Output = io::Result<S>> + Send, peer: Peer) {
-    let core = layer.core();
+async fn accept<L: Layer, S: Stream>(
+    layer: Arc<L>,
+    runtime: Arc<dyn Runtime>,
+    handshake: impl Future<Output = io::Result<S>> + Send,
+    peer: Peer,
+) {
     let stream = {
         let mut handshake = pin!(handshake);
         // Most streams are ready at once, and need no alarm.
         match poll_fn(|cx| Poll::Ready(handshake.as_mut().poll(cx))).await {
             Poll::Ready(stream) => stream,
-            Poll::Pending => {
-                let Some(runtime) = core.runtime() else { return };
-                match either(handshake, runtime.sleep(core.config.limits.header_timeout)).await {
-                    Either::Left(stream) => stream,
-                    Either::Right(()) => return,
-                }
-            }
+            Poll::Pending => match either(handshake, runtime.sleep(layer.core().config.limits.header_timeout)).await {
+                Either::Left(stream) => stream,
+                Either::Right(()) => return,
+            },
         }
     };
     match stream {
-        Ok(stream) => serve_connection(&layer, stream, peer).await,
+        Ok(stream) => serve_connection(&layer, runtime, stream, peer).await,
         Err(error) => tracing::debug!(%error, ?peer, "no connection"),
     }
 }

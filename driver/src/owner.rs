@@ -12,7 +12,8 @@ use bytes::{Buf as _, BytesMut};
 use sockeye_protocol::{Instant, TransportId};
 
 use crate::{
-    core::{Level, Task},
+    Runtime,
+    core::{Level, Task, attach},
     layer::{Layer, Machine, Ownership, Seats},
     link::{Answer, Link, OwnersTask},
     signal::Reasons,
@@ -32,10 +33,13 @@ const NEVER: Instant = Instant::from_micros(u64::MAX);
 /// One session's task. It holds the byte streams; the machine is behind the lock of its [`Link`], for those who emit.
 pub(crate) struct Owner<L: Layer> {
     layer: Arc<L>,
+    /// Its own: where it is spawned.
+    runtime: Arc<dyn Runtime>,
     link: Arc<Link<L::Machine>>,
     seats: L::Seats,
     streams: Vec<Transport>,
-    /// The earliest entry among the timers.
+    /// The earliest time that was added to the timers since it looked at the clock last. The entry itself may be gone,
+    /// but not without one that comes before it.
     armed: Instant,
     withheld: bool,
     /// A stream did not take all that there is to write: it wakes the task when it takes more.
@@ -50,10 +54,11 @@ pub(crate) struct Owner<L: Layer> {
 impl<L: Layer> Owner<L> {
     /// The owner of a connection whose first request was handed to the machine. What there is to say about it is said
     /// at once: a handshake needs no task switch.
-    pub(crate) fn new(layer: Arc<L>, link: Arc<Link<L::Machine>>, now: Instant) -> Self {
+    pub(crate) fn new(layer: Arc<L>, runtime: Arc<dyn Runtime>, link: Arc<Link<L::Machine>>, now: Instant) -> Self {
         let _task = layer.core().owners.enter();
         let mut owner = Self {
             layer,
+            runtime,
             link,
             seats: L::Seats::default(),
             streams: Vec::new(),
@@ -241,6 +246,7 @@ impl<L: Layer> Owner<L> {
         {
             self.armed = deadline;
             self.layer.core().timers.add(deadline, self.link.key);
+            attach(&self.layer, &self.runtime);
         }
     }
 
@@ -252,7 +258,9 @@ impl<L: Layer> Owner<L> {
             self.take_attached();
         }
         // A pong that has arrived by now is in time, however late this task is.
-        let due = now >= self.armed;
+        // And who is woken by the heap looks at the clock, whatever it thinks to have there: that may have been cleared
+        // away, behind the entry which has come now.
+        let due = now >= self.armed || reasons.contains(Reasons::TIMER);
         let read = due && self.read(cx, now);
         let ticked = due && self.tick(now);
         let owner = Ownership { layer: &self.layer, link: &self.link, now };
@@ -300,8 +308,9 @@ impl<L: Layer> Owner<L> {
         if !self.drained {
             self.drained = true;
             self.streams = Vec::new();
-            self.link.close();
+            // First, so that no more mail comes.
             self.layer.remove(self.link.key);
+            self.link.close();
         }
     }
 }

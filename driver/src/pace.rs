@@ -28,18 +28,23 @@ struct Waiting {
 
 impl Pace {
     /// Wakes all, now or soon.
-    pub(crate) fn wake(self: &Arc<Self>, wakers: &mut Vec<Waker>, runtime: Option<&Arc<dyn Runtime>>) {
-        let now = if runtime.is_some() { AT_ONCE.min(wakers.len()) } else { wakers.len() };
+    pub(crate) fn wake(self: &Arc<Self>, wakers: &mut Vec<Waker>, runtime: impl FnOnce() -> Option<Arc<dyn Runtime>>) {
+        let runtime = if wakers.len() > AT_ONCE { runtime() } else { None };
+        let now = if runtime.is_some() { AT_ONCE } else { wakers.len() };
         let mut all = wakers.drain(..);
         all.by_ref().take(now).for_each(Waker::wake);
-        let Some(runtime) = runtime.filter(|_| all.len() > 0) else { return };
+        let Some(runtime) = runtime else { return };
         let was_attended = {
             let mut waiting = lock(&self.0);
             waiting.wakers.extend(all);
             std::mem::replace(&mut waiting.is_attended, true)
         };
         if !was_attended {
-            runtime.spawn(Box::pin(Waking { pace: Arc::clone(self), now: Vec::with_capacity(AT_ONCE) }));
+            runtime.spawn(Box::pin(Waking {
+                pace: Arc::clone(self),
+                now: Vec::with_capacity(AT_ONCE),
+                is_done: false,
+            }));
         }
     }
 }
@@ -48,14 +53,15 @@ impl Pace {
 struct Waking {
     pace: Arc<Pace>,
     now: Vec<Waker>,
+    is_done: bool,
 }
 
 impl Future for Waking {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Self { pace, now } = self.get_mut();
-        let is_last = {
+        let Self { pace, now, is_done } = self.get_mut();
+        *is_done = {
             let mut waiting = lock(&pace.0);
             let count = AT_ONCE.min(waiting.wakers.len());
             now.extend(waiting.wakers.drain(..count));
@@ -66,10 +72,20 @@ impl Future for Waking {
             is_last
         };
         now.drain(..).for_each(Waker::wake);
-        if is_last {
+        if *is_done {
             return Poll::Ready(());
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+}
+
+impl Drop for Waking {
+    /// A runtime that drops its tasks: those who are still to be woken may be another one's.
+    fn drop(&mut self) {
+        if !self.is_done {
+            let rest = std::mem::take(&mut *lock(&self.pace.0));
+            rest.wakers.into_iter().for_each(Waker::wake);
+        }
     }
 }

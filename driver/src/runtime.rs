@@ -3,9 +3,9 @@
 use std::{
     future::Future,
     pin::Pin,
-    sync::{Mutex, PoisonError},
+    sync::{LazyLock, Mutex, PoisonError},
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 /// A future on the heap that any thread may poll.
@@ -115,11 +115,22 @@ pub(crate) fn now() -> sockeye_protocol::Instant {
     sockeye_protocol::Instant::from_micros(u64::try_from(since_start().as_micros()).unwrap_or(u64::MAX))
 }
 
-/// When an instant of that clock was.
-pub(crate) fn date(at: sockeye_protocol::Instant) -> std::time::SystemTime {
+/// The system's time and that clock's, read together once: by the first server that is made.
+static MADE: LazyLock<(SystemTime, sockeye_protocol::Instant)> = LazyLock::new(|| {
     #[expect(clippy::disallowed_methods, reason = "a driver has the clock that the core must not have")]
-    let date = std::time::SystemTime::now();
-    date.checked_sub(now().saturating_duration_since(at)).unwrap_or(date)
+    let date = SystemTime::now();
+    (date, now())
+});
+
+/// A server is made: from the first one on, it is known when an instant was.
+pub(crate) fn made() {
+    LazyLock::force(&MADE);
+}
+
+/// When an instant of that clock was: always the same for the same instant.
+pub(crate) fn date(at: sockeye_protocol::Instant) -> SystemTime {
+    let (date, made) = *MADE;
+    date.checked_add(at.saturating_duration_since(made)).unwrap_or(date)
 }
 
 #[cfg(any(target_os = "android", target_os = "linux"))]
@@ -132,7 +143,7 @@ fn since_start() -> Duration {
 
 #[cfg(not(any(target_os = "android", target_os = "linux")))]
 fn since_start() -> Duration {
-    use std::{sync::LazyLock, time::Instant};
+    use std::time::Instant;
 
     #[expect(clippy::disallowed_methods, reason = "a driver has the clock that the core must not have")]
     static START: LazyLock<Instant> = LazyLock::new(Instant::now);

@@ -6,7 +6,10 @@ use std::{
     future::Future,
     mem,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicU8, Ordering},
+    },
     task::{Context, Poll, Waker},
 };
 
@@ -14,6 +17,7 @@ use sockeye_protocol::{ConnKey, Instant};
 
 use crate::{
     Runtime,
+    core::orphan,
     layer::Layer,
     runtime::{Sleep, lock},
     signal::Reasons,
@@ -22,7 +26,19 @@ use crate::{
 /// When which connection wants to look at the clock. A connection adds an entry only when its deadline comes before
 /// those that it knows of here; one whose deadline moved back looks once too often, at no cost to its peers.
 #[derive(Default)]
-pub(crate) struct Timers(Mutex<Table>);
+pub(crate) struct Timers {
+    table: Mutex<Table>,
+    attendance: AtomicU8,
+}
+
+/// Whether a task waits for the deadlines: no.
+const NOBODY: u8 = 0;
+/// One is spawned.
+const SPAWNED: u8 = 1;
+/// And somebody relies on it.
+const RELIED_ON: u8 = 2;
+/// One runs.
+const RUNS: u8 = 3;
 
 /// Entries below which nothing is cleared away.
 const FEW: usize = 64;
@@ -42,7 +58,7 @@ struct Table {
 impl Timers {
     pub(crate) fn add(&self, at: Instant, key: ConnKey) {
         let waker = {
-            let mut table = lock(&self.0);
+            let mut table = lock(&self.table);
             table.add(at, key);
             if table.sleeping_until.is_none_or(|until| at < until) { table.waker.take() } else { None }
         };
@@ -54,10 +70,28 @@ impl Timers {
     /// Sets when the server itself, beside its connections, wants to look at the clock. The waker is to be called once no
     /// lock is held.
     pub(crate) fn arm(&self, at: Option<Instant>) -> Option<Waker> {
-        let mut table = lock(&self.0);
+        let mut table = lock(&self.table);
         table.own = at;
         let is_next = at.is_some_and(|at| table.sleeping_until.is_none_or(|until| at < until));
         is_next.then(|| table.waker.take()).flatten()
+    }
+
+    /// Whether the caller is to spawn the task. If not, there is one; or there will be somebody else's, or a call of
+    /// [`orphan`].
+    pub(crate) fn attend(&self) -> bool {
+        if self.attendance.load(Ordering::Acquire) == RUNS {
+            return false;
+        }
+        let before = self.attendance.fetch_update(Ordering::AcqRel, Ordering::Acquire, |before| match before {
+            NOBODY => Some(SPAWNED),
+            SPAWNED => Some(RELIED_ON),
+            _ => None,
+        });
+        before == Ok(NOBODY)
+    }
+
+    pub(crate) fn are_attended(&self) -> bool {
+        self.attendance.load(Ordering::Acquire) != NOBODY
     }
 }
 
@@ -67,7 +101,7 @@ impl Table {
         if self.heap.len() >= self.many.max(FEW) {
             let mut entries = mem::take(&mut self.heap).into_vec();
             entries.sort_unstable_by_key(|Reverse((at, key))| (*key, *at));
-            // A connection that looks at the clock adds its next entry then.
+            // Whoever is woken by its earliest entry adds its next deadline anew, if that was another one.
             entries.dedup_by_key(|Reverse((_, key))| *key);
             self.many = entries.len().saturating_mul(4);
             self.heap = entries.into();
@@ -79,14 +113,15 @@ impl Table {
 impl Drop for Timers {
     /// The task, which waits for this server, has nothing more to wait for.
     fn drop(&mut self) {
-        let table = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let table = self.table.get_mut().unwrap_or_else(PoisonError::into_inner);
         table.waker.take().into_iter().for_each(Waker::wake);
     }
 }
 
-/// The task that waits for the deadlines, for as long as the server lives.
+/// The task that waits for the deadlines, for as long as the server lives, and its runtime.
 pub(crate) struct TimerTask<L: Layer> {
     layer: Weak<L>,
+    runs: bool,
     runtime: Arc<dyn Runtime>,
     sleep: Option<Sleep>,
     due: Vec<ConnKey>,
@@ -94,7 +129,7 @@ pub(crate) struct TimerTask<L: Layer> {
 
 impl<L: Layer> TimerTask<L> {
     pub(crate) fn new(layer: &Arc<L>, runtime: Arc<dyn Runtime>) -> Self {
-        Self { layer: Arc::downgrade(layer), runtime, sleep: None, due: Vec::new() }
+        Self { layer: Arc::downgrade(layer), runs: false, runtime, sleep: None, due: Vec::new() }
     }
 
     /// Takes what is due off the heap. What comes next, if that is not what `sleep` waits for already. Whether the server
@@ -102,7 +137,7 @@ impl<L: Layer> TimerTask<L> {
     fn take_due(&mut self, layer: &L, cx: &Context<'_>) -> bool {
         let core = layer.core();
         let now = core.now();
-        let mut table = lock(&core.timers.0);
+        let mut table = lock(&core.timers.table);
         while let Some(Reverse((at, key))) = table.heap.peek().copied() {
             if at > now {
                 break;
@@ -132,6 +167,10 @@ impl<L: Layer> Future for TimerTask<L> {
         loop {
             // Server and connections are gone.
             let Some(layer) = this.layer.upgrade() else { return Poll::Ready(()) };
+            if !this.runs {
+                this.runs = true;
+                layer.core().timers.attendance.store(RUNS, Ordering::Release);
+            }
             if this.take_due(&layer, cx) {
                 layer.handle_timeout(layer.core().now());
             }
@@ -146,6 +185,25 @@ impl<L: Layer> Future for TimerTask<L> {
                 return Poll::Pending;
             }
             this.sleep = None;
+        }
+    }
+}
+
+impl<L: Layer> Drop for TimerTask<L> {
+    /// A runtime that drops its tasks leaves the deadlines to another one, if there is any.
+    fn drop(&mut self) {
+        let Some(layer) = self.layer.upgrade() else { return };
+        let timers = &layer.core().timers;
+        // Dropped without the lock.
+        let _waker = {
+            let mut table = lock(&timers.table);
+            table.sleeping_until = None;
+            table.waker.take()
+        };
+        // One that has never run, on which nobody relied, is not announced: on a runtime that runs nothing any more, whoever
+        // hears of it might spawn the next one.
+        if timers.attendance.swap(NOBODY, Ordering::AcqRel) != SPAWNED {
+            orphan(&layer);
         }
     }
 }

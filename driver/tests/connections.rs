@@ -16,7 +16,7 @@ use sockeye_driver::{
     Ack, AckSendError, Args, BoxError, Config, ConnectError, DisconnectReason, EmitError, Handshake, Server, Socket,
     State,
 };
-use support::{Latch, Log, faults, note, rig, yield_now};
+use support::{Latch, Log, World, faults, note, rig, yield_now};
 
 /// A server whose `/` has a log as its state, and the connected sockets in it.
 fn server() -> (Server, Log) {
@@ -70,6 +70,20 @@ fn handlers_in_flight_run_to_their_end_after_a_disconnect() {
         expected.sort();
         assert_eq!(lines, expected);
         assert_eq!(io.stats().connections, 0);
+    });
+}
+
+#[test]
+fn the_time_of_a_handshake_stays() {
+    rig(|rig| {
+        let world = World::new(Config::default());
+        let (_client, socket) = world.joined(&rig, 4096);
+        let (first, handshake) = (socket.handshake().time(), socket.handshake());
+        for _ in 0..100 {
+            assert_eq!((socket.handshake().time(), handshake.time()), (first, first));
+        }
+        let (_later, socket) = world.joined(&rig, 4096);
+        assert!(socket.handshake().time() >= first);
     });
 }
 

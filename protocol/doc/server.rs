@@ -7,7 +7,7 @@ use bytes::Bytes;
 use sockeye_protocol::{
     Config, Instant, Recovery, RequestId, Seed, Sid, SocketKey,
     http::{Body, Request},
-    server::{Connection, ConnectRequest, ConnectionOutput, Event, Hub, HubOutput, Target},
+    server::{Connection, ConnectRequest, ConnectionOutput, Event, Hub, HubOutput, HubRoute, Room, Target},
     socket::Payload,
 };
 
@@ -16,7 +16,7 @@ const NOW: Instant = Instant::ZERO;
 
 #[allow(dead_code)]
 fn hub() -> Hub {
-    Hub::new(Config { recovery: Some(Recovery::default()), ..Config::default() }, &Seed::for_tests(1))
+    Hub::new(Config { recovery: Some(Recovery::default()), room_events: false, ..Config::default() }, &Seed::for_tests(1))
 }
 
 #[allow(dead_code)]

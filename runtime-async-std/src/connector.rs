@@ -1,7 +1,5 @@
 //! Connections to servers.
 
-#[cfg(feature = "tls")]
-use std::sync::Arc;
 use std::{io, net::SocketAddr};
 
 use async_io::Async;
@@ -14,28 +12,6 @@ use sockeye_driver::{
 };
 
 use crate::TcpStream;
-
-/// Connects over TCP, and where the URL says so over TLS.
-///
-/// ```
-/// # async_std::task::block_on(async {
-/// use sockeye_async_std::{
-///     TcpConnector,
-///     client::{Address, Connector as _},
-/// };
-///
-/// let listener = async_std::net::TcpListener::bind("127.0.0.1:0").await?;
-/// let address = Address { host: "127.0.0.1".into(), port: listener.local_addr()?.port(), secure: false };
-/// let _stream = TcpConnector::default().connect(&address).await?;
-/// listener.accept().await?;
-/// # Ok::<_, Box<dyn std::error::Error>>(())
-/// # }).unwrap();
-/// ```
-#[derive(Clone, Debug, Default)]
-pub struct TcpConnector {
-    #[cfg(feature = "tls")]
-    config: Option<Arc<crate::rustls::ClientConfig>>,
-}
 
 sockeye_driver::tcp_connector! {
     crate: "sockeye_async_std",

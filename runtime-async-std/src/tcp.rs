@@ -71,39 +71,5 @@ impl Listener for TcpListener {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::future::poll_fn;
-
-    use super::*;
-    use crate::test_util::block_on;
-
-    #[test]
-    fn accepts_with_nodelay_on_a_port_of_the_systems_choice() {
-        block_on(async {
-            let mut listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            let address = listener.local_addr().unwrap();
-            assert_ne!(address.port(), 0);
-            assert!(!listener.is_secure());
-
-            let pending = poll_fn(|context| Poll::Ready(listener.poll_accept(context).is_pending()));
-            assert!(pending.await);
-            for _ in 0..2 {
-                let client = async_std::net::TcpStream::connect(address).await.unwrap();
-                let (handshake, peer) = poll_fn(|context| listener.poll_accept(context)).await.unwrap();
-                assert_eq!(peer, client.local_addr().unwrap());
-                let stream = handshake.await.unwrap();
-                assert!(stream.get_ref().nodelay().unwrap());
-            }
-        });
-    }
-
-    #[test]
-    fn tells_why_it_cannot_bind() {
-        block_on(async {
-            let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-            let error = TcpListener::bind(listener.local_addr().unwrap()).await.unwrap_err();
-            assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
-            assert!(TcpListener::bind("no port").await.is_err());
-        });
-    }
-}
+#[path = "../../runtime-tokio/tests/shared/tcp_listener.rs"]
+mod tests;

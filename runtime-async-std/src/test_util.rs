@@ -2,25 +2,23 @@
 
 use std::{future::Future, time::Duration};
 
-#[cfg(feature = "tls")]
-use crate as sockeye;
+use crate::TcpStream;
 
-#[cfg(feature = "tls")]
-#[path = "../../runtime-tokio/tests/shared/certificate.rs"]
-mod certificate;
+#[path = "../../runtime-tokio/tests/shared/unit.rs"]
+mod shared;
+
+pub(crate) use self::shared::*;
 
 /// Runs a test, which fails if it hangs.
 pub(crate) fn block_on<T>(test: impl Future<Output = T>) -> T {
     async_std::task::block_on(async_std::future::timeout(Duration::from_secs(30), test)).expect("it hangs")
 }
 
-/// A server with a certificate of its own, and a client that trusts it under this name.
+pub(crate) fn has_nodelay(stream: &TcpStream) -> bool {
+    stream.get_ref().nodelay().unwrap()
+}
+
 #[cfg(feature = "tls")]
-pub(crate) fn tls_pair() -> (
-    std::sync::Arc<sockeye::rustls::ServerConfig>,
-    futures_rustls::TlsConnector,
-    sockeye::rustls::pki_types::ServerName<'static>,
-) {
-    let (server, client) = certificate::configs();
-    (server, client.into(), "localhost".try_into().unwrap())
+pub(crate) fn has_nodelay_inside(stream: &crate::FuturesIo<futures_rustls::server::TlsStream<TcpStream>>) -> bool {
+    has_nodelay(stream.get_ref().get_ref().0)
 }

@@ -1,7 +1,5 @@
 //! Connections to servers.
 
-#[cfg(feature = "tls")]
-use std::sync::Arc;
 use std::{io, net::SocketAddr};
 
 use hyper_util::rt::TokioIo;
@@ -12,29 +10,6 @@ use sockeye_driver::{
 #[cfg(feature = "tls")]
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-
-/// Connects over TCP, and where the URL says so over TLS.
-///
-/// ```
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use sockeye_tokio::{
-///     TcpConnector,
-///     client::{Address, Connector as _},
-/// };
-///
-/// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-/// let address = Address { host: "127.0.0.1".into(), port: listener.local_addr()?.port(), secure: false };
-/// let _stream = TcpConnector::default().connect(&address).await?;
-/// listener.accept().await?;
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Clone, Debug, Default)]
-pub struct TcpConnector {
-    #[cfg(feature = "tls")]
-    config: Option<Arc<crate::rustls::ClientConfig>>,
-}
 
 sockeye_driver::tcp_connector! {
     crate: "sockeye_tokio",

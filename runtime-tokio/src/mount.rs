@@ -63,7 +63,7 @@ pub trait Mount: Serve {
     /// # }
     /// ```
     fn layer(&self) -> MountLayer<Self> {
-        MountLayer { server: self.clone(), runtime: Arc::new(TokioRuntime::new()) }
+        MountLayer { server: self.clone(), runtime: Arc::new(TokioRuntime::of_callers()) }
     }
 
     /// A service that answers the requests of this server, and all others with 404: for a route or a fallback in axum,

@@ -1,6 +1,9 @@
 //! Tasks and timers of tokio.
 
-use std::{sync::OnceLock, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use sockeye_driver::{BoxFuture, Runtime};
 use tokio::runtime::Handle;
@@ -18,12 +21,13 @@ use tokio::runtime::Handle;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct TokioRuntime {
-    handle: OnceLock<Handle>,
+    own: Option<Handle>,
+    /// Without one of its own: that of the last caller who was in one.
+    last: Arc<Mutex<Option<Handle>>>,
 }
 
 impl TokioRuntime {
-    /// The runtime of the caller. Where there is none (an axum router that is built before the runtime is), tasks go to
-    /// the runtime of whoever spawns them, which is the one that serves the requests.
+    /// The runtime of the caller. Where there is none, tasks go to the runtime of whoever spawns them.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -42,20 +46,27 @@ impl TokioRuntime {
         Handle::try_current().map(Self::from).unwrap_or_default()
     }
 
-    /// The runtime; that of the caller from the first call on, if there was none before.
-    fn handle(&self) -> Option<&Handle> {
-        if self.handle.get().is_none()
-            && let Ok(current) = Handle::try_current()
-        {
-            return Some(self.handle.get_or_init(|| current));
+    /// Whichever runtime calls, and that of this caller where none does: for what is built once and served by several, one
+    /// after another, or before there is any (an axum router).
+    pub(crate) fn of_callers() -> Self {
+        Self { own: None, last: Arc::new(Mutex::new(Handle::try_current().ok())) }
+    }
+
+    fn handle(&self) -> Option<Handle> {
+        if self.own.is_some() {
+            return self.own.clone();
         }
-        self.handle.get()
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Ok(current) = Handle::try_current() {
+            *last = Some(current);
+        }
+        last.clone()
     }
 }
 
 impl From<Handle> for TokioRuntime {
     fn from(handle: Handle) -> Self {
-        Self { handle: handle.into() }
+        Self { own: Some(handle), ..Self::default() }
     }
 }
 
@@ -69,7 +80,8 @@ impl Runtime for TokioRuntime {
 
     fn sleep(&self, duration: Duration) -> BoxFuture {
         // Whoever awaits a shutdown may be outside of the runtime.
-        let _entered = self.handle().map(Handle::enter);
+        let handle = self.handle();
+        let _entered = handle.as_ref().map(Handle::enter);
         Box::pin(tokio::time::sleep(duration))
     }
 }
@@ -101,13 +113,28 @@ mod tests {
     }
 
     #[test]
-    fn without_one_it_stays_with_the_first_caller_s() {
+    fn without_one_it_stays_with_the_last_caller_s() {
         let late = TokioRuntime::new();
-        let runtime = runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
-        runtime.block_on(async { late.spawn(Box::pin(async {})) });
-        // Outside of any.
-        let slept = late.sleep(Duration::ZERO);
-        runtime.block_on(slept);
+        for _ in 0..2 {
+            let runtime = runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
+            runtime.block_on(async { late.spawn(Box::pin(async {})) });
+            // Outside of any.
+            let slept = late.sleep(Duration::ZERO);
+            runtime.block_on(slept);
+        }
+    }
+
+    #[test]
+    fn that_of_callers_goes_with_them() {
+        let first = runtime::Builder::new_current_thread().build().unwrap();
+        let callers = first.block_on(async { TokioRuntime::of_callers() });
+        drop(first);
+        let second = runtime::Builder::new_current_thread().build().unwrap();
+        second.block_on(async {
+            let (sender, receiver) = oneshot::channel();
+            callers.spawn(Box::pin(async { sender.send(()).unwrap() }));
+            receiver.await.unwrap();
+        });
     }
 
     #[tokio::test(start_paused = true)]

@@ -60,39 +60,5 @@ impl Listener for TcpListener {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::future::poll_fn;
-
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
-    use super::*;
-
-    #[tokio::test]
-    async fn accepts_with_nodelay_on_a_port_of_the_systems_choice() {
-        let mut listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        assert_ne!(address.port(), 0);
-        assert!(!listener.is_secure());
-
-        let mut client = TcpStream::connect(address).await.unwrap();
-        let (handshake, peer) = poll_fn(|context| listener.poll_accept(context)).await.unwrap();
-        assert_eq!(peer, client.local_addr().unwrap());
-        let mut stream = handshake.await.unwrap();
-        assert!(stream.inner().nodelay().unwrap());
-        assert!(hyper::rt::Write::is_write_vectored(&stream));
-
-        client.write_all(b"hello").await.unwrap();
-        client.shutdown().await.unwrap();
-        let mut received = String::new();
-        stream.inner_mut().read_to_string(&mut received).await.unwrap();
-        assert_eq!(received, "hello");
-    }
-
-    #[tokio::test]
-    async fn tells_why_it_cannot_bind() {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let error = TcpListener::bind(listener.local_addr().unwrap()).await.unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
-        assert!(TcpListener::bind("no port").await.is_err());
-    }
-}
+#[path = "../tests/shared/tcp_listener.rs"]
+mod tests;

@@ -1,19 +1,26 @@
 //! What the tests of several modules need.
 
-#[cfg(feature = "tls")]
-use crate as sockeye;
+use std::time::Duration;
+
+use hyper_util::rt::TokioIo;
+use tokio::{net::TcpStream, runtime::Runtime, time::timeout};
+
+#[path = "../tests/shared/unit.rs"]
+mod shared;
+
+pub(crate) use self::shared::*;
+
+/// Runs a test, which fails if it hangs.
+pub(crate) fn block_on<T>(test: impl Future<Output = T>) -> T {
+    let within = async { timeout(Duration::from_secs(30), test).await };
+    Runtime::new().unwrap().block_on(within).expect("it hangs")
+}
+
+pub(crate) fn has_nodelay(stream: &TokioIo<TcpStream>) -> bool {
+    stream.inner().nodelay().unwrap()
+}
 
 #[cfg(feature = "tls")]
-#[path = "../tests/shared/certificate.rs"]
-mod certificate;
-
-/// A server with a certificate of its own, and a client that trusts it under this name.
-#[cfg(feature = "tls")]
-pub(crate) fn tls_pair() -> (
-    std::sync::Arc<sockeye::rustls::ServerConfig>,
-    tokio_rustls::TlsConnector,
-    sockeye::rustls::pki_types::ServerName<'static>,
-) {
-    let (server, client) = certificate::configs();
-    (server, client.into(), "localhost".try_into().unwrap())
+pub(crate) fn has_nodelay_inside(stream: &TokioIo<tokio_rustls::server::TlsStream<TcpStream>>) -> bool {
+    stream.inner().get_ref().0.nodelay().unwrap()
 }

@@ -21,8 +21,8 @@ use sockeye_protocol::{Instant, Limits, http as core_http};
 
 use super::{Body, Exchange, Peer, Routed, Upgraded, encode, route};
 use crate::{
-    Stream,
-    core::{Level, Task},
+    Runtime, Stream,
+    core::{Level, Task, attach},
     layer::Layer,
     runtime::{Sleep, lock},
     transport,
@@ -32,6 +32,7 @@ use crate::{
 /// that session, and nothing of HTTP is left.
 pub(crate) fn serve_connection<L: Layer, S: Stream>(
     layer: &Arc<L>,
+    runtime: Arc<dyn Runtime>,
     stream: S,
     peer: Peer,
 ) -> impl Future<Output = ()> + Send + use<L, S> {
@@ -39,7 +40,13 @@ pub(crate) fn serve_connection<L: Layer, S: Stream>(
     let limits = &core.config.limits;
     let meter = Arc::new(Meter::default());
     let slot = Arc::new(Mutex::new(None));
-    let service = Requests { layer: Arc::clone(layer), peer, meter: Arc::clone(&meter), upgraded: Arc::clone(&slot) };
+    let service = Requests {
+        layer: Arc::clone(layer),
+        runtime: Arc::clone(&runtime),
+        peer,
+        meter: Arc::clone(&meter),
+        upgraded: Arc::clone(&slot),
+    };
     let mut builder = http1::Builder::new();
     builder
         .max_headers(limits.header_count)
@@ -54,6 +61,7 @@ pub(crate) fn serve_connection<L: Layer, S: Stream>(
         http: Some(http),
         _task: core.tasks.enter(),
         layer: Arc::clone(layer),
+        runtime,
         meter,
         upgraded: slot,
         phase: Phase::New,
@@ -159,6 +167,7 @@ type Slot<L> = Arc<Mutex<Option<Upgraded<L>>>>;
 /// Answers the requests of one connection.
 struct Requests<L: Layer> {
     layer: Arc<L>,
+    runtime: Arc<dyn Runtime>,
     peer: Peer,
     meter: Arc<Meter>,
     upgraded: Slot<L>,
@@ -173,7 +182,7 @@ impl<L: Layer> Service<http::Request<Incoming>> for Requests<L> {
         self.meter.busy.store(true, Ordering::Relaxed);
         self.meter.read.store(false, Ordering::Relaxed);
         self.meter.unread.store(!request.body().is_end_stream(), Ordering::Relaxed);
-        let state = match route(&self.layer, request, self.peer) {
+        let state = match route(&self.layer, &self.runtime, request, self.peer) {
             // Nothing else is served here.
             Routed::NotFound(_) => State::Answered(Some(encode(core_http::Response::status(404)))),
             Routed::Answered(response) => State::Answered(Some(response)),
@@ -235,6 +244,7 @@ enum Phase {
 struct Connection<L: Layer, S: Stream> {
     http: Option<http1::Connection<Metered<S>, Requests<L>>>,
     layer: Arc<L>,
+    runtime: Arc<dyn Runtime>,
     meter: Arc<Meter>,
     upgraded: Slot<L>,
     phase: Phase,
@@ -283,7 +293,6 @@ impl<L: Layer, S: Stream> Connection<L, S> {
         if phase == Phase::Busy {
             return false;
         }
-        let Some(runtime) = core.runtime() else { return false };
         loop {
             let now = core.now();
             if now >= self.deadline {
@@ -291,8 +300,8 @@ impl<L: Layer, S: Stream> Connection<L, S> {
             }
             // An earlier alarm is only looked at: most connections never get here again before it rings.
             let armed = self.sleep.take().filter(|(at, _)| *at <= self.deadline);
-            let (at, mut sleep) =
-                armed.unwrap_or_else(|| (self.deadline, runtime.sleep(self.deadline.saturating_duration_since(now))));
+            let (at, mut sleep) = armed
+                .unwrap_or_else(|| (self.deadline, self.runtime.sleep(self.deadline.saturating_duration_since(now))));
             if sleep.as_mut().poll(cx).is_pending() {
                 self.sleep = Some((at, sleep));
                 return false;
@@ -316,13 +325,11 @@ impl<L: Layer, S: Stream> Connection<L, S> {
 
     /// Writes the end of a stream: TLS says goodbye (RFC 8446, 6.1), for which it may have to wait, but not for ever.
     fn close(&mut self, stream: S, cx: &mut Context<'_>) -> Poll<()> {
-        let core = self.layer.core();
-        let Some(runtime) = core.runtime() else { return Poll::Ready(()) };
-        let Limits { close_timeout, max_payload, .. } = core.config.limits;
+        let Limits { close_timeout, max_payload, .. } = self.layer.core().config.limits;
         let unread = self.meter.unread.load(Ordering::Relaxed);
         self.closing = Some(Closing {
             stream,
-            sleep: runtime.sleep(close_timeout),
+            sleep: self.runtime.sleep(close_timeout),
             is_shut: false,
             discards: if unread { max_payload.saturating_mul(UNWANTED) } else { 0 },
         });
@@ -378,6 +385,7 @@ impl<L: Layer, S: Stream> Future for Connection<L, S> {
         let this = self.get_mut();
         let gate = &this.layer.core().gate;
         this.gate = Some(gate.register(this.gate, cx));
+        attach(&this.layer, &this.runtime);
         if gate.is(Level::Killed) {
             return Poll::Ready(());
         }

@@ -14,7 +14,7 @@ use sockeye_protocol::{RequestId, TransportId, http as core_http};
 
 use super::{Body, encode, unavailable};
 use crate::{
-    Stream,
+    Runtime, Stream,
     layer::{Layer, Machine as _},
     link::{Answer, Attached, Link},
     owner::Owner,
@@ -35,19 +35,19 @@ pub(crate) struct Exchange<L: Layer, B> {
 }
 
 impl<L: Layer, B> Exchange<L, B> {
-    /// `opened` says that the request's connection is new, and has no owner yet.
+    /// `opens` says that the request's connection is new, and has no owner yet: on which runtime that is to be.
     pub(super) fn new(
         layer: Arc<L>,
         link: Arc<Link<L::Machine>>,
         id: RequestId,
         receiver: oneshot::Receiver<Answer>,
         body: Option<B>,
-        opened: bool,
+        opens: Option<&Arc<dyn Runtime>>,
     ) -> Self {
         let whole = body.is_none();
         let exchange = Self { layer, link, id, receiver, body, read: BytesMut::new(), whole, answered: false };
-        if opened {
-            exchange.open();
+        if let Some(runtime) = opens {
+            exchange.open(runtime);
         } else {
             // Its head alone may be answered, and a body that does not come has a deadline.
             exchange.link.signal.raise(crate::signal::Reasons::MACHINE);
@@ -56,12 +56,10 @@ impl<L: Layer, B> Exchange<L, B> {
     }
 
     /// A new connection: its owner says the first things right here, and runs on by itself.
-    fn open(&self) {
+    fn open(&self, runtime: &Arc<dyn Runtime>) {
         let now = self.layer.core().now();
-        let owner = Owner::new(Arc::clone(&self.layer), Arc::clone(&self.link), now);
-        if let Some(runtime) = self.layer.core().runtime() {
-            runtime.spawn(Box::pin(owner));
-        }
+        let owner = Owner::new(Arc::clone(&self.layer), Arc::clone(runtime), Arc::clone(&self.link), now);
+        runtime.spawn(Box::pin(owner));
     }
 
     /// Whether the request was read to its end.

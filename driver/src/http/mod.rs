@@ -76,7 +76,12 @@ pub(crate) enum Routed<L: Layer, B> {
 }
 
 /// Hands a request to the machine that it belongs to.
-pub(crate) fn route<L: Layer, B: HttpBody>(layer: &Arc<L>, request: http::Request<B>, peer: Peer) -> Routed<L, B> {
+pub(crate) fn route<L: Layer, B: HttpBody>(
+    layer: &Arc<L>,
+    runtime: &Arc<dyn Runtime>,
+    request: http::Request<B>,
+    peer: Peer,
+) -> Routed<L, B> {
     let headers: Vec<(&str, &[u8])> =
         request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
     let head = core_http::Request {
@@ -110,7 +115,7 @@ pub(crate) fn route<L: Layer, B: HttpBody>(layer: &Arc<L>, request: http::Reques
     drop(locked);
     drop(headers);
     let body = (!whole).then(|| request.into_body());
-    Routed::Exchange(Exchange::new(Arc::clone(layer), link, id, receiver, body, opened))
+    Routed::Exchange(Exchange::new(Arc::clone(layer), link, id, receiver, body, opened.then_some(runtime)))
 }
 
 /// A response of the core for an HTTP library.
@@ -163,7 +168,7 @@ where
         return Err(request);
     }
     let stream = request.headers().contains_key(http::header::UPGRADE).then(|| upgrader(&mut request));
-    let exchange = match route(layer, request, peer) {
+    let exchange = match route(layer, runtime, request, peer) {
         Routed::NotFound(request) => return Err(request),
         Routed::Answered(response) => return Ok(Box::pin(std::future::ready(response))),
         Routed::Exchange(exchange) => exchange,

@@ -177,8 +177,8 @@ impl Handshake {
         self.request.xdomain()
     }
 
-    /// When the request arrived: the system's time when the server was made, plus what has passed since then. Later
-    /// changes of the system's clock are not seen here.
+    /// When the request arrived; the same for as long as the connection lives. It is the system's time when the first server
+    /// of this process was made, plus what had passed since then: later changes of the system's clock are not seen here.
     ///
     /// ```
     /// # use sockeye_driver::prelude::*;

@@ -104,7 +104,7 @@ impl SocketIo {
         for link in piles {
             drop(link.lock(self.core.now()));
         }
-        self.core.pace.wake(&mut wakers, self.core.runtime());
+        self.core.pace.wake(&mut wakers, || self.core.runtime());
         // A thread that ends has no place for them any more.
         let _ = WAKERS.try_with(|place| *place.borrow_mut() = wakers);
         done

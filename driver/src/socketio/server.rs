@@ -18,6 +18,9 @@ use crate::{
 ///
 /// Its methods `on_connect`, `on`, `emit`, `to` and so on are those of its main namespace, `/`.
 ///
+/// It belongs to no runtime: one server, in a `static` for instance, may be served by the runtimes of several tests, each of
+/// which ends the sessions that were opened on it.
+///
 /// ```
 /// use sockeye_driver::{Args, Config, Server, Socket};
 ///

@@ -1,8 +1,9 @@
 //! The part that connections share: session ids, namespaces, rooms and broadcasts.
 
+mod many;
 mod resume;
 
-use alloc::{boxed::Box, collections::VecDeque, string::ToString, sync::Arc, vec::Vec};
+use alloc::{boxed::Box, collections::VecDeque, sync::Arc, vec::Vec};
 
 use slab::Slab;
 
@@ -10,8 +11,8 @@ use super::{
     connection::Connection,
     error::JoinError,
     event::{RoomOp, SelectionId},
-    namespace::{Namespace, Target},
-    recovery::{Audience, Claim, Offset, Store},
+    namespace::Namespace,
+    recovery::{Claim, Offset, Store},
     stats::Stats,
 };
 use crate::{
@@ -23,7 +24,6 @@ use crate::{
     http::{Request, Response},
     key::{ConnKey, NspId, Sid, SocketKey},
     rng::Rng,
-    socket::{PayloadKind, PayloadRef, WrongPayload},
 };
 
 /// What connections have in common: which session ids exist, which namespaces, who is in which room.
@@ -183,6 +183,14 @@ pub enum HubOutput {
 
 impl Hub {
     /// A hub with the namespace `/` alone.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/server.rs"));
+    /// # fn main() {
+    /// let hub = Hub::new(Config::default(), &Seed::for_tests(1));
+    /// assert_eq!(hub.namespaces().count(), 1);
+    /// # }
+    /// ```
     pub fn new(config: impl Into<Arc<Config>>, seed: &Seed) -> Self {
         let mut rng = Rng::new(seed);
         let names = KeyedMap::with_hasher(Keyed::new(&mut rng));
@@ -202,11 +210,27 @@ impl Hub {
     }
 
     /// The configuration.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/server.rs"));
+    /// # fn main() {
+    /// assert!(hub().config().recovery.is_some());
+    /// # }
+    /// ```
     pub const fn config(&self) -> &Arc<Config> {
         &self.config
     }
 
     /// Makes a namespace, or finds it if it exists. A missing `/` in front of the name is added, as in Socket.IO.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/server.rs"));
+    /// # fn main() {
+    /// # let mut hub = hub();
+    /// let admin = hub.add_namespace("admin");
+    /// assert_eq!(hub.add_namespace("/admin"), admin);
+    /// # }
+    /// ```
     pub fn add_namespace(&mut self, name: &str) -> NspId {
         let name = if name.starts_with('/') { Text::from(name) } else { Text::from(alloc::format!("/{name}")) };
         if let Some(id) = self.names.get(&name) {
@@ -224,52 +248,120 @@ impl Hub {
     }
 
     /// The namespace of that name, if there is one.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/server.rs"));
+    /// # fn main() {
+    /// # let mut hub = hub();
+    /// let admin = hub.add_namespace("/admin");
+    /// assert_eq!((hub.namespace("/admin"), hub.namespace("/other")), (Some(admin), None));
+    /// # }
+    /// ```
     pub fn namespace(&self, name: &str) -> Option<NspId> {
         self.names.get(name).copied()
     }
 
     /// All namespaces with their names, in the order of their ids.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/server.rs"));
+    /// # fn main() {
+    /// # let mut hub = hub();
+    /// hub.add_namespace("/admin");
+    /// assert_eq!(hub.namespaces().map(|(_, name)| &**name).collect::<Vec<_>>(), ["/", "/admin"]);
+    /// # }
+    /// ```
     pub fn namespaces(&self) -> impl Iterator<Item = (NspId, &Text)> {
         self.namespaces.iter().map(|namespace| (namespace.id, &namespace.name))
     }
 
     /// The name of a namespace.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/server.rs"));
+    /// # fn main() {
+    /// # let mut hub = hub();
+    /// let admin = hub.add_namespace("admin");
+    /// assert_eq!(hub.namespace_name(admin).unwrap(), "/admin");
+    /// # }
+    /// ```
     pub fn namespace_name(&self, id: NspId) -> Option<&Text> {
         self.namespaces.get(id.0 as usize).map(|namespace| &namespace.name)
     }
 
     /// The socket with that id, if it is connected.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/server.rs"));
+    /// # fn main() {
+    /// # let mut hub = hub();
+    /// let (_peer, socket, _) = Peer::joined(&mut hub);
+    /// let sid = hub.sid(socket).unwrap();
+    /// assert_eq!(hub.find(hub.namespace("/").unwrap(), sid), Some(socket));
+    /// # }
+    /// ```
     pub fn find(&self, namespace: NspId, sid: Sid) -> Option<SocketKey> {
         self.namespaces.get(namespace.0 as usize)?.find(sid)
     }
 
     /// The connection that a socket belongs to.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/server.rs"));
+    /// # fn main() {
+    /// # let mut hub = hub();
+    /// let (peer, socket, _) = Peer::joined(&mut hub);
+    /// assert_eq!(hub.connection(socket), Some(peer.connection.key()));
+    /// # }
+    /// ```
     pub fn connection(&self, socket: SocketKey) -> Option<ConnKey> {
         self.namespaces.get(socket.nsp.0 as usize)?.get(socket).map(|entry| entry.conn)
     }
 
     /// The id of a socket (`socket.id`).
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/server.rs"));
+    /// # fn main() {
+    /// # let mut hub = hub();
+    /// let (peer, socket, _) = Peer::joined(&mut hub);
+    /// assert!(hub.sid(socket).is_some());
+    /// peer.go(&mut hub);
+    /// assert_eq!(hub.sid(socket), None);
+    /// # }
+    /// ```
     pub fn sid(&self, socket: SocketKey) -> Option<Sid> {
         self.namespaces.get(socket.nsp.0 as usize)?.get(socket).map(|entry| entry.sid)
     }
 
     /// The rooms that a socket is in, its own one not among them.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/server.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let mut hub = hub();
+    /// # let (_peer, socket, _) = Peer::joined(&mut hub);
+    /// hub.join(socket, "news")?;
+    /// assert_eq!(hub.rooms(socket).collect::<Vec<_>>(), ["news"]);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn rooms(&self, socket: SocketKey) -> impl Iterator<Item = &Text> {
         let namespace = self.namespaces.get(socket.nsp.0 as usize);
         let found = namespace.and_then(|namespace| Some((namespace, namespace.get(socket)?)));
         found.into_iter().flat_map(|(namespace, entry)| namespace.rooms.names(&entry.joined))
     }
 
-    /// The sockets that a target names.
-    pub fn select(&mut self, target: &Target<'_>) -> Vec<SocketKey> {
-        let mut sockets = Vec::new();
-        if let Some(namespace) = self.namespaces.get_mut(target.namespace.0 as usize) {
-            namespace.select(target, |socket, _| sockets.push(socket));
-        }
-        sockets
-    }
-
     /// Counts of what the hub holds.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/server.rs"));
+    /// # fn main() {
+    /// # let mut hub = hub();
+    /// let (_peer, _socket, _) = Peer::joined(&mut hub);
+    /// assert_eq!((hub.stats().connections, hub.stats().sockets), (1, 1));
+    /// # }
+    /// ```
     pub fn stats(&self) -> Stats {
         let mut stats = Stats {
             connections: self.connections.len(),
@@ -296,6 +388,17 @@ impl Hub {
     }
 
     /// Says where a request goes, by its head alone.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/server.rs"));
+    /// # fn main() {
+    /// # let hub = hub();
+    /// let route = |target| hub.route(&Request { method: "GET", target, headers: &[], peer: None, secure: false });
+    /// assert!(matches!(route("/elsewhere"), HubRoute::NotFound));
+    /// assert!(matches!(route("/socket.io/?EIO=4&transport=polling"), HubRoute::Open));
+    /// assert!(matches!(route("/socket.io/?EIO=4&transport=polling&sid=unknown"), HubRoute::Response(_)));
+    /// # }
+    /// ```
     pub fn route(&self, head: &Request<'_>) -> Route {
         match engine::route(&self.config, head, |sid| self.sids.get(&sid).copied()) {
             Routed::NotFound => Route::NotFound,
@@ -307,6 +410,19 @@ impl Hub {
 
     /// Makes the connection that [`route`](Self::route) said [`Route::Open`] for. The request is to be given to it
     /// next ([`Connection::handle_request`]).
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/server.rs"));
+    /// # fn main() {
+    /// # let mut hub = hub();
+    /// let target = "/socket.io/?EIO=4&transport=polling";
+    /// let head = Request { method: "GET", target, headers: &[], peer: None, secure: false };
+    /// let mut connection = hub.open(NOW, &head);
+    /// connection.handle_request(NOW, RequestId(1), &head, Body::EMPTY);
+    /// let Some(ConnectionOutput::Respond { response, .. }) = connection.poll_output() else { panic!() };
+    /// assert!(response.body.starts_with(b"0{\"sid\":"));
+    /// # }
+    /// ```
     pub fn open(&mut self, now: Instant, head: &Request<'_>) -> Connection {
         self.generation = self.generation.wrapping_add(1);
         let sid = Sid::generate(&mut self.rng);
@@ -317,6 +433,22 @@ impl Hub {
     }
 
     /// Takes what a connection has to say; what there is to say to connections goes to `out`, at once.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/server.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let mut hub = hub();
+    /// # let mut peer = Peer::new(&mut hub, "40");
+    /// # let request = peer.asked.take().unwrap();
+    /// # let connection = &mut peer.connection;
+    /// connection.accept(NOW, request)?;
+    /// while let Some(event) = connection.poll_hub_event() {
+    ///     hub.handle_event(NOW, connection.key(), event, &mut |to, event| println!("{to:?} is to be told {event:?}"));
+    /// }
+    /// assert_eq!(hub.stats().sockets, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn handle_event(
         &mut self,
         now: Instant,
@@ -346,6 +478,17 @@ impl Hub {
 
     /// Puts a socket into a room, at once. Says whether it was not in it before.
     ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/server.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let mut hub = hub();
+    /// # let (_peer, socket, _) = Peer::joined(&mut hub);
+    /// assert!(hub.join(socket, "news")?);
+    /// assert!(!hub.join(socket, "news")?, "it is there already");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`JoinError`] if the socket is gone or in too many rooms.
@@ -370,6 +513,18 @@ impl Hub {
     }
 
     /// Takes a socket out of a room, at once. Says whether it was in it.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/server.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let mut hub = hub();
+    /// # let (_peer, socket, _) = Peer::joined(&mut hub);
+    /// hub.join(socket, "news")?;
+    /// assert!(hub.leave(socket, "news"));
+    /// assert!(!hub.leave(socket, "news"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn leave(&mut self, socket: SocketKey, room: &str) -> bool {
         let Some(namespace) = self.namespaces.get_mut(socket.nsp.0 as usize) else { return false };
         let Some((entry, rooms)) = namespace.with_rooms(socket) else { return false };
@@ -382,104 +537,25 @@ impl Hub {
         was_in
     }
 
-    /// Sends an event to every socket of the target, encoded once. Returns the number of recipients. With
-    /// [`Config::recovery`], those that have lost their link get it when they come back.
-    ///
-    /// `event` is what [`Payload::event`](crate::socket::Payload::event) gave: user code (`Serialize`) ran before, outside of any lock.
-    ///
-    /// # Errors
-    ///
-    /// [`WrongPayload`] if it is not an event's.
-    pub fn broadcast<'p>(
-        &mut self,
-        now: Instant,
-        target: &Target<'_>,
-        event: impl Into<PayloadRef<'p>>,
-        out: &mut impl FnMut(ConnKey, HubEvent),
-    ) -> Result<usize, WrongPayload> {
-        let event = event.into();
-        WrongPayload::check(PayloadKind::Event, event)?;
-        if self.is_empty(target) {
-            return Ok(0);
-        }
-        let Some(namespace) = self.namespaces.get_mut(target.namespace.0 as usize) else { return Ok(0) };
-        let mut store = namespace.recovery.take();
-        let packet = match &mut store {
-            None => Encoded::event(&namespace.name, None, event),
-            Some(store) => {
-                let packet = Encoded::event_at(&namespace.name, event, &store.next_offset().to_string());
-                store.record(now, Audience::of(target), packet.clone());
-                packet
-            }
-        };
-        let mut recipients = 0_usize;
-        namespace.select(target, |socket, conn| {
-            recipients = recipients.saturating_add(1);
-            if let Some(store) = &mut store {
-                store.mark(socket);
-            }
-            out(conn, HubEvent(ToConnection::Deliver { socket, packet: packet.clone() }));
-        });
-        namespace.recovery = store;
-        Ok(recipients)
-    }
-
-    /// Whether a target names no socket for certain, so that an event for it need not be encoded. May say `false` of
-    /// an empty one, and does so while sockets may come back ([`Config::recovery`]).
-    pub fn is_empty(&self, target: &Target<'_>) -> bool {
-        self.namespaces.get(target.namespace.0 as usize).is_none_or(|namespace| {
-            namespace.is_empty(target) && !namespace.recovery.as_ref().is_some_and(|store| store.awaits())
-        })
-    }
-
-    /// Makes every socket of the target join the rooms. The answer is [`HubOutput::Selection`]. A socket that is in
-    /// too many rooms already ([`crate::Limits::rooms_per_socket`]) is not counted.
-    pub fn sockets_join(&mut self, target: &Target<'_>, rooms: &[&str]) -> SelectionId {
-        let mut reached = 0_usize;
-        for socket in self.select(target) {
-            let joined = rooms.iter().filter(|room| self.join(socket, room).is_ok()).count();
-            reached = reached.saturating_add(usize::from(joined == rooms.len()));
-        }
-        self.answer(reached)
-    }
-
-    /// Makes every socket of the target leave the rooms. The answer is [`HubOutput::Selection`].
-    pub fn sockets_leave(&mut self, target: &Target<'_>, rooms: &[&str]) -> SelectionId {
-        let sockets = self.select(target);
-        for socket in &sockets {
-            for room in rooms {
-                self.leave(*socket, room);
-            }
-        }
-        self.answer(sockets.len())
-    }
-
-    /// Disconnects every socket of the target, with its whole connection if `close`. The answer is
-    /// [`HubOutput::Selection`].
-    pub fn disconnect_sockets(
-        &mut self,
-        target: &Target<'_>,
-        close: bool,
-        out: &mut impl FnMut(ConnKey, HubEvent),
-    ) -> SelectionId {
-        let namespace = self.namespaces.get_mut(target.namespace.0 as usize);
-        let sockets = namespace.map(|namespace| namespace.selected(target)).unwrap_or_default();
-        for (socket, conn) in &sockets {
-            out(*conn, HubEvent(ToConnection::Disconnect { socket: *socket, close }));
-        }
-        self.answer(sockets.len())
-    }
-
     /// The next thing that the application should know.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/server.rs"));
+    /// # fn main() {
+    /// # let mut hub = hub();
+    /// # hub.sockets_join(&Target::all(hub.namespace("/").unwrap()), &["news"]);
+    /// while let Some(output) = hub.poll_output() {
+    ///     match output {
+    ///         HubOutput::Room(op) => println!("{op:?}"),
+    ///         HubOutput::Selection { sockets, .. } => println!("{sockets} sockets reached"),
+    ///         HubOutput::Forgotten { sid, .. } => println!("{sid} does not come back"),
+    ///         _ => {}
+    ///     }
+    /// }
+    /// # }
+    /// ```
     pub fn poll_output(&mut self) -> Option<HubOutput> {
         take_first(&mut self.outputs)
-    }
-
-    fn answer(&mut self, sockets: usize) -> SelectionId {
-        let id = SelectionId(self.selections);
-        self.selections = self.selections.wrapping_add(1);
-        self.outputs.push_back(HubOutput::Selection { id, sockets });
-        id
     }
 
     fn leave_last(&mut self, socket: SocketKey) -> Option<(Text, bool)> {

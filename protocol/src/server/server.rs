@@ -1,27 +1,25 @@
 //! A whole server for one thread: connections, their hub, and a heap of deadlines.
 
-use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
-use core::time::Duration;
+mod verbs;
+
+use alloc::{collections::VecDeque, sync::Arc};
 
 use bytes::BytesMut;
 
 use super::{
     connection::{self, Connection},
-    error::{EmitError, JoinError, RequestGone},
-    event::{AckToken, ConnectError, ConnectRequest, Event, SelectionId},
+    error::EmitError,
+    event::Event,
     hub::{ConnectionEvent, Hub, HubEvent, HubOutput, Route as HubRoute},
-    namespace::Target,
     stats::Stats,
 };
 use crate::{
-    Config, Instant, QueuePolicy, Seed, Text,
-    ack::AckId,
+    Config, Instant, Seed, Text,
     engine::gone,
     fifo::take_first,
     http::{Body, Request},
     key::{ConnKey, NspId, RequestId, Sid, SocketKey, TransportId},
     machines::{Machines, Output, Route, Transmits},
-    socket::{PayloadKind, PayloadRef, WrongPayload},
     ws,
 };
 
@@ -50,6 +48,14 @@ pub struct Server {
 
 impl Server {
     /// A server with the namespace `/` alone.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/whole.rs"));
+    /// # fn main() {
+    /// let server = Server::new(Config::default(), &Seed::for_tests(1));
+    /// assert_eq!(server.hub().namespace_name(server.hub().namespace("/").unwrap()).unwrap(), "/");
+    /// # }
+    /// ```
     pub fn new(config: impl Into<Arc<Config>>, seed: &Seed) -> Self {
         Self {
             hub: Hub::new(config, seed),
@@ -62,37 +68,114 @@ impl Server {
     }
 
     /// Makes a namespace, or finds it if it exists. A missing `/` in front of the name is added.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/whole.rs"));
+    /// # fn main() {
+    /// # let mut server = server();
+    /// let admin = server.add_namespace("admin");
+    /// assert_eq!(server.add_namespace("/admin"), admin);
+    /// # }
+    /// ```
     pub fn add_namespace(&mut self, name: &str) -> NspId {
         self.hub.add_namespace(name)
     }
 
     /// The shared part: names of namespaces, rooms of a socket, members of a selection.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/whole.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let mut server = server();
+    /// # let (_client, socket) = Client::joined(&mut server);
+    /// server.join(socket, "news")?;
+    /// assert_eq!(server.hub().stats().rooms, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub const fn hub(&self) -> &Hub {
         &self.hub
     }
 
     /// One connection.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/whole.rs"));
+    /// # fn main() {
+    /// # let mut server = server();
+    /// let (client, _socket) = Client::joined(&mut server);
+    /// assert_eq!(server.connection(client.key).unwrap().transport_name(), "polling");
+    /// # }
+    /// ```
     pub fn connection(&self, key: ConnKey) -> Option<&Connection> {
         self.connections.get(key)
     }
 
     /// The id of a socket (`socket.id`).
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/whole.rs"));
+    /// # fn main() {
+    /// # let mut server = server();
+    /// let (client, socket) = Client::joined(&mut server);
+    /// let sid = server.sid(socket).unwrap();
+    /// assert_eq!(server.hub().find(server.hub().namespace("/").unwrap(), sid), Some(socket));
+    /// client.post(&mut server, "1");
+    /// assert_eq!(server.sid(socket), None);
+    /// # }
+    /// ```
     pub fn sid(&self, socket: SocketKey) -> Option<Sid> {
         self.hub.sid(socket)
     }
 
     /// The rooms that a socket is in, its own one not among them.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/whole.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let mut server = server();
+    /// # let (_client, socket) = Client::joined(&mut server);
+    /// server.join(socket, "news")?;
+    /// assert_eq!(server.rooms(socket).collect::<Vec<_>>(), ["news"]);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn rooms(&self, socket: SocketKey) -> impl Iterator<Item = &Text> {
         self.hub.rooms(socket)
     }
 
     /// Whether a driver should go on reading from the peer: `false` while more than [`crate::Limits::high_water`] bytes
     /// wait to be sent to it. One that stops calls [`handle_withheld`](Self::handle_withheld).
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/whole.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let mut server = server();
+    /// # let (client, socket) = Client::joined(&mut server);
+    /// assert!(server.wants_read(client.key));
+    /// for _ in 0..40 {
+    ///     server.emit(NOW, socket, &event("news", &"long ".repeat(10_000)))?;
+    /// }
+    /// assert!(!server.wants_read(client.key), "2 MB that the client has not taken");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn wants_read(&self, key: ConnKey) -> bool {
         self.connections.get(key).is_none_or(Connection::wants_read)
     }
 
     /// Counts of everything that the server holds.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/whole.rs"));
+    /// # fn main() {
+    /// # let mut server = server();
+    /// let (client, _socket) = Client::joined(&mut server);
+    /// assert_eq!((server.stats().connections, server.stats().sockets), (1, 1));
+    /// client.post(&mut server, "1");
+    /// assert_eq!((server.stats().connections, server.stats().sockets), (0, 0));
+    /// # }
+    /// ```
     pub fn stats(&self) -> Stats {
         let mut stats = self.hub.stats();
         for connection in self.connections.iter() {
@@ -106,6 +189,18 @@ impl Server {
 
     /// Says where a request goes, by its head alone, before its body is read. Opens a connection where the request
     /// asks for one: it must then be given to [`handle_request`](Self::handle_request).
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/whole.rs"));
+    /// # fn main() {
+    /// # let mut server = server();
+    /// let mut route = |target| server.route(NOW, &head("GET", target));
+    /// assert_eq!(route("/elsewhere"), Route::NotFound);
+    /// let Route::Response(refused) = route("/socket.io/?EIO=4&transport=polling&sid=unknown") else { panic!() };
+    /// assert_eq!(refused.status, 400);
+    /// assert!(matches!(route("/socket.io/?EIO=4&transport=polling"), Route::Connection { .. }));
+    /// # }
+    /// ```
     pub fn route(&mut self, now: Instant, head: &Request<'_>) -> Route {
         let key = match self.hub.route(head) {
             HubRoute::NotFound => return Route::NotFound,
@@ -123,6 +218,18 @@ impl Server {
 
     /// A request that [`route`](Self::route) named a connection for. With [`Body::Pending`],
     /// [`handle_body`](Self::handle_body) follows.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/whole.rs"));
+    /// # fn main() {
+    /// # let mut server = server();
+    /// let head = head("GET", "/socket.io/?EIO=4&transport=polling");
+    /// let Route::Connection { key, .. } = server.route(NOW, &head) else { panic!() };
+    /// server.handle_request(NOW, key, RequestId(1), &head, Body::EMPTY);
+    /// let Some(Output::Respond { id: RequestId(1), response }) = server.poll_output() else { panic!() };
+    /// assert!(response.body.starts_with(b"0{\"sid\":"));
+    /// # }
+    /// ```
     pub fn handle_request(&mut self, now: Instant, key: ConnKey, id: RequestId, head: &Request<'_>, body: Body) {
         self.now = self.now.max(now);
         let unread = !matches!(body, Body::Whole(_));
@@ -134,16 +241,57 @@ impl Server {
     }
 
     /// The body of a request whose head came with [`Body::Pending`].
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/whole.rs"));
+    /// # fn main() {
+    /// # let mut server = server();
+    /// # let client = Client::open(&mut server);
+    /// let head = head("POST", &client.target);
+    /// let Route::Connection { key, body_limit } = server.route(NOW, &head) else { panic!() };
+    /// server.handle_request(NOW, key, RequestId(2), &head, Body::Pending);
+    /// // Now the body is read: up to `body_limit` bytes.
+    /// server.handle_body(NOW, key, RequestId(2), Body::Whole(Bytes::from_static(b"40")));
+    /// assert!(matches!(events(&mut server)[..], [Event::Connect(_)]));
+    /// # }
+    /// ```
     pub fn handle_body(&mut self, now: Instant, key: ConnKey, id: RequestId, body: Body) {
         self.input(now, key, |connection| connection.handle_body(now, id, body));
     }
 
     /// The peer dropped a request that is not answered yet.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/whole.rs"));
+    /// # fn main() {
+    /// # let mut server = server();
+    /// # let client = Client::open(&mut server);
+    /// let head = head("GET", &client.target);
+    /// server.handle_request(NOW, client.key, RequestId(2), &head, Body::EMPTY);
+    /// assert_eq!(server.poll_output(), None); // There is nothing to say.
+    /// server.handle_abort(NOW, client.key, RequestId(2));
+    /// // Such a client is gone.
+    /// assert!(matches!(events(&mut server)[..], [Event::Close { .. }]));
+    /// # }
+    /// ```
     pub fn handle_abort(&mut self, now: Instant, key: ConnKey, id: RequestId) {
         self.input(now, key, |connection| connection.handle_abort(now, id));
     }
 
     /// Bytes of a WebSocket. The buffer is always consumed whole.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/whole.rs"));
+    /// # fn main() {
+    /// # let mut server = server();
+    /// # let (key, transport) = websocket(&mut server);
+    /// // A frame with the text `40`; its mask is zero.
+    /// let mut read = BytesMut::from(&b"\x81\x82\0\0\0\x0040"[..]);
+    /// server.handle_bytes(NOW, key, transport, &mut read);
+    /// assert!(read.is_empty());
+    /// assert!(matches!(events(&mut server)[..], [Event::Connect(_)]));
+    /// # }
+    /// ```
     pub fn handle_bytes(&mut self, now: Instant, key: ConnKey, transport: TransportId, buffer: &mut BytesMut) {
         if !self.input(now, key, |connection| connection.handle_bytes(now, transport, buffer)) {
             buffer.clear();
@@ -151,21 +299,69 @@ impl Server {
     }
 
     /// A message of a WebSocket that a framework owns, instead of [`handle_bytes`](Self::handle_bytes).
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/whole.rs"));
+    /// # fn main() {
+    /// # let mut server = server();
+    /// # let (key, transport) = websocket(&mut server);
+    /// server.handle_message(NOW, key, transport, Message::Text("40".into()));
+    /// assert!(matches!(events(&mut server)[..], [Event::Connect(_)]));
+    /// # }
+    /// ```
     pub fn handle_message(&mut self, now: Instant, key: ConnKey, transport: TransportId, message: ws::Message) {
         self.input(now, key, |connection| connection.handle_message(now, transport, message));
     }
 
     /// The byte stream of a WebSocket ended, failed, or was closed as told.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/whole.rs"));
+    /// # fn main() {
+    /// # let mut server = server();
+    /// # let (key, transport) = websocket(&mut server);
+    /// server.handle_eof(NOW, key, transport);
+    /// assert!(matches!(events(&mut server)[..], [Event::Close { connection, .. }] if connection == key));
+    /// # }
+    /// ```
     pub fn handle_eof(&mut self, now: Instant, key: ConnKey, transport: TransportId) {
         self.input(now, key, |connection| connection.handle_eof(now, transport));
     }
 
     /// The driver has stopped reading from the peer, or goes on: see [`Connection::handle_withheld`].
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/whole.rs"));
+    /// # fn main() {
+    /// # let mut server = server();
+    /// # let (client, _socket) = Client::joined(&mut server);
+    /// // Its handlers are busy.
+    /// server.handle_withheld(NOW, client.key, true);
+    /// // They have caught up.
+    /// server.handle_withheld(NOW, client.key, false);
+    /// # assert_eq!(events(&mut server), []);
+    /// # }
+    /// ```
     pub fn handle_withheld(&mut self, now: Instant, key: ConnKey, withheld: bool) {
         self.input(now, key, |connection| connection.handle_withheld(now, withheld));
     }
 
     /// A tick. One that comes early does nothing.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/whole.rs"));
+    /// # fn main() {
+    /// # let mut server = server();
+    /// # let _client = Client::open(&mut server);
+    /// // A client that does not ask for a namespace has so much time.
+    /// let deadline = NOW + server.hub().config().connect_timeout;
+    /// while let Some(at) = server.poll_timeout().filter(|at| *at <= deadline) {
+    ///     server.handle_timeout(at);
+    ///     events(&mut server);
+    /// }
+    /// assert_eq!(server.stats().connections, 0);
+    /// # }
+    /// ```
     pub fn handle_timeout(&mut self, now: Instant) {
         self.now = self.now.max(now);
         self.connections.handle_timeout(now);
@@ -174,156 +370,26 @@ impl Server {
         }
     }
 
-    /// Accepts a connection request: see [`Connection::accept`].
-    ///
-    /// # Errors
-    ///
-    /// [`RequestGone`] if the client went away in the meantime.
-    pub fn accept(&mut self, now: Instant, request: ConnectRequest) -> Result<SocketKey, RequestGone> {
-        self.verb(now, request.connection(), |connection| connection.accept(now, request)).unwrap_or(Err(RequestGone))
-    }
-
-    /// Refuses a connection request: see [`Connection::reject`].
-    ///
-    /// # Errors
-    ///
-    /// [`RequestGone`] if the client went away in the meantime.
-    pub fn reject(&mut self, now: Instant, request: ConnectRequest, error: &ConnectError) -> Result<(), RequestGone> {
-        let answer = self.verb(now, request.connection(), |connection| connection.reject(now, request, error));
-        answer.unwrap_or(Err(RequestGone))
-    }
-
-    /// Sends an event to one socket: see [`Connection::emit`], and [`Hub::emit`] for recovery.
-    ///
-    /// # Errors
-    ///
-    /// [`EmitError`] if the socket is gone, its queue is full and its policy says so, or the payload is of another kind.
-    pub fn emit<'p>(
-        &mut self,
-        now: Instant,
-        socket: SocketKey,
-        event: impl Into<PayloadRef<'p>>,
-    ) -> Result<(), EmitError> {
-        let event = event.into();
-        WrongPayload::check(PayloadKind::Event, event)?;
-        let key = self.hub.connection(socket).ok_or(EmitError::NotConnected)?;
-        self.now = self.now.max(now);
-        let connection = self.connections.touch(key).ok_or(EmitError::NotConnected)?;
-        let mut said = Vec::new();
-        let sent = self.hub.emit(now, connection, socket, event, &mut |key, event| said.push((key, event)));
-        said.into_iter().for_each(|(key, event)| forward(&mut self.connections, now, key, event));
-        self.verb(now, key, |_| sent).unwrap_or(Err(EmitError::NotConnected))
-    }
-
-    /// Sends an event and asks for an acknowledgement: see [`Connection::emit_with_ack`].
-    ///
-    /// # Errors
-    ///
-    /// [`EmitError`] if the socket is gone, owes too many acknowledgements, its queue is full and its policy says so, or
-    /// the payload is of another kind.
-    pub fn emit_with_ack<'p>(
-        &mut self,
-        now: Instant,
-        socket: SocketKey,
-        event: impl Into<PayloadRef<'p>>,
-        timeout: Duration,
-    ) -> Result<AckId, EmitError> {
-        let event = event.into();
-        WrongPayload::check(PayloadKind::Event, event)?;
-        self.socket_verb(now, socket, |connection| connection.emit_with_ack(now, socket, event, timeout))
-    }
-
-    /// Acknowledges an event: see [`Connection::reply`].
-    ///
-    /// # Errors
-    ///
-    /// [`EmitError`] if the socket is gone, its queue is full and its policy says so, or the payload is of another kind.
-    pub fn reply<'p>(
-        &mut self,
-        now: Instant,
-        token: &AckToken,
-        answer: impl Into<PayloadRef<'p>>,
-    ) -> Result<(), EmitError> {
-        let answer = answer.into();
-        WrongPayload::check(PayloadKind::Ack, answer)?;
-        self.socket_verb(now, token.socket(), |connection| connection.reply(now, token, answer))
-    }
-
-    /// Disconnects a socket, or its whole connection: see [`Connection::disconnect`].
-    pub fn disconnect(&mut self, now: Instant, socket: SocketKey, close: bool) {
-        if let Some(key) = self.hub.connection(socket) {
-            self.verb(now, key, |connection| connection.disconnect(now, socket, close));
-        }
-    }
-
-    /// What a full send queue of this socket does from here on.
-    pub fn set_queue_policy(&mut self, socket: SocketKey, policy: QueuePolicy) {
-        if let Some(connection) = self.hub.connection(socket).and_then(|key| self.connections.touch(key)) {
-            connection.set_queue_policy(socket, policy);
-        }
-    }
-
-    /// Puts a socket into a room: see [`Hub::join`].
-    ///
-    /// # Errors
-    ///
-    /// [`JoinError`] if the socket is gone or in too many rooms.
-    pub fn join(&mut self, socket: SocketKey, room: &str) -> Result<bool, JoinError> {
-        self.hub.join(socket, room)
-    }
-
-    /// Takes a socket out of a room. Says whether it was in it.
-    pub fn leave(&mut self, socket: SocketKey, room: &str) -> bool {
-        self.hub.leave(socket, room)
-    }
-
-    /// Sends an event to every socket of the target, encoded once. Returns the number of recipients.
-    ///
-    /// # Errors
-    ///
-    /// [`WrongPayload`] if it is not an event's.
-    pub fn broadcast<'p>(
-        &mut self,
-        now: Instant,
-        target: &Target<'_>,
-        event: impl Into<PayloadRef<'p>>,
-    ) -> Result<usize, WrongPayload> {
-        self.now = self.now.max(now);
-        let Self { hub, connections, now, .. } = self;
-        hub.broadcast(*now, target, event, &mut |key, event| forward(connections, *now, key, event))
-    }
-
-    /// Makes every socket of the target join the rooms. [`Event::Selection`] answers.
-    pub fn sockets_join(&mut self, target: &Target<'_>, rooms: &[&str]) -> SelectionId {
-        self.hub.sockets_join(target, rooms)
-    }
-
-    /// Makes every socket of the target leave the rooms. [`Event::Selection`] answers.
-    pub fn sockets_leave(&mut self, target: &Target<'_>, rooms: &[&str]) -> SelectionId {
-        self.hub.sockets_leave(target, rooms)
-    }
-
-    /// Disconnects every socket of the target. [`Event::Selection`] answers.
-    pub fn disconnect_sockets(&mut self, now: Instant, target: &Target<'_>, close: bool) -> SelectionId {
-        self.now = self.now.max(now);
-        let Self { hub, connections, now, .. } = self;
-        hub.disconnect_sockets(target, close, &mut |key, event| forward(connections, *now, key, event))
-    }
-
-    /// Closes every connection because the server goes away: see [`Connection::shutdown`].
-    pub fn shutdown(&mut self, now: Instant) {
-        let keys: Vec<ConnKey> = self.connections.keys().collect();
-        for key in keys {
-            self.verb(now, key, |connection| connection.shutdown(now));
-        }
-    }
-
-    /// Ends a connection now, for a driver that cannot wait any longer: see [`Connection::abort`].
-    pub fn abort(&mut self, now: Instant, key: ConnKey) {
-        self.verb(now, key, |connection| connection.abort(now));
-    }
-
     /// The next thing to do. Processes stored inputs one packet at a time, in the order in which they came.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/whole.rs"));
+    /// # fn main() {
+    /// # let mut server = server();
+    /// # let (_client, socket) = Client::joined(&mut server);
+    /// # server.disconnect(NOW, socket, true);
+    /// while let Some(output) = server.poll_output() {
+    ///     match output {
+    ///         Output::Respond { id, response } => println!("answer {id:?} with {}", response.status),
+    ///         Output::Upgrade { id, transport, .. } => println!("answer {id:?} with 101: {transport:?} from here on"),
+    ///         Output::Shutdown { transport, .. } => println!("write what is queued for {transport:?}, then close it"),
+    ///         Output::Abort { transport, .. } => println!("drop {transport:?}"),
+    ///         Output::Event(event) => println!("tell the application: {event:?}"),
+    ///         _ => {}
+    ///     }
+    /// }
+    /// # }
+    /// ```
     pub fn poll_output(&mut self) -> Option<Output<Event>> {
         loop {
             if let Some(output) = take_first(&mut self.outputs) {
@@ -364,11 +430,39 @@ impl Server {
     }
 
     /// After [`poll_output`](Self::poll_output): the next WebSocket that may have something to write.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/whole.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let mut server = server();
+    /// # let (key, transport) = websocket(&mut server);
+    /// # server.handle_message(NOW, key, transport, Message::Text("40".into()));
+    /// # let Some(Event::Connect(request)) = events(&mut server).pop() else { panic!() };
+    /// server.accept(NOW, request)?;
+    /// while let Some(output) = server.poll_output() {
+    ///     drop(output);
+    /// }
+    /// assert_eq!(server.poll_transmit(), Some((key, transport)));
+    /// assert_eq!(server.poll_transmit(), None);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn poll_transmit(&mut self) -> Option<(ConnKey, TransportId)> {
         self.transmits.pop()
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is to be called next, if at all.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/whole.rs"));
+    /// # fn main() {
+    /// # let mut server = server();
+    /// assert_eq!(server.poll_timeout(), None);
+    /// # let (_client, _socket) = Client::joined(&mut server);
+    /// // The first ping.
+    /// assert_eq!(server.poll_timeout(), Some(NOW + server.hub().config().ping_interval));
+    /// # }
+    /// ```
     pub fn poll_timeout(&self) -> Option<Instant> {
         // A deadline that a stored tick has reached is handled when that tick's turn comes.
         let hub = self.hub.poll_timeout().filter(|deadline| self.tick.is_none_or(|tick| tick < *deadline));
@@ -376,6 +470,26 @@ impl Server {
     }
 
     /// The bytes to write to a WebSocket, as a [`bytes::Buf`].
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/whole.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let mut server = server();
+    /// # let (key, transport) = websocket(&mut server);
+    /// # server.handle_message(NOW, key, transport, Message::Text("40".into()));
+    /// # let Some(Event::Connect(request)) = events(&mut server).pop() else { panic!() };
+    /// server.accept(NOW, request)?;
+    /// while let Some(output) = server.poll_output() {
+    ///     drop(output);
+    /// }
+    /// let queue = server.transmit(key, transport).unwrap();
+    /// let frame = queue.chunk();
+    /// assert!(frame[2..].starts_with(b"40{\"sid\":"));
+    /// let written = frame.len(); // By the operating system.
+    /// queue.advance(written);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn transmit(&mut self, key: ConnKey, transport: TransportId) -> Option<&mut ws::TransmitQueue> {
         self.connections.get_mut(key)?.transmit(transport)
     }

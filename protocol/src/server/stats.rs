@@ -4,6 +4,19 @@ use core::ops::AddAssign;
 
 /// What a machine holds. Churn must bring every number back to zero (`namespaces` excepted, which the application
 /// makes); tests and monitoring read it.
+///
+/// ```
+/// use sockeye_protocol::{Config, Seed, server::{Server, Stats}};
+///
+/// let server = Server::new(Config::default(), &Seed::for_tests(1));
+/// let stats: Stats = server.stats();
+/// assert_eq!((stats.connections, stats.sockets, stats.namespaces), (0, 0, 1));
+///
+/// // Those of several machines.
+/// let mut all = stats;
+/// all += Server::new(Config::default(), &Seed::for_tests(2)).stats();
+/// assert_eq!(all.namespaces, 2);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {

@@ -51,21 +51,51 @@ pub struct Args {
 
 impl Args {
     /// The number of arguments, counted on each call.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/args.rs"));
+    /// # fn main() {
+    /// assert_eq!(event(r#"2["move",3,"north"]"#, &[]).len(), 2);
+    /// # }
+    /// ```
     pub fn len(&self) -> usize {
         de::count(&self.source())
     }
 
     /// Whether there are no arguments.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/args.rs"));
+    /// # fn main() {
+    /// assert!(event(r#"2["stop"]"#, &[]).is_empty());
+    /// # }
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.raw().is_empty()
     }
 
     /// The JSON of the arguments, separated by commas, without brackets; attachments as placeholders.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/args.rs"));
+    /// # fn main() {
+    /// let args = event(r#"51-["file","a.png",{"_placeholder":true,"num":0}]"#, &[b"png"]);
+    /// assert_eq!(args.raw(), r#""a.png",{"_placeholder":true,"num":0}"#);
+    /// # }
+    /// ```
     pub fn raw(&self) -> &str {
         self.text.get(wide(self.start)..wide(self.end).saturating_sub(1)).unwrap_or_default()
     }
 
     /// The binary attachments, in the order of their numbers.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/args.rs"));
+    /// # fn main() {
+    /// let args = event(r#"51-["file","a.png",{"_placeholder":true,"num":0}]"#, &[b"png"]);
+    /// assert_eq!(args.attachments(), [&b"png"[..]]);
+    /// # }
+    /// ```
     pub fn attachments(&self) -> &[Bytes] {
         self.attachments.as_slice()
     }
@@ -74,6 +104,19 @@ impl Args {
     /// ([module documentation](super)).
     ///
     /// Half of a surrogate pair, and a number out of range, which JavaScript may send, read as U+FFFD and `null`.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/args.rs"));
+    /// # fn main() -> Result<(), ArgsError> {
+    /// let args = event(r#"2["move",3,"north"]"#, &[]);
+    /// assert_eq!(args.deserialize::<(u8, String)>()?, (3, "north".to_owned()));
+    /// assert_eq!(args.deserialize::<u8>()?, 3);
+    /// // What may be missing is an `Option`.
+    /// assert!(args.deserialize::<(u8, String, bool)>().is_err());
+    /// assert_eq!(args.deserialize::<(u8, String, Option<bool>)>()?.2, None);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -88,6 +131,16 @@ impl Args {
     /// [`deserialize`](Self::deserialize) for types that borrow: `&str` without escapes, `&[u8]` of an attachment.
     /// Halves of surrogate pairs and numbers out of range are errors here.
     ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/args.rs"));
+    /// # fn main() -> Result<(), ArgsError> {
+    /// let args = event(r#"51-["file","a.png",{"_placeholder":true,"num":0}]"#, &[b"png"]);
+    /// let (name, bytes): (&str, &[u8]) = args.deserialize_borrowed()?;
+    /// assert_eq!((name, bytes), ("a.png", &b"png"[..]));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// An argument is missing, is not what the type expects, or cannot be borrowed.
@@ -96,6 +149,17 @@ impl Args {
     }
 
     /// The arguments as values; binary is shared, not copied.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/args.rs"));
+    /// # fn main() -> Result<(), ArgsError> {
+    /// let args = event(r#"51-["file","a.png",{"_placeholder":true,"num":0}]"#, &[b"png"]);
+    /// let values = args.to_values()?;
+    /// assert_eq!(values[0], Value::from("a.png"));
+    /// assert!(matches!(&values[1], Value::Binary(bytes) if **bytes == "png"));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -166,7 +230,6 @@ impl Args {
     }
 }
 
-/// No arguments.
 /// A place in a text. (The decoder takes none of 4 GiB and more; of such a one from elsewhere there would be no arguments.)
 fn narrow(place: usize) -> u32 {
     u32::try_from(place).unwrap_or(u32::MAX)
@@ -177,6 +240,7 @@ const fn wide(place: u32) -> usize {
 }
 
 impl Default for Args {
+    /// No arguments.
     fn default() -> Self {
         Self::of_array(Text::from_static("[]"))
     }
@@ -230,16 +294,41 @@ pub struct Data(Text);
 
 impl Data {
     /// The JSON text.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/args.rs"));
+    /// # fn main() {
+    /// assert_eq!(connect(r#"0/admin,{"token":"123"}"#).raw(), r#"{"token":"123"}"#);
+    /// # }
+    /// ```
     pub fn raw(&self) -> &str {
         &self.0
     }
 
     /// The JSON text, shared.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/args.rs"));
+    /// # fn main() {
+    /// let auth = connect(r#"0/admin,{"token":"123"}"#);
+    /// let text: Text = auth.text().clone(); // No copy.
+    /// assert_eq!(text, auth.raw());
+    /// # }
+    /// ```
     pub fn text(&self) -> &Text {
         &self.0
     }
 
     /// Reads the value into a type. A tuple is a JSON array here.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/args.rs"));
+    /// # fn main() -> Result<(), ArgsError> {
+    /// let auth: BTreeMap<String, u8> = connect(r#"0/admin,{"level":3}"#).deserialize()?;
+    /// assert_eq!(auth["level"], 3);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -252,6 +341,14 @@ impl Data {
     }
 
     /// The value.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/args.rs"));
+    /// # fn main() -> Result<(), ArgsError> {
+    /// assert!(connect("0/admin,{}").to_value()?.get("token").is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -288,6 +385,17 @@ impl From<Vec<Bytes>> for Attachments {
 }
 
 /// Arguments are not what the application expects.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/args.rs"));
+/// # fn main() {
+/// let args = event(r#"2["move",3,"north"]"#, &[]);
+/// let missing = args.deserialize::<(u8, String, bool)>().unwrap_err();
+/// assert_eq!(missing.to_string(), "argument 2 is missing, 3 expected");
+/// let invalid = args.deserialize::<(u8, u8)>().unwrap_err();
+/// assert!(matches!(invalid, ArgsError::Invalid { index: 1, line: 1, .. }));
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ArgsError {

@@ -59,7 +59,8 @@ async fn takes_the_raw_stream_back_from_hyper() {
 #[cfg(feature = "tls")]
 #[tokio::test]
 async fn takes_the_raw_stream_back_from_hyper_over_tls() {
-    let (config, connector, name) = crate::test_util::tls_pair();
+    let (config, client) = crate::test_util::certificate::configs();
+    let (connector, name) = (tokio_rustls::TlsConnector::from(client), "localhost".try_into().unwrap());
     let (server, mut sizes) = Fake::new();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
