@@ -42,6 +42,7 @@ mod manager;
 mod memory;
 mod owner;
 mod queue;
+mod seats;
 mod sending;
 mod shared;
 mod simple;

@@ -10,6 +10,7 @@
 
 mod listeners;
 mod net;
+mod parked;
 mod simple;
 mod streams;
 #[path = "../support/mod.rs"]

@@ -129,6 +129,10 @@ impl Peer {
         self.socket.send(Message::text(message)).unwrap();
     }
 
+    pub(crate) fn binary(&mut self, size: usize) {
+        self.socket.send(Message::binary(vec![0; size])).unwrap();
+    }
+
     #[track_caller]
     pub(crate) fn message(&mut self) -> String {
         self.read().into_text().unwrap().to_string()
