@@ -8,7 +8,7 @@ use sockeye_protocol::{
     socket::Args,
 };
 
-use crate::handler::Room;
+use crate::handler::{self, Room};
 
 /// All of them.
 pub(super) struct Seats {
@@ -16,6 +16,8 @@ pub(super) struct Seats {
     /// Handlers of a namespace that may be in flight.
     handlers: usize,
     room: Room,
+    /// Bytes of all events that are parked.
+    parked_bytes: usize,
     /// From when one is full until half of what waits there has started.
     is_full: bool,
 }
@@ -35,20 +37,29 @@ pub(super) struct Packet {
     pub(super) ack: Option<AckToken>,
 }
 
+impl Packet {
+    fn size(&self) -> usize {
+        handler::size(&self.name, &self.args)
+    }
+}
+
 impl Seats {
     pub(super) fn new(limits: &Limits) -> Self {
-        let room = Room { events: limits.parked };
-        Self { seats: BTreeMap::new(), handlers: limits.handlers, room, is_full: false }
+        let room = Room { events: limits.parked, bytes: limits.max_packet_bytes };
+        Self { seats: BTreeMap::new(), handlers: limits.handlers, room, parked_bytes: 0, is_full: false }
     }
 
     /// Gives an event back that can be handled now; another one waits.
     pub(super) fn park(&mut self, socket: SocketId, packet: Packet) -> Option<Packet> {
         let is_busy = |seat: &&mut Seat| !seat.parked.is_empty() || seat.handling >= self.handlers;
         match self.seats.get_mut(&socket).filter(is_busy) {
-            Some(seat) => seat.parked.push_back(packet),
-            None => return Some(packet),
+            Some(seat) => {
+                self.parked_bytes = self.parked_bytes.saturating_add(packet.size());
+                seat.parked.push_back(packet);
+                None
+            }
+            None => Some(packet),
         }
-        None
     }
 
     /// Where something waits.
@@ -65,13 +76,14 @@ impl Seats {
     /// The next event, whatever it waits for.
     pub(super) fn take(&mut self, socket: SocketId) -> Option<Packet> {
         let seat = self.seats.get_mut(&socket)?;
-        let packet = seat.parked.pop_front();
+        let packet = seat.parked.pop_front()?;
+        self.parked_bytes = self.parked_bytes.saturating_sub(packet.size());
         if seat.parked.is_empty() {
             // It may have been long.
             seat.parked = VecDeque::new();
             self.forget(socket);
         }
-        packet
+        Some(packet)
     }
 
     /// A handler waits on.
@@ -97,10 +109,10 @@ impl Seats {
 
     /// Whether too much waits to read more.
     pub(super) fn is_full(&mut self) -> bool {
-        let (room, was_full) = (self.room, self.is_full);
+        let (room, was_full, bytes) = (self.room, self.is_full, self.parked_bytes);
         self.is_full = self.seats.values().any(|seat| {
             // None would be in flight that makes room.
-            seat.handling >= self.handlers && room.is_full(was_full, seat.parked.len())
+            seat.handling >= self.handlers && room.is_full(was_full, seat.parked.len(), bytes)
         });
         self.is_full
     }

@@ -23,6 +23,7 @@ use sockeye_protocol::{
 use super::{Client, ClientEvent, ManagerEvent, UpgradeMemory, client::Inner, queue::Queue};
 use crate::{
     EmitError, ListenerId, Runtime,
+    handler::Room,
     runtime::{self, lock},
     signal::{Reasons, Signal},
     socketio::Waiter,
@@ -35,8 +36,8 @@ pub(super) struct Shared {
     pub(super) runtime: Arc<dyn Runtime>,
     state: Mutex<State>,
     pub(super) max_attachments: usize,
-    /// Events that a stream holds before the server is not read from.
-    pub(super) max_held: usize,
+    /// What a stream holds before the server is not read from.
+    pub(super) room: Room,
     listeners: Mutex<OnManagers>,
     memory: Option<UpgradeMemory>,
     /// Streams of events that hold as many as they may.
@@ -99,11 +100,13 @@ pub(super) struct Abandoned {
 
 impl Shared {
     pub(super) fn new(manager: Manager, runtime: Arc<dyn Runtime>, memory: Option<UpgradeMemory>) -> Self {
+        let limits = &manager.config().limits;
+        let room = Room { events: limits.parked, bytes: limits.max_packet_bytes };
         Self {
             signal: Signal::new(),
             runtime,
             max_attachments: manager.config().limits.max_attachments,
-            max_held: manager.config().limits.parked,
+            room,
             state: Mutex::new(State {
                 manager,
                 waiters: BTreeMap::new(),

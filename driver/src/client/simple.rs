@@ -29,8 +29,8 @@ use crate::{
 /// The runtimes' crates connect one: `SimpleClient::connect(url)`, or with options
 /// [`connect_simple`](ClientBuilder::connect_simple). Nothing that the server says from the first moment on is missed; how
 /// much of it may wait to be received is said at [`Events`]. Before [`receive`](Self::receive) was called once, it holds up
-/// nobody: a client that only sends never calls it. Of more than [`Limits::parked`](super::Limits::parked) events, the oldest
-/// are dropped then.
+/// nobody: a client that only sends never calls it. Of more than [`Limits::parked`](super::Limits::parked) events, or more bytes
+/// than one packet may have, the oldest are dropped then.
 ///
 /// ```
 /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/loopback.rs"));

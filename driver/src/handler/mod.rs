@@ -20,7 +20,7 @@ pub(crate) use self::{
     error::{Guarded, panic_text},
     flights::{Flight, Flights, Landed, announce},
     listeners::{List, Listener, Listeners, OnAny, OnError, Table},
-    room::Room,
+    room::{Room, size},
 };
 use crate::{BoxFuture, TypedEvent};
 

@@ -162,3 +162,62 @@ fn what_waits_is_handled_before_the_end() {
         rig.run();
     });
 }
+
+#[test]
+fn as_many_bytes_wait_for_handlers_as_one_packet_may_have() {
+    rig(|rig| {
+        let limits = Limits { handlers: 1, max_packet_bytes: 1_000, ..Limits::default() };
+        let (client, mut peer) = client(&rig, limits);
+        let log = Log::default();
+        let gate = Gate::of(&client, &log);
+        // With its name and its quotes, each has so many bytes.
+        let event = |size: usize| format!("42[\"n\",\"{}\"]", "x".repeat(size - 3));
+        peer.send("42[\"n\",0]");
+        for size in [500, 400, 100] {
+            peer.send(&event(size));
+            assert!(peer.is_read(), "{size}");
+        }
+        // 1,000 wait.
+        peer.send(&event(10));
+        assert!(peer.is_read());
+        // More do.
+        peer.send(&event(20));
+        assert!(!peer.is_read());
+        gate.open(1);
+        assert!(!peer.is_read(), "510 wait");
+        gate.open(1);
+        assert!(peer.is_read());
+        // Those that start give back what they took.
+        for _ in 0..4 {
+            gate.open(1);
+            rig.run();
+        }
+        assert_eq!(log.take().len(), 6);
+        for size in [1_000, 10] {
+            peer.send(&event(size - size / 5));
+            assert!(peer.is_read());
+        }
+    });
+}
+
+#[test]
+fn attachments_count_among_the_bytes_that_wait() {
+    rig(|rig| {
+        let limits = Limits { handlers: 1, max_packet_bytes: 1_000, ..Limits::default() };
+        let (client, mut peer) = client(&rig, limits);
+        let log = Log::default();
+        let gate = Gate::of(&client, &log);
+        peer.send("42[\"n\",0]");
+        let head = r#"{"_placeholder":true,"num":0}"#;
+        let rest = 1_000 - "n".len() - head.len();
+        for (size, is_read) in [(rest - 10, true), (0, true)] {
+            peer.send(&format!("451-[\"n\",{head}]"));
+            peer.binary(size);
+            assert_eq!(peer.is_read(), is_read, "{size}");
+        }
+        peer.send("42[\"n\",1]");
+        assert!(!peer.is_read());
+        gate.open(1);
+        assert!(peer.is_read());
+    });
+}
