@@ -38,6 +38,7 @@ mod connector;
 mod dial;
 mod events;
 mod http;
+mod idle;
 mod listening;
 mod manager;
 mod memory;

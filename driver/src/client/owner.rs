@@ -15,7 +15,7 @@ use futures_util::FutureExt as _;
 use sockeye_protocol::{
     Instant, RequestId, Text, TransportId,
     client::{
-        AckOutcome, Event as CoreEvent, Output, SocketId,
+        AckOutcome, DisconnectReason, Event as CoreEvent, Output, SocketId,
         http::{Failure, Response},
     },
 };
@@ -56,6 +56,8 @@ pub(super) struct Owner {
     has_new_jobs: bool,
     flights: Flights<Client, Kind>,
     seats: Seats,
+    /// There may be sessions before the one in use that keep connections for their goodbye.
+    is_parting: bool,
     /// The machine's, as of the last round that did something.
     deadline: Option<Instant>,
     sleep: Option<Armed>,
@@ -122,6 +124,7 @@ impl Owner {
             has_new_jobs: false,
             flights: Flights::default(),
             seats,
+            is_parting: false,
             deadline: None,
             sleep: None,
             withheld: false,
@@ -271,7 +274,9 @@ impl Owner {
                 Output::Request { id, request } => {
                     let http = Arc::clone(&self.http);
                     let brings_packets = request.method == "GET";
-                    let future = async move { Done::Answered(id, caught(http.exchange(request)).await) };
+                    let session = session(id);
+                    self.is_parting |= http.idle().begin(session);
+                    let future = async move { Done::Answered(id, caught(http.exchange(session, request)).await) };
                     self.start_job(Job { brings_packets, ..Job::new(Name::Request(id), future) });
                 }
                 Output::Open { transport, request } => {
@@ -363,8 +368,13 @@ impl Owner {
                 }));
             }
             other => {
-                if matches!(other, CoreEvent::Close { .. } | CoreEvent::Error(_)) {
-                    self.http.forget_idle();
+                match &other {
+                    // What it had for its requests still takes its goodbye.
+                    CoreEvent::Close { reason: DisconnectReason::ForcedClose, .. } => self.http.idle().retire(),
+                    CoreEvent::Close { .. } | CoreEvent::Error(_) | CoreEvent::Upgrade => {
+                        self.http.idle().forget_in_use();
+                    }
+                    _ => {}
                 }
                 if let Some(event) = ManagerEvent::of(other) {
                     self.shared.tell(&event);
@@ -481,7 +491,15 @@ impl Owner {
     }
 
     /// Tells those who wait for namespaces, and those who follow them, that nobody connects them any more.
-    fn settle(&self, abandoned: Abandoned) {
+    fn settle(&mut self, abandoned: Abandoned) {
+        if abandoned.is_retired {
+            self.http.idle().retire();
+        }
+        if abandoned.is_retired || self.is_parting {
+            let jobs = &self.jobs;
+            let is_busy = |one| jobs.iter().any(|job| matches!(job.name, Name::Request(id) if session(id) == one));
+            self.is_parting = self.http.idle().settle(is_busy);
+        }
         if abandoned.is_all {
             self.shared.forget_listeners();
         }
@@ -600,6 +618,11 @@ impl Drop for Owner {
     fn drop(&mut self) {
         self.shared.end();
     }
+}
+
+/// Whose request it is: each connection of the machine has a number.
+const fn session(id: RequestId) -> u32 {
+    (id.0 >> 32) as u32
 }
 
 /// A connector of the application's own may panic.

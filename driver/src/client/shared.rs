@@ -93,6 +93,8 @@ pub(super) struct Followed {
 pub(super) struct Abandoned {
     /// There is no handle any more, and no connection.
     pub(super) is_all: bool,
+    /// There is no connection, nor an attempt: if there was one, it says goodbye at most.
+    pub(super) is_retired: bool,
     /// Watchers, each with why its namespace is abandoned.
     pub(super) watchers: Vec<(Watcher, Error)>,
     pub(super) streams: Vec<Followed>,
@@ -349,9 +351,10 @@ impl State {
     /// say: all that came before the end is said then.
     pub(super) fn take_abandoned(&mut self) -> Abandoned {
         let is_all = self.is_forsaken && self.manager.is_closed();
+        let is_retired = self.manager.engine().is_none();
         self.watchers.retain(|watcher| !watcher.sender.is_canceled());
         if self.watchers.is_empty() && self.streams.is_empty() {
-            return Abandoned { is_all, ..Abandoned::default() };
+            return Abandoned { is_all, is_retired, ..Abandoned::default() };
         }
         self.begin_streams();
         let Self { manager, watchers, streams, .. } = self;
@@ -362,7 +365,7 @@ impl State {
             let error = manager.last_error(watcher.socket).cloned();
             (watcher, error.unwrap_or(Error::Closed(DisconnectReason::ForcedClose)))
         });
-        Abandoned { is_all, watchers: watchers.collect(), streams }
+        Abandoned { is_all, is_retired, watchers: watchers.collect(), streams }
     }
 }
 

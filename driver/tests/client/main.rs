@@ -8,6 +8,7 @@
     reason = "tests"
 )]
 
+mod connections;
 mod listeners;
 mod net;
 mod parked;

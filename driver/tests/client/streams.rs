@@ -203,7 +203,7 @@ fn as_many_bytes_wait_in_a_stream_as_one_packet_may_have() {
         assert!(peer.is_read());
         peer.send(&event(10));
         assert!(!peer.is_read());
-        assert_eq!(all(&mut events).len(), 5);
+        assert_eq!(all(&mut events).len(), 4);
         assert!(peer.is_read());
     });
 }
