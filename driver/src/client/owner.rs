@@ -15,7 +15,7 @@ use futures_util::FutureExt as _;
 use sockeye_protocol::{
     Instant, RequestId, Text, TransportId,
     client::{
-        AckOutcome, DisconnectReason, Event as CoreEvent, Output, SocketId,
+        AckOutcome, DisconnectReason, Error, Event as CoreEvent, Output, SocketId,
         http::{Failure, Response},
     },
 };
@@ -376,6 +376,9 @@ impl Owner {
                     }
                     _ => {}
                 }
+                if let CoreEvent::Close { reason, error } = &other {
+                    self.announce_loss(error.clone().unwrap_or(Error::Closed(*reason)));
+                }
                 if let Some(event) = ManagerEvent::of(other) {
                     self.shared.tell(&event);
                 }
@@ -490,6 +493,15 @@ impl Owner {
         }
     }
 
+    /// Tells those who wait until all has left: it may have gone with the connection.
+    fn announce_loss(&self, error: Error) {
+        let is_for_it = |watcher: &mut Watcher| watcher.wish == Wish::Flushed;
+        let told = self.shared.look(|state| state.watchers.extract_if(.., is_for_it).collect::<Vec<_>>());
+        for watcher in told {
+            _ = watcher.sender.send(Err(error.clone()));
+        }
+    }
+
     /// Tells those who wait for namespaces, and those who follow them, that nobody connects them any more.
     fn settle(&mut self, abandoned: Abandoned) {
         if abandoned.is_retired {
@@ -514,7 +526,7 @@ impl Owner {
     /// Writes what there is to write, and ends what is to end. Whether something ended.
     fn write(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         let (transports, mut blocked) = (&mut self.transports, false);
-        let (room, deadline) = self.shared.look(|state| {
+        let (room, flushed, deadline) = self.shared.look(|state| {
             for transport in transports {
                 let written = match state.manager.transmit(transport.id) {
                     Some(queue) if queue.has_remaining() => write(transport, cx, queue),
@@ -530,9 +542,13 @@ impl Owner {
                     Poll::Pending => blocked = true,
                 }
             }
-            (mem::take(&mut state.room), state.manager.poll_timeout())
+            let flushed = if blocked { Vec::new() } else { state.take_flushed() };
+            (mem::take(&mut state.room), flushed, state.manager.poll_timeout())
         });
         (self.deadline, self.blocked) = (deadline, blocked);
+        for watcher in flushed {
+            _ = watcher.sender.send(Ok(()));
+        }
         // There may be some now; else they wait again.
         room.into_iter().for_each(Waker::wake);
         self.reap(now)

@@ -78,6 +78,8 @@ pub(super) enum Wish {
     Connected,
     /// That it is abandoned.
     Abandoned,
+    /// That nothing of it waits to be sent.
+    Flushed,
 }
 
 /// A stream of a namespace's events.
@@ -333,6 +335,24 @@ impl State {
         self.sockets.keys().any(|socket| self.manager.is_connected(*socket))
     }
 
+    /// Takes out whoever waits until all has left, where it has.
+    pub(super) fn take_flushed(&mut self) -> Vec<Watcher> {
+        let Self { manager, watchers, .. } = self;
+        if watchers.is_empty() {
+            return Vec::new();
+        }
+        let can_send = manager.engine().is_none_or(|engine| !engine.is_open() || engine.writable());
+        let has_left = |watcher: &mut Watcher| {
+            watcher.wish == Wish::Flushed && can_send && manager.buffered(watcher.socket).0 == 0
+        };
+        watchers.extract_if(.., has_left).collect()
+    }
+
+    /// Whether another namespace than this one uses the connection.
+    pub(super) fn is_any_active_but(&self, socket: SocketId) -> bool {
+        self.sockets.keys().any(|other| *other != socket && self.manager.is_active(*other))
+    }
+
     /// Connects a namespace, and has the streams that wait for that end with it.
     pub(super) fn connect(&mut self, now: Instant, socket: SocketId) {
         self.manager.connect(now, socket);
@@ -358,7 +378,12 @@ impl State {
         }
         self.begin_streams();
         let Self { manager, watchers, streams, .. } = self;
-        let watchers = watchers.extract_if(.., |watcher| manager.is_abandoned(watcher.socket)).collect::<Vec<_>>();
+        let is_in_vain = |watcher: &mut Watcher| {
+            manager.is_abandoned(watcher.socket)
+                // What was sent before that has left, or will.
+                && (watcher.wish != Wish::Flushed || manager.buffered(watcher.socket).0 > 0)
+        };
+        let watchers = watchers.extract_if(.., is_in_vain).collect::<Vec<_>>();
         let is_over = |stream: &mut Followed| stream.has_begun && manager.is_abandoned(stream.socket);
         let streams = streams.extract_if(.., is_over).collect();
         let watchers = watchers.into_iter().map(|watcher| {
