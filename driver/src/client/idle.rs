@@ -148,7 +148,7 @@ mod tests {
     }
 
     fn at(millis: u64) -> Instant {
-        Instant::from_micros(millis * 1_000)
+        Instant::from_millis(millis)
     }
 
     /// The connections of a session that began, and those that are put into it.
