@@ -21,7 +21,9 @@ use crate::{
 
 /// A namespace of a connection to a server: what `io(url)` is in JavaScript. Cheap to clone.
 ///
-/// The connection is closed, in order, when the last handle of it is dropped. Handlers that captured one keep it open; they
+/// The connection is closed, behind all that was sent, when the last handle of it is dropped. To the server that is no
+/// [`disconnect`](Self::disconnect) but a connection that went away (`transport close`): where it has connection state recovery,
+/// it keeps the session for a while. Handlers that captured one keep it open; they
 /// can have it as a parameter instead, and then keep it open while they run.
 ///
 /// ```
@@ -223,10 +225,14 @@ impl Client {
 
     /// Leaves the namespace, at once. If no other one is connected, the connection is closed too.
     ///
+    /// What was emitted before is sent before. The official server drops it all the same if it reads both in one turn of its
+    /// loop, as it always does on WebSocket when both leave together: JavaScript's client loses such events, too. So have
+    /// the last one acknowledged first, or [close the connection](Manager::close) instead, which comes in a turn of its own.
+    ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/loopback.rs"));
     /// # fn main() { connected(async |io: Server, client: Client| {
-    /// client.emit("say", &"goodbye")?; // That still arrives.
+    /// let _: String = client.emit_with_ack("echo", &"goodbye").await?; // It has arrived.
     /// client.disconnect();
     /// assert!(!client.is_connected() && !client.is_active());
     /// # Ok(()) }) }
@@ -254,6 +260,31 @@ impl Client {
         // The runtime may have dropped the client's task.
         let gone = Err(Error::Closed(DisconnectReason::ForcedClose));
         self.0.shared.watch(self.0.id, Wish::Connected).await.unwrap_or(gone)
+    }
+
+    /// Waits until all that was emitted in this namespace has left: was written to the WebSocket's byte stream, or is in a
+    /// request of polling that was answered. What waits for a connection is waited for as well.
+    ///
+    /// Only an [acknowledgement](Self::emit_with_ack) says that it has arrived.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/loopback.rs"));
+    /// # fn main() { connected(async |io: Server, client: Client| {
+    /// for n in 0..1_000 {
+    ///     client.emit("n", &n)?;
+    /// }
+    /// client.flush().await?; // And now a long time without anything to send, or the end.
+    /// # Ok(()) }) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The connection has ended meanwhile, so that nobody knows what of it has left; or what waits for a connection waits in
+    /// vain, as at [`connected`](Self::connected).
+    pub async fn flush(&self) -> Result<(), Error> {
+        // The runtime may have dropped the client's task.
+        let gone = Err(Error::Closed(DisconnectReason::ForcedClose));
+        self.0.shared.watch(self.0.id, Wish::Flushed).await.unwrap_or(gone)
     }
 
     /// Waits until the namespace is not connected any more, and will not be by itself. Gives why: the error of the last

@@ -15,12 +15,12 @@ use futures_core::Stream;
 use sockeye_protocol::client::{DisconnectReason, Error};
 
 use super::{
-    Client, Manager, ManagerEvent,
+    Client, Manager, ManagerEvent, Packet,
     client::Inner,
-    queue::{Feed, Queue, Taken},
+    queue::{Feed, Queue, Taken, Weigh},
     shared::Shared,
 };
-use crate::{Event, ListenerId, signal::Reasons};
+use crate::{Event, ListenerId, handler, signal::Reasons};
 
 /// What happens to a namespace: what [`Client::events`] gives.
 ///
@@ -103,8 +103,9 @@ impl ClientEvent {
 ///
 /// # When it is slow
 ///
-/// What has arrived waits for whoever takes it. When [`Limits::parked`](super::Limits::parked) events do, 1,024 by default,
-/// the server is not read from any more, so that it has to wait, until half of them are taken; what was read before comes on
+/// What has arrived waits for whoever takes it. When [`Limits::parked`](super::Limits::parked) events do, 1,024 by default, or
+/// more bytes than one packet may have ([`Limits::max_packet_bytes`](super::Limits::max_packet_bytes), 100 MiB by default), the
+/// server is not read from any more, so that it has to wait, until half of that is taken; what was read before comes on
 /// top, one read or one answer of polling at most (whose packets, where they are as small as can be, take some twenty times
 /// the memory of its bytes: [`Limits::max_payload`](super::Limits::max_payload) bounds them). Up to there acknowledgements, pings and the end of a connection still
 /// come in; what is emitted, acknowledgements among it, goes out at any time.
@@ -159,7 +160,7 @@ impl Client {
     /// The same; until somebody wants them, the oldest go where there are too many, and nothing holds up the server.
     pub(super) fn events_once_wanted(&self, is_wanted: Arc<AtomicBool>) -> Events {
         let shared = Arc::clone(self.shared());
-        let queue = Arc::new(Queue::new(shared.max_held, Arc::clone(&shared.behind)));
+        let queue = Arc::new(Queue::new(shared.room, Arc::clone(&shared.behind)));
         let feed = Arc::new(Feed(Arc::clone(&queue)));
         let [connect, refusal, end] = [(); 3].map(|()| Arc::clone(&feed));
         let listeners = [
@@ -186,6 +187,28 @@ impl Client {
         ];
         shared.follow(self.socket_id(), Arc::clone(&queue));
         Events { queue, client: Arc::downgrade(self.inner()), shared, listeners }
+    }
+}
+
+impl Weigh for ClientEvent {
+    fn weight(&self) -> usize {
+        match self {
+            Self::Event(event) => handler::size(event.name(), event.args()),
+            // Few, whatever happens.
+            _ => 0,
+        }
+    }
+}
+
+impl Weigh for ManagerEvent {
+    fn weight(&self) -> usize {
+        match self {
+            Self::Packet(Packet::Event { event, args, .. }) => handler::size(event, args),
+            Self::Packet(Packet::Ack { args, .. }) => handler::size("", args),
+            Self::Packet(Packet::ConnectError { data, .. }) => data.raw().len(),
+            Self::Discarded { json } => json.len(),
+            _ => 0,
+        }
     }
 }
 
@@ -237,8 +260,8 @@ impl fmt::Debug for Events {
 /// A stream of all that happens to the connection, from when it was made on: [`Manager::events`].
 ///
 /// It ends with the last handle of the connection, which it is none of. Where more than
-/// [`Limits::parked`](super::Limits::parked) events wait, 1,024 by default, the oldest are dropped: nobody can be asked to
-/// slow down here.
+/// [`Limits::parked`](super::Limits::parked) events wait, 1,024 by default, or more bytes than one packet may have, the oldest
+/// are dropped: nobody can be asked to slow down here.
 ///
 /// ```
 /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/loopback.rs"));
@@ -278,7 +301,7 @@ impl Manager {
     pub fn events(&self) -> ManagerEvents {
         let shared = Arc::clone(&self.shared);
         // It holds up nobody: no owner looks at this count.
-        let queue = Arc::new(Queue::new(shared.max_held, Arc::default()));
+        let queue = Arc::new(Queue::new(shared.room, Arc::default()));
         let feed = Feed(Arc::clone(&queue));
         let listener = self.on(move |event| feed.0.push_newest(event.clone()));
         ManagerEvents { queue, shared, listener }

@@ -2,7 +2,7 @@
 
 use std::{
     future::Future,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use bytes::{Bytes, BytesMut};
@@ -18,8 +18,11 @@ use sockeye_protocol::client::{
     http::{Failure, Request},
 };
 
-use super::{Address, Connector, chain::Chain};
-use crate::{Runtime, Stream, runtime::lock};
+use super::{Address, Connector, chain::Chain, idle::Idle};
+use crate::{
+    Runtime, Stream,
+    runtime::{self, lock},
+};
 
 /// What requests need.
 pub(super) struct Http {
@@ -28,10 +31,10 @@ pub(super) struct Http {
     pub(super) header_bytes: usize,
     pub(super) header_count: usize,
     /// Connections without a request.
-    idle: Mutex<Vec<(Address, Sender)>>,
+    idle: Mutex<Idle<Sender>>,
 }
 
-type Sender = SendRequest<Full<Bytes>>;
+pub(super) type Sender = SendRequest<Full<Bytes>>;
 
 /// What a connection ends with.
 type Ended = oneshot::Receiver<Option<hyper::Error>>;
@@ -41,9 +44,6 @@ pub(super) type Answer = (http::response::Parts, Bytes);
 
 /// A WebSocket's byte stream, and what was read behind the 101.
 pub(super) type Opened = (Box<dyn Stream>, Bytes);
-
-/// Idle connections that are kept: one for GETs, one for POSTs.
-const KEPT: usize = 2;
 
 impl Http {
     pub(super) fn new(runtime: Arc<dyn Runtime>, connector: Arc<dyn Connector>, limits: &Limits) -> Self {
@@ -56,19 +56,19 @@ impl Http {
         }
     }
 
-    /// Does a request of HTTP long-polling.
-    pub(super) async fn exchange(&self, request: Request) -> Result<Answer, Failure> {
+    /// Does a request of HTTP long-polling, for a session that [began](Idle::begin).
+    pub(super) async fn exchange(&self, session: u32, request: Request) -> Result<Answer, Failure> {
         let (address, limit) = (address(&request), request.body_limit);
         let mut message = encode(request)?;
         // A connection that was kept may have been closed meanwhile: the request goes over the next one then, unless some
         // of it was sent.
-        while let Some(mut sender) = self.take_idle(&address) {
+        while let Some(mut sender) = self.take_idle(session, &address) {
             // Its task may not have seen yet that the answer before was read.
             if sender.ready().await.is_err() {
                 continue;
             }
             match sender.try_send_request(message).await {
-                Ok(response) => return self.finish(address, sender, response, limit).await,
+                Ok(response) => return self.finish(session, address, sender, response, limit).await,
                 Err(mut error) => match error.take_message() {
                     Some(unsent) => message = unsent,
                     None => return Err(reset(&error.into_error())),
@@ -81,7 +81,7 @@ impl Http {
             Ok(response) => response,
             Err(error) => return Err(lost(error, ended).await),
         };
-        self.finish(address, sender, response, limit).await
+        self.finish(session, address, sender, response, limit).await
     }
 
     /// Opens a WebSocket: the answer to its request, and if that is 101 the byte stream.
@@ -107,11 +107,9 @@ impl Http {
         Ok(((response.into_parts().0, Bytes::new()), Some(opened)))
     }
 
-    /// Keeps no connection of before. Those of a session that was lost may be as dead as that, without an end that would
-    /// tell, or about to end: a request over them fails, or waits in vain.
-    pub(super) fn forget_idle(&self) {
-        let idle = std::mem::take(&mut *lock(&self.idle));
-        drop(idle);
+    /// The connections that are kept.
+    pub(super) fn idle(&self) -> MutexGuard<'_, Idle<Sender>> {
+        lock(&self.idle)
     }
 
     async fn connect(
@@ -135,6 +133,7 @@ impl Http {
 
     async fn finish(
         &self,
+        session: u32,
         address: Address,
         sender: Sender,
         response: http::Response<Incoming>,
@@ -142,18 +141,12 @@ impl Http {
     ) -> Result<Answer, Failure> {
         let (parts, body) = response.into_parts();
         let body = read(body, limit).await?;
-        let mut idle = lock(&self.idle);
-        if !sender.is_closed() && idle.len() < KEPT {
-            idle.push((address, sender));
-        }
+        self.idle().put(session, address, sender, &parts.headers, runtime::now());
         Ok((parts, body))
     }
 
-    fn take_idle(&self, address: &Address) -> Option<Sender> {
-        let mut idle = lock(&self.idle);
-        idle.retain(|(_, sender)| !sender.is_closed());
-        let at = idle.iter().position(|(other, _)| other == address)?;
-        Some(idle.swap_remove(at).1)
+    fn take_idle(&self, session: u32, address: &Address) -> Option<Sender> {
+        self.idle().take(session, address, runtime::now())
     }
 }
 

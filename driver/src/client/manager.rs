@@ -190,6 +190,10 @@ impl Manager {
 
     /// Closes the connection, or ends the attempt or the wait for one, at once. What was sent still goes out.
     ///
+    /// Its namespaces are not left before. To the server this is a connection that went away (`transport close`): where it
+    /// has connection state recovery, it keeps their sessions for a while. [`Client::disconnect`](super::Client::disconnect)
+    /// leaves one.
+    ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/loopback.rs"));
     /// # fn main() { connected(async |io: Server, client: Client| {

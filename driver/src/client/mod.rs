@@ -21,8 +21,9 @@
 //!
 //! As on a server: handlers start in the order in which events arrive, run to their first await before the next starts, and
 //! go on when they can; [`Limits::handlers`] of a namespace wait for something at a time, and when [`Limits::parked`]
-//! events wait for them, the server is not read from. Handlers whose connection is lost run on to their end.
-//! [Streams](Events) have the same bound.
+//! events wait for them, or on all namespaces more bytes than one packet may have ([`Limits::max_packet_bytes`]), the server
+//! is not read from until half of them have started. Handlers whose connection is lost run on to their end.
+//! [Streams](Events) have the same bounds.
 //!
 //! # While there is no connection
 //!
@@ -37,11 +38,13 @@ mod connector;
 mod dial;
 mod events;
 mod http;
+mod idle;
 mod listening;
 mod manager;
 mod memory;
 mod owner;
 mod queue;
+mod seats;
 mod sending;
 mod shared;
 mod simple;

@@ -1,7 +1,6 @@
 //! The task of one client: it alone does requests, reads, hands what came to the machine, runs handlers, and writes.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
     future::Future,
     mem,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -16,16 +15,16 @@ use futures_util::FutureExt as _;
 use sockeye_protocol::{
     Instant, RequestId, Text, TransportId,
     client::{
-        AckOutcome, AckToken, Event as CoreEvent, Output, SocketId,
+        AckOutcome, DisconnectReason, Error, Event as CoreEvent, Output, SocketId,
         http::{Failure, Response},
     },
-    socket::Args as RawArgs,
 };
 
 use super::{
     Client, HeadersProvider, ManagerEvent,
     client::ConnectErrorContext,
     http::{Answer, Http, Opened},
+    seats::{Packet, Seats},
     shared::{Abandoned, Next, Shared, State, Watcher, Wish},
 };
 use crate::{
@@ -56,12 +55,12 @@ pub(super) struct Owner {
     /// There are jobs that were not polled yet.
     has_new_jobs: bool,
     flights: Flights<Client, Kind>,
-    seats: BTreeMap<SocketId, Seat>,
+    seats: Seats,
+    /// There may be sessions before the one in use that keep connections for their goodbye.
+    is_parting: bool,
     /// The machine's, as of the last round that did something.
     deadline: Option<Instant>,
     sleep: Option<Armed>,
-    handlers: usize,
-    parked: usize,
     /// Whether nothing is read, since too much waits for handlers.
     withheld: bool,
     /// A stream did not take all that there is to write: it wakes the task when it takes more.
@@ -113,37 +112,9 @@ enum Kind {
     Other,
 }
 
-/// The handlers of one namespace.
-#[derive(Default)]
-struct Seat {
-    /// Event handlers that have not returned.
-    handling: usize,
-    parked: VecDeque<Packet>,
-}
-
-impl Seat {
-    fn take_parked(&mut self) -> Option<Packet> {
-        let packet = self.parked.pop_front();
-        if self.parked.is_empty() {
-            // It may have been long.
-            self.parked = VecDeque::new();
-        }
-        packet
-    }
-}
-
-struct Packet {
-    name: Text,
-    args: RawArgs,
-    ack: Option<AckToken>,
-}
-
 impl Owner {
     pub(super) fn new(shared: Arc<Shared>, http: Arc<Http>, headers: Option<Arc<HeadersProvider>>) -> Self {
-        let (handlers, parked) = shared.look(|state| {
-            let limits = &state.manager.config().limits;
-            (limits.handlers, limits.parked)
-        });
+        let seats = shared.look(|state| Seats::new(&state.manager.config().limits));
         Self {
             shared,
             http,
@@ -152,11 +123,10 @@ impl Owner {
             jobs: Vec::new(),
             has_new_jobs: false,
             flights: Flights::default(),
-            seats: BTreeMap::new(),
+            seats,
+            is_parting: false,
             deadline: None,
             sleep: None,
-            handlers,
-            parked,
             withheld: false,
             blocked: false,
         }
@@ -166,8 +136,8 @@ impl Owner {
     fn round(&mut self, cx: &mut Context<'_>, turn: &Turn, woken: bool) -> bool {
         let now = self.shared.now();
         turn.round(now);
-        self.withhold(now);
-        let mut work = self.poll_jobs(cx, now) | woken | self.blocked;
+        // Whoever pulls may have made room.
+        let mut work = self.withhold(now) | self.poll_jobs(cx, now) | woken | self.blocked;
         if self.deadline.is_some_and(|at| at <= now) {
             // A ping that has arrived by now is in time, however late this task is.
             self.read(cx, now);
@@ -189,20 +159,25 @@ impl Owner {
         // All that handlers have sent by now is written here.
         turn.take_given();
         let ended = self.write(cx, now);
-        more || ended || self.has_new_jobs || turn.take_given() || self.read(cx, now)
+        // This round may have started all that waited, and nothing wakes the task where nothing is read.
+        let turned = self.withhold(now);
+        more || ended || turned || self.has_new_jobs || turn.take_given() || self.read(cx, now)
     }
 
     /// Stops reading where too much waits for handlers, or for whoever pulls, and goes on. (That writing is stuck is no
-    /// reason not to read.)
-    fn withhold(&mut self, now: Instant) {
-        let full = self.shared.is_behind() || self.seats.values().any(|seat| seat.parked.len() >= self.parked);
+    /// reason not to read.) Whether that changed.
+    fn withhold(&mut self, now: Instant) -> bool {
+        // Asked in any case: it remembers that it was full.
+        let full = self.seats.is_full() | self.shared.is_behind();
         // Without a namespace, there is nothing that would come without being asked for: the way there stays open.
         let full = full && self.shared.look(|state| state.is_any_connected());
-        if self.withheld != full {
+        let turned = self.withheld != full;
+        if turned {
             self.withheld = full;
             // Suspends the deadline of the ping that may wait where nobody reads.
             self.shared.look(|state| state.manager.handle_withheld(now, full));
         }
+        turned
     }
 
     fn poll_jobs(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
@@ -299,7 +274,9 @@ impl Owner {
                 Output::Request { id, request } => {
                     let http = Arc::clone(&self.http);
                     let brings_packets = request.method == "GET";
-                    let future = async move { Done::Answered(id, caught(http.exchange(*request)).await) };
+                    let session = session(id);
+                    self.is_parting |= http.idle().begin(session);
+                    let future = async move { Done::Answered(id, caught(http.exchange(session, *request)).await) };
                     self.start_job(Job { brings_packets, ..Job::new(Name::Request(id), future) });
                 }
                 Output::Open { transport, request } => {
@@ -391,8 +368,16 @@ impl Owner {
                 }));
             }
             other => {
-                if matches!(other, CoreEvent::Close { .. } | CoreEvent::Error(_)) {
-                    self.http.forget_idle();
+                match &other {
+                    // What it had for its requests still takes its goodbye.
+                    CoreEvent::Close { reason: DisconnectReason::ForcedClose, .. } => self.http.idle().retire(),
+                    CoreEvent::Close { .. } | CoreEvent::Error(_) | CoreEvent::Upgrade => {
+                        self.http.idle().forget_in_use();
+                    }
+                    _ => {}
+                }
+                if let CoreEvent::Close { reason, error } = &other {
+                    self.announce_loss(error.clone().unwrap_or(Error::Closed(*reason)));
                 }
                 if let Some(event) = ManagerEvent::of(other) {
                     self.shared.tell(&event);
@@ -409,42 +394,27 @@ impl Owner {
     }
 
     fn on_packet(&mut self, cx: &mut Context<'_>, socket: SocketId, client: Client, packet: Packet) {
-        match self.seats.get_mut(&socket).filter(|seat| !seat.parked.is_empty() || seat.handling >= self.handlers) {
-            Some(seat) => seat.parked.push_back(packet),
-            None => self.dispatch(cx, client, packet),
+        if let Some(packet) = self.seats.park(socket, packet) {
+            self.dispatch(cx, client, packet);
         }
     }
 
     /// Starts what has waited long enough, in order. Whether something did.
     fn unpark(&mut self, cx: &mut Context<'_>) -> bool {
         let mut any = false;
-        let waiting: Vec<SocketId> =
-            self.seats.iter().filter(|(_, seat)| !seat.parked.is_empty()).map(|(id, _)| *id).collect();
-        for socket in waiting {
-            while let Some(seat) = self.seats.get_mut(&socket)
-                && seat.handling < self.handlers
-                && let Some(packet) = seat.take_parked()
-            {
+        for socket in self.seats.waiting() {
+            while let Some(packet) = self.seats.next(socket) {
                 any = true;
                 self.start(cx, socket, packet);
             }
-            self.forget_seat(socket);
         }
         any
     }
 
     /// Starts all that waits: what came before the end is handled before the end.
     fn start_parked(&mut self, cx: &mut Context<'_>, socket: SocketId) {
-        while let Some(packet) = self.seats.get_mut(&socket).and_then(Seat::take_parked) {
+        while let Some(packet) = self.seats.take(socket) {
             self.start(cx, socket, packet);
-        }
-        self.forget_seat(socket);
-    }
-
-    /// Forgets a namespace where nothing is under way.
-    fn forget_seat(&mut self, socket: SocketId) {
-        if self.seats.get(&socket).is_some_and(|seat| seat.handling == 0 && seat.parked.is_empty()) {
-            self.seats.remove(&socket);
         }
     }
 
@@ -496,10 +466,7 @@ impl Owner {
             Ok(future) => match self.flights.start(Some(cx), Flight { socket, kind, event, future: Guarded(future) }) {
                 // It has never been in flight.
                 Some(Landed { socket, event, result, .. }) => tell(socket, event, result),
-                None if kind == Kind::Event => {
-                    let seat = self.seats.entry(id).or_default();
-                    seat.handling = seat.handling.saturating_add(1);
-                }
+                None if kind == Kind::Event => self.seats.begin(id),
                 None => {}
             },
             Err(fault) => report(socket, event, fault),
@@ -508,12 +475,8 @@ impl Owner {
 
     fn on_landed(&mut self, landed: Landed<Client, Kind>) {
         let Landed { socket, kind, event, result } = landed;
-        let id = socket.socket_id();
-        if kind == Kind::Event
-            && let Some(seat) = self.seats.get_mut(&id)
-        {
-            seat.handling = seat.handling.saturating_sub(1);
-            self.forget_seat(id);
+        if kind == Kind::Event {
+            self.seats.end(socket.socket_id());
         }
         tell(socket, event, result);
     }
@@ -532,8 +495,25 @@ impl Owner {
         }
     }
 
+    /// Tells those who wait until all has left: it may have gone with the connection.
+    fn announce_loss(&self, error: Error) {
+        let is_for_it = |watcher: &mut Watcher| watcher.wish == Wish::Flushed;
+        let told = self.shared.look(|state| state.watchers.extract_if(.., is_for_it).collect::<Vec<_>>());
+        for watcher in told {
+            _ = watcher.sender.send(Err(error.clone()));
+        }
+    }
+
     /// Tells those who wait for namespaces, and those who follow them, that nobody connects them any more.
-    fn settle(&self, abandoned: Abandoned) {
+    fn settle(&mut self, abandoned: Abandoned) {
+        if abandoned.is_retired {
+            self.http.idle().retire();
+        }
+        if abandoned.is_retired || self.is_parting {
+            let jobs = &self.jobs;
+            let is_busy = |one| jobs.iter().any(|job| matches!(job.name, Name::Request(id) if session(id) == one));
+            self.is_parting = self.http.idle().settle(is_busy);
+        }
         if abandoned.is_all {
             self.shared.forget_listeners();
         }
@@ -548,7 +528,7 @@ impl Owner {
     /// Writes what there is to write, and ends what is to end. Whether something ended.
     fn write(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         let (transports, mut blocked) = (&mut self.transports, false);
-        let (room, deadline) = self.shared.look(|state| {
+        let (room, flushed, deadline) = self.shared.look(|state| {
             for transport in transports {
                 let written = match state.manager.transmit(transport.id) {
                     Some(queue) if queue.has_remaining() => write(transport, cx, queue),
@@ -564,9 +544,13 @@ impl Owner {
                     Poll::Pending => blocked = true,
                 }
             }
-            (mem::take(&mut state.room), state.manager.poll_timeout())
+            let flushed = if blocked { Vec::new() } else { state.take_flushed() };
+            (mem::take(&mut state.room), flushed, state.manager.poll_timeout())
         });
         (self.deadline, self.blocked) = (deadline, blocked);
+        for watcher in flushed {
+            _ = watcher.sender.send(Ok(()));
+        }
         // There may be some now; else they wait again.
         room.into_iter().for_each(Waker::wake);
         self.reap(now)
@@ -652,6 +636,11 @@ impl Drop for Owner {
     fn drop(&mut self) {
         self.shared.end();
     }
+}
+
+/// Whose request it is: each connection of the machine has a number.
+const fn session(id: RequestId) -> u32 {
+    (id.0 >> 32) as u32
 }
 
 /// A connector of the application's own may panic.

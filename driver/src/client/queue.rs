@@ -9,23 +9,48 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use crate::runtime::lock;
+use crate::{handler::Room, runtime::lock};
+
+/// What waits in a queue.
+pub(super) trait Weigh {
+    /// Bytes that count.
+    fn weight(&self) -> usize;
+}
 
 /// Events that wait to be taken, oldest first.
 pub(super) struct Queue<T> {
     held: Mutex<Held<T>>,
-    limit: usize,
+    room: Room,
     /// Counts queues that are full: what the owner of the connection looks at. Only changed under the lock above.
     behind: Arc<AtomicUsize>,
 }
 
 struct Held<T> {
     events: VecDeque<T>,
+    /// Bytes of all of them.
+    bytes: usize,
     reader: Option<Waker>,
     /// From when the limit is reached until half of the events are taken.
     is_full: bool,
     /// Nothing more comes.
     is_over: bool,
+}
+
+impl<T: Weigh> Held<T> {
+    fn push(&mut self, event: T) {
+        self.bytes = self.bytes.saturating_add(event.weight());
+        self.events.push_back(event);
+    }
+
+    fn pop(&mut self) -> Option<T> {
+        let event = self.events.pop_front()?;
+        self.bytes = self.bytes.saturating_sub(event.weight());
+        Some(event)
+    }
+
+    fn has_no_room(&self, room: Room) -> bool {
+        room.is_full(self.is_full, self.events.len(), self.bytes)
+    }
 }
 
 /// What came of taking an event.
@@ -35,10 +60,10 @@ pub(super) struct Taken<T> {
     pub(super) has_room_again: bool,
 }
 
-impl<T> Queue<T> {
-    pub(super) fn new(limit: usize, behind: Arc<AtomicUsize>) -> Self {
-        let held = Held { events: VecDeque::new(), reader: None, is_full: false, is_over: false };
-        Self { held: Mutex::new(held), limit, behind }
+impl<T: Weigh> Queue<T> {
+    pub(super) fn new(room: Room, behind: Arc<AtomicUsize>) -> Self {
+        let held = Held { events: VecDeque::new(), bytes: 0, reader: None, is_full: false, is_over: false };
+        Self { held: Mutex::new(held), room, behind }
     }
 
     /// Adds an event.
@@ -48,8 +73,8 @@ impl<T> Queue<T> {
             if held.is_over {
                 None
             } else {
-                held.events.push_back(event);
-                if held.events.len() >= self.limit && !std::mem::replace(&mut held.is_full, true) {
+                held.push(event);
+                if held.has_no_room(self.room) && !std::mem::replace(&mut held.is_full, true) {
                     self.behind.fetch_add(1, Ordering::AcqRel);
                 }
                 held.reader.take()
@@ -61,33 +86,37 @@ impl<T> Queue<T> {
     /// Adds an event that happens although nothing is read: where very many are there already, it replaces the last one if
     /// that is of the same kind.
     pub(super) fn push_or_replace(&self, event: T, is_such: impl FnOnce(&T) -> bool) {
-        let replaced = {
+        let surplus = {
             let mut held = lock(&self.held);
-            let has_too_many = held.events.len() >= self.limit.saturating_mul(2);
-            match held.events.back_mut().filter(|last| has_too_many && is_such(last)) {
-                Some(last) => Ok(std::mem::replace(last, event)),
-                None => Err(event),
-            }
+            let has_too_many = held.events.len() >= self.room.events.saturating_mul(2);
+            let is_replaced = has_too_many && held.events.back().is_some_and(is_such);
+            let surplus = is_replaced.then(|| held.events.pop_back()).flatten();
+            held.bytes = held.bytes.saturating_sub(surplus.as_ref().map_or(0, Weigh::weight));
+            surplus
         };
-        if let Err(event) = replaced {
-            self.push(event);
-        }
+        drop(surplus);
+        self.push(event);
     }
 
-    /// Adds an event; where there are as many as there may be, the oldest goes.
+    /// Adds an event; where there is as much as there may be, the oldest go.
     pub(super) fn push_newest(&self, event: T) {
-        self.push_beside(event, self.limit.saturating_sub(1));
+        self.push_beside(event, self.room.events.saturating_sub(1));
     }
 
     /// The same, so that the queue is never full.
     pub(super) fn push_unless_full(&self, event: T) {
-        self.push_beside(event, self.limit.saturating_sub(2));
+        self.push_beside(event, self.room.events.saturating_sub(2));
     }
 
     fn push_beside(&self, event: T, others: usize) {
-        let surplus = {
-            let mut held = lock(&self.held);
-            (held.events.len() > others).then(|| held.events.pop_front())
+        let surplus: Vec<T> = {
+            let (mut held, weight) = (lock(&self.held), event.weight());
+            let mut surplus = Vec::new();
+            while held.events.len() > others || self.room.is_crowded(held.bytes.saturating_add(weight)) {
+                let Some(oldest) = held.pop() else { break };
+                surplus.push(oldest);
+            }
+            surplus
         };
         drop(surplus);
         self.push(event);
@@ -96,7 +125,7 @@ impl<T> Queue<T> {
     /// Takes an event; none comes once the queue is empty and closed.
     pub(super) fn poll_next(&self, cx: &Context<'_>) -> Taken<T> {
         let mut held = lock(&self.held);
-        let event = match held.events.pop_front() {
+        let event = match held.pop() {
             Some(event) => Poll::Ready(Some(event)),
             None if held.is_over => Poll::Ready(None),
             None => {
@@ -108,14 +137,16 @@ impl<T> Queue<T> {
             // One that was full once gives its memory back.
             held.events = VecDeque::new();
         }
-        let has_room_again = held.is_full && held.events.len() <= self.limit / 2;
+        let has_room_again = held.is_full && (held.events.is_empty() || !held.has_no_room(self.room));
         if has_room_again {
             held.is_full = false;
             self.behind.fetch_sub(1, Ordering::AcqRel);
         }
         Taken { event, has_room_again }
     }
+}
 
+impl<T> Queue<T> {
     /// Nothing more comes; what is here may still be taken.
     pub(super) fn close(&self) {
         let reader = {
@@ -146,9 +177,20 @@ mod tests {
 
     use super::*;
 
+    /// So many bytes.
+    impl Weigh for u32 {
+        fn weight(&self) -> usize {
+            *self as usize
+        }
+    }
+
     fn of(limit: usize) -> (Queue<u32>, Arc<AtomicUsize>) {
+        with_bytes(limit, usize::MAX)
+    }
+
+    fn with_bytes(events: usize, bytes: usize) -> (Queue<u32>, Arc<AtomicUsize>) {
         let behind = Arc::new(AtomicUsize::new(0));
-        (Queue::new(limit, Arc::clone(&behind)), behind)
+        (Queue::new(Room { events, bytes }, Arc::clone(&behind)), behind)
     }
 
     fn take(queue: &Queue<u32>) -> (Poll<Option<u32>>, bool) {
@@ -222,5 +264,44 @@ mod tests {
             [take(&queue).0, take(&queue).0, take(&queue).0],
             [Poll::Ready(Some(3)), Poll::Ready(Some(4)), Poll::Pending]
         );
+    }
+
+    #[test]
+    fn it_is_full_above_its_bytes_until_half_of_them_are_taken() {
+        let (queue, behind) = with_bytes(100, 100);
+        let full = || behind.load(Ordering::Acquire);
+        for (event, is_full) in [(60, 0), (40, 0), (1, 1), (50, 1)] {
+            queue.push(event);
+            assert_eq!(full(), is_full, "{event}");
+        }
+        for (event, is_full) in [(60, 1), (40, 1), (1, 0), (50, 0)] {
+            assert_eq!(take(&queue), (Poll::Ready(Some(event)), event == 1));
+            assert_eq!(full(), is_full, "{event}");
+        }
+        // One that is larger than any should be is taken like others.
+        queue.push(101);
+        assert_eq!(full(), 1);
+        assert_eq!(take(&queue), (Poll::Ready(Some(101)), true));
+        assert_eq!(full(), 0);
+    }
+
+    #[test]
+    fn the_oldest_go_where_there_are_too_many_bytes() {
+        let (queue, behind) = with_bytes(100, 100);
+        for event in [50, 30, 20, 60] {
+            queue.push_unless_full(event);
+            assert_eq!(behind.load(Ordering::Acquire), 0);
+        }
+        assert_eq!([(); 3].map(|()| take(&queue).0), [Poll::Ready(Some(20)), Poll::Ready(Some(60)), Poll::Pending]);
+        // What replaces another counts instead of it.
+        let (queue, behind) = with_bytes(1, 100);
+        for event in [1, 98, 99, 99, 1] {
+            queue.push_or_replace(event, |_| true);
+        }
+        assert_eq!(
+            [(); 3].map(|()| take(&queue)),
+            [(Poll::Ready(Some(1)), false), (Poll::Ready(Some(1)), true), (Poll::Pending, false)]
+        );
+        assert_eq!(behind.load(Ordering::Acquire), 0);
     }
 }

@@ -23,6 +23,7 @@ use sockeye_protocol::{
 use super::{Client, ClientEvent, ManagerEvent, UpgradeMemory, client::Inner, queue::Queue};
 use crate::{
     EmitError, ListenerId, Runtime,
+    handler::Room,
     runtime::{self, lock},
     signal::{Reasons, Signal},
     socketio::Waiter,
@@ -35,8 +36,8 @@ pub(super) struct Shared {
     pub(super) runtime: Arc<dyn Runtime>,
     state: Mutex<State>,
     pub(super) max_attachments: usize,
-    /// Events that a stream holds before the server is not read from.
-    pub(super) max_held: usize,
+    /// What a stream holds before the server is not read from.
+    pub(super) room: Room,
     listeners: Mutex<OnManagers>,
     memory: Option<UpgradeMemory>,
     /// Streams of events that hold as many as they may.
@@ -77,6 +78,8 @@ pub(super) enum Wish {
     Connected,
     /// That it is abandoned.
     Abandoned,
+    /// That nothing of it waits to be sent.
+    Flushed,
 }
 
 /// A stream of a namespace's events.
@@ -92,6 +95,8 @@ pub(super) struct Followed {
 pub(super) struct Abandoned {
     /// There is no handle any more, and no connection.
     pub(super) is_all: bool,
+    /// There is no connection, nor an attempt: if there was one, it says goodbye at most.
+    pub(super) is_retired: bool,
     /// Watchers, each with why its namespace is abandoned.
     pub(super) watchers: Vec<(Watcher, Error)>,
     pub(super) streams: Vec<Followed>,
@@ -99,11 +104,13 @@ pub(super) struct Abandoned {
 
 impl Shared {
     pub(super) fn new(manager: Manager, runtime: Arc<dyn Runtime>, memory: Option<UpgradeMemory>) -> Self {
+        let limits = &manager.config().limits;
+        let room = Room { events: limits.parked, bytes: limits.max_packet_bytes };
         Self {
             signal: Signal::new(),
             runtime,
             max_attachments: manager.config().limits.max_attachments,
-            max_held: manager.config().limits.parked,
+            room,
             state: Mutex::new(State {
                 manager,
                 waiters: BTreeMap::new(),
@@ -328,6 +335,24 @@ impl State {
         self.sockets.keys().any(|socket| self.manager.is_connected(*socket))
     }
 
+    /// Takes out whoever waits until all has left, where it has.
+    pub(super) fn take_flushed(&mut self) -> Vec<Watcher> {
+        let Self { manager, watchers, .. } = self;
+        if watchers.is_empty() {
+            return Vec::new();
+        }
+        let can_send = manager.engine().is_none_or(|engine| !engine.is_open() || engine.writable());
+        let has_left = |watcher: &mut Watcher| {
+            watcher.wish == Wish::Flushed && can_send && manager.buffered(watcher.socket).0 == 0
+        };
+        watchers.extract_if(.., has_left).collect()
+    }
+
+    /// Whether another namespace than this one uses the connection.
+    pub(super) fn is_any_active_but(&self, socket: SocketId) -> bool {
+        self.sockets.keys().any(|other| *other != socket && self.manager.is_active(*other))
+    }
+
     /// Connects a namespace, and has the streams that wait for that end with it.
     pub(super) fn connect(&mut self, now: Instant, socket: SocketId) {
         self.manager.connect(now, socket);
@@ -346,20 +371,26 @@ impl State {
     /// say: all that came before the end is said then.
     pub(super) fn take_abandoned(&mut self) -> Abandoned {
         let is_all = self.is_forsaken && self.manager.is_closed();
+        let is_retired = self.manager.engine().is_none();
         self.watchers.retain(|watcher| !watcher.sender.is_canceled());
         if self.watchers.is_empty() && self.streams.is_empty() {
-            return Abandoned { is_all, ..Abandoned::default() };
+            return Abandoned { is_all, is_retired, ..Abandoned::default() };
         }
         self.begin_streams();
         let Self { manager, watchers, streams, .. } = self;
-        let watchers = watchers.extract_if(.., |watcher| manager.is_abandoned(watcher.socket)).collect::<Vec<_>>();
+        let is_in_vain = |watcher: &mut Watcher| {
+            manager.is_abandoned(watcher.socket)
+                // What was sent before that has left, or will.
+                && (watcher.wish != Wish::Flushed || manager.buffered(watcher.socket).0 > 0)
+        };
+        let watchers = watchers.extract_if(.., is_in_vain).collect::<Vec<_>>();
         let is_over = |stream: &mut Followed| stream.has_begun && manager.is_abandoned(stream.socket);
         let streams = streams.extract_if(.., is_over).collect();
         let watchers = watchers.into_iter().map(|watcher| {
             let error = manager.last_error(watcher.socket).cloned();
             (watcher, error.unwrap_or(Error::Closed(DisconnectReason::ForcedClose)))
         });
-        Abandoned { is_all, watchers: watchers.collect(), streams }
+        Abandoned { is_all, is_retired, watchers: watchers.collect(), streams }
     }
 }
 

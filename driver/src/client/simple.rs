@@ -29,8 +29,8 @@ use crate::{
 /// The runtimes' crates connect one: `SimpleClient::connect(url)`, or with options
 /// [`connect_simple`](ClientBuilder::connect_simple). Nothing that the server says from the first moment on is missed; how
 /// much of it may wait to be received is said at [`Events`]. Before [`receive`](Self::receive) was called once, it holds up
-/// nobody: a client that only sends never calls it. Of more than [`Limits::parked`](super::Limits::parked) events, the oldest
-/// are dropped then.
+/// nobody: a client that only sends never calls it. Of more than [`Limits::parked`](super::Limits::parked) events, or more bytes
+/// than one packet may have, the oldest are dropped then.
 ///
 /// ```
 /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/loopback.rs"));
@@ -191,7 +191,13 @@ impl SimpleClient {
         &self.client
     }
 
-    /// Disconnects, in order. So does dropping it, if there is no other handle of the client.
+    /// Disconnects, behind all that was sent. So does dropping it, if there is no other handle of the connection.
+    ///
+    /// Unless another namespace uses it, the connection is closed and the namespace is not left before, since the official
+    /// server drops events that it reads in one turn with that. To the server this is a connection that went away
+    /// (`transport close`), whose session it keeps for a while where it has connection state recovery; handlers of the
+    /// [client inside](Self::client) see [`ForcedClose`](super::DisconnectReason::ForcedClose). Where another namespace does,
+    /// this one is [left](Client::disconnect).
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/loopback.rs"));
@@ -201,7 +207,14 @@ impl SimpleClient {
     /// # Ok(()) }) }
     /// ```
     pub fn disconnect(self) {
-        self.client.disconnect();
+        let id = self.client.socket_id();
+        self.client.shared().with(|state, now| {
+            if !state.is_any_active_but(id) {
+                state.manager.close(now);
+            }
+            // And does not come back.
+            state.manager.disconnect(now, id);
+        });
     }
 
     fn is_closed(&self) -> bool {

@@ -30,7 +30,8 @@
 //! | `io(url)`, without waiting | `let socket = Client::builder(url).start()?` |
 //! | `io(url, { autoConnect: false })` | `let socket = Client::builder(url).auto_connect(false).start()?` |
 //! | `socket.connect()` | `socket.open()`, and `socket.connected().await?` to wait for it |
-//! | `socket.disconnect()` | `socket.disconnect()`, or dropping the last handle |
+//! | `socket.disconnect()` | `socket.disconnect()` |
+//! | nothing: closes the connection behind all that was sent, which the server sees as `transport close` | dropping the last handle, or `socket.manager().close()` |
 //!
 //! A server's first events may come with its answer: listeners that must not miss them are registered before
 //! [`open`](crate::client::Client::open).
@@ -59,6 +60,8 @@
 //! let url = "http://127.0.0.1:3000";
 //! let builder = Client::builder(url).config(|config| config.path = "/ws/".into());
 //! let elsewhere = builder.connect().await?;
+//! drop(elsewhere); // Or:
+//! socket.manager().close();
 //!
 //! let socket = Client::builder(url).start()?;
 //! socket.emit("hello", &"sent once there is a connection")?;
@@ -490,7 +493,10 @@
 //!
 //! # What is different
 //!
-//! - **The last handle** of a client closes its connection when it is dropped.
+//! - **The last handle** of a client closes its connection when it is dropped, behind all that was sent. That is no
+//!   `disconnect()`: the server sees `transport close`, and keeps the session for a while if it has connection state recovery.
+//! - **`SimpleClient::disconnect`** closes the connection like this, too, unless another namespace uses it. (The official server
+//!   drops events that it reads in one turn with a `disconnect()`, whoever the client is.)
 //! - **Namespaces share a connection** if they come from [`of`](crate::client::Client::of). There is no cache by URL.
 //! - **Sending can fail**: an event that cannot be encoded, or more than
 //!   [`Offline`](crate::client::Offline) and [`Limits`](crate::client::Limits) let wait.

@@ -5,6 +5,7 @@ mod error;
 mod extract;
 mod flights;
 mod listeners;
+mod room;
 
 use std::{future::Future, panic::AssertUnwindSafe, sync::Arc};
 
@@ -19,6 +20,7 @@ pub(crate) use self::{
     error::{Guarded, panic_text},
     flights::{Flight, Flights, Landed, announce},
     listeners::{List, Listener, Listeners, OnAny, OnError, Table},
+    room::{Room, size},
 };
 use crate::{BoxFuture, TypedEvent};
 

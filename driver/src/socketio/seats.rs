@@ -35,7 +35,7 @@ use super::{
 use crate::{
     handler::{
         self, BoxError, Call, ConnectContext, DisconnectContext, EventContext, Flights, Guarded, HandlerError,
-        HandlerFault, Listener, Listeners, Subject, Table, panic_text,
+        HandlerFault, Listener, Listeners, Room, Subject, Table, panic_text,
     },
     layer::{Held, Layer as _, Ownership, Seats as SeatsOf},
     runtime::BoxFuture,
@@ -87,8 +87,7 @@ struct Parked {
 
 impl Parked {
     fn size(&self) -> usize {
-        let attachments = self.args.attachments().iter().map(|attachment| attachment.len());
-        attachments.fold(self.name.len().saturating_add(self.args.raw().len()), usize::saturating_add)
+        handler::size(&self.name, &self.args)
     }
 }
 
@@ -303,8 +302,8 @@ impl Seats {
         if crowded || seat.parked.front().is_some_and(|first| seat.may_start(first, limits, crowded)) {
             self.unpark(owner, cx);
         }
-        let crowded = self.is_crowded(limits);
-        self.full |= self.seat(key).is_some_and(|seat| seat.is_full(limits.parked, limits.handlers, crowded));
+        let bytes = self.parked_bytes;
+        self.full |= self.seat(key).is_some_and(|seat| seat.is_full(limits, false, bytes));
     }
 
     /// Starts what has waited long enough, in order.
@@ -323,19 +322,13 @@ impl Seats {
                 self.dispatch(cx, key, packet);
             }
         }
-        // Once full, until half of it is free.
-        let (events, bytes) = if self.full {
-            (limits.parked.div_ceil(2), limits.max_packet_bytes / 2)
-        } else {
-            (limits.parked, limits.max_packet_bytes)
-        };
-        let crowded = self.parked_bytes > bytes;
-        self.full = self.seats.iter().any(|seat| seat.is_full(events, limits.handlers, crowded));
+        let (bytes, was_full) = (self.parked_bytes, self.full);
+        self.full = self.seats.iter().any(|seat| seat.is_full(limits, was_full, bytes));
     }
 
     /// Whether more is parked than any packet may have: so one of any size may wait.
     fn is_crowded(&self, limits: &Limits) -> bool {
-        self.parked_bytes > limits.max_packet_bytes
+        room(limits).is_crowded(self.parked_bytes)
     }
 
     fn take_parked(&mut self, key: SocketKey) -> Option<Parked> {
@@ -489,8 +482,8 @@ impl Seat {
     }
 
     /// Whether the peer should not be read from, for handlers have too much to do.
-    fn is_full(&self, parked: usize, handlers: usize, crowded: bool) -> bool {
-        self.handling >= handlers && (self.parked.len() >= parked || (crowded && !self.parked.is_empty()))
+    fn is_full(&self, limits: &Limits, was_full: bool, bytes: usize) -> bool {
+        self.handling >= limits.handlers && room(limits).is_full(was_full, self.parked.len(), bytes)
     }
 
     fn count(&mut self, kind: Kind, begins: bool) {
@@ -501,6 +494,11 @@ impl Seat {
             Kind::Middleware | Kind::Disconnect => {}
         }
     }
+}
+
+/// What may wait for handlers: events of a socket, and bytes of all those of a connection.
+fn room(limits: &Limits) -> Room {
+    Room { events: limits.parked, bytes: limits.max_packet_bytes }
 }
 
 fn change(count: &mut usize, begins: bool) {

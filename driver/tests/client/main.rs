@@ -8,8 +8,10 @@
     reason = "tests"
 )]
 
+mod connections;
 mod listeners;
 mod net;
+mod parked;
 mod simple;
 mod streams;
 #[path = "../support/mod.rs"]

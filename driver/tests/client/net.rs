@@ -69,6 +69,14 @@ impl Net {
     pub(crate) fn accept(&self, rig: &Rig) -> Peer {
         let end = self.end(rig);
         let head = request(rig, &end).0;
+        let mut peer = self.upgrade(rig, end, &head);
+        peer.send(OPEN);
+        peer
+    }
+
+    /// Answers the request for a WebSocket.
+    #[track_caller]
+    pub(crate) fn upgrade(&self, rig: &Rig, end: ClientEnd, head: &str) -> Peer {
         let key = head.lines().find_map(|line| line.strip_prefix("sec-websocket-key: ")).unwrap();
         let accept = BASE64_STANDARD.encode(Sha1::digest(format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11")));
         end.write(
@@ -79,9 +87,7 @@ impl Net {
             .as_bytes(),
         );
         let socket = WebSocket::from_raw_socket(end.clone(), Role::Server, None);
-        let mut peer = Peer { rig: rig.clone(), end, socket };
-        peer.send(OPEN);
-        peer
+        Peer { rig: rig.clone(), end, socket }
     }
 
     /// Answers the next client's WebSocket, and connects `/`.
@@ -114,7 +120,12 @@ pub(crate) fn request(rig: &Rig, end: &ClientEnd) -> (String, String) {
 
 /// Answers a request.
 pub(crate) fn answer(end: &ClientEnd, body: &str) {
-    end.write(format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len()).as_bytes());
+    answer_with(end, "", body);
+}
+
+/// The same with more headers.
+pub(crate) fn answer_with(end: &ClientEnd, headers: &str, body: &str) {
+    end.write(format!("HTTP/1.1 200 OK\r\n{headers}content-length: {}\r\n\r\n{body}", body.len()).as_bytes());
 }
 
 /// The server's side of a WebSocket.
@@ -127,6 +138,10 @@ pub(crate) struct Peer {
 impl Peer {
     pub(crate) fn send(&mut self, message: &str) {
         self.socket.send(Message::text(message)).unwrap();
+    }
+
+    pub(crate) fn binary(&mut self, size: usize) {
+        self.socket.send(Message::binary(vec![0; size])).unwrap();
     }
 
     #[track_caller]

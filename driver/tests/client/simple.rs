@@ -5,8 +5,9 @@ use std::{sync::Arc, time::Duration};
 use futures_util::FutureExt as _;
 use sockeye_driver::{
     AckError, EmitError,
-    client::{ClientError, Error, ReceiveError, SimpleClient},
+    client::{ClientError, DisconnectReason, Error, ReceiveError, SimpleClient},
 };
+use tungstenite::Message;
 
 use crate::{
     net::Net,
@@ -121,5 +122,43 @@ fn a_simple_client_hides_that_connections_come_and_go() {
         rig.run();
         let refused = connecting.take().unwrap().unwrap_err();
         assert!(matches!(&refused, ClientError::Connect(Error::Refused(_))) && refused.to_string() == "no");
+    });
+}
+
+#[test]
+fn a_simple_client_leaves_behind_what_it_sent() {
+    rig(|rig| {
+        // Alone on its connection, it closes that.
+        let net = Net::default();
+        let connecting = rig.start(net.client(&rig).connect_simple());
+        let mut peer = net.join(&rig);
+        let client = connecting.take().unwrap().unwrap();
+        let inner = client.client().clone();
+        inner.emit("last", &"words").unwrap();
+        client.disconnect();
+        assert_eq!(peer.message(), "42[\"last\",\"words\"]");
+        assert!(matches!(peer.read(), Message::Close(_)));
+        peer.end.end();
+        rig.run();
+        assert!(!inner.is_connected() && !inner.is_active());
+        let ended = inner.clone();
+        let ended = rig.wait("its end", async move { ended.closed().await });
+        assert_eq!(ended, Error::Closed(DisconnectReason::ClientDisconnect));
+        // Nor does it come back with another namespace.
+        let other = inner.of("/other").start();
+        other.open();
+        let mut peer = net.accept(&rig);
+        assert_eq!(peer.message(), "40/other,");
+        peer.send("40/other,{\"sid\":\"o\"}");
+        rig.run();
+
+        // Where another namespace goes on, it leaves its own.
+        let connecting = rig.start(other.of("/third").connect_simple());
+        assert_eq!(peer.message(), "40/third,");
+        peer.send("40/third,{\"sid\":\"t\"}");
+        rig.run();
+        connecting.take().unwrap().unwrap().disconnect();
+        assert_eq!(peer.message(), "41/third,");
+        assert!(other.is_connected());
     });
 }

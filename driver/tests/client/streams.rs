@@ -175,6 +175,40 @@ fn a_full_stream_stops_reading_until_half_is_taken_and_nothing_else() {
 }
 
 #[test]
+fn as_many_bytes_wait_in_a_stream_as_one_packet_may_have() {
+    rig(|rig| {
+        let net = Net::default();
+        let builder = net.client(&rig).config(|config| config.limits.max_packet_bytes = 1_000);
+        let client = builder.start().unwrap();
+        let mut peer = net.join(&rig);
+        let mut events = client.events();
+        // With its name and its quotes, each has so many bytes.
+        let event = |size: usize| format!("42[\"n\",\"{}\"]", "x".repeat(size - 3));
+        for size in [500, 400, 100] {
+            peer.send(&event(size));
+            assert!(peer.is_read());
+        }
+        // 1,000 wait; with the next one there are more.
+        peer.send(&event(10));
+        assert!(peer.is_read());
+        peer.send(&event(20));
+        assert!(!peer.is_read());
+        assert_eq!(taken(&mut events, 1).len(), 1);
+        assert!(!peer.is_read(), "510 wait");
+        assert_eq!(taken(&mut events, 1).len(), 1);
+        assert!(peer.is_read());
+        // With those that are not taken, attachments are.
+        peer.send(r#"451-["n",{"_placeholder":true,"num":0}]"#);
+        peer.binary(900);
+        assert!(peer.is_read());
+        peer.send(&event(10));
+        assert!(!peer.is_read());
+        assert_eq!(all(&mut events).len(), 4);
+        assert!(peer.is_read());
+    });
+}
+
+#[test]
 fn a_full_stream_holds_up_what_polling_brings_and_not_what_it_takes_away() {
     rig(|rig| {
         let net = Net::default();

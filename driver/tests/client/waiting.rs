@@ -5,12 +5,12 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use sockeye_driver::{
     AckError, EmitError, QueueUnit, SendError,
-    client::{Client, DisconnectReason as Reason, Error, ManagerEvent, Offline},
+    client::{Client, DisconnectReason as Reason, Error, ManagerEvent, Offline, Transport},
 };
 use tungstenite::Message;
 
 use crate::{
-    net::{CAPACITY, Net},
+    net::{CAPACITY, Net, OPEN, answer, request},
     support::{Log, Rig, Slot, rig},
 };
 
@@ -43,6 +43,71 @@ fn emit_wait_waits_for_room() {
             assert!(message.starts_with(&format!("42[\"n\",{n},")), "{message:.40}");
         }
         assert!(waiting.iter().all(|slot| slot.take() == Some(Ok(()))));
+    });
+}
+
+#[test]
+fn flush_waits_until_all_has_left() {
+    rig(|rig| {
+        let net = Net::default();
+        let client = net.client(&rig).start().unwrap();
+        let flush = |rig: &Rig, client: &Client| {
+            let client = client.clone();
+            let slot = rig.start(async move { client.flush().await });
+            rig.run();
+            slot
+        };
+        // There is nothing.
+        assert_eq!(flush(&rig, &client).take(), Some(Ok(())));
+        // It waits for a connection, and for the stream to take it.
+        client.emit("n", &"p".repeat(2 * CAPACITY)).unwrap();
+        let flushed = flush(&rig, &client);
+        assert!(!flushed.is_ready());
+        let mut peer = net.join(&rig);
+        assert!(!flushed.is_ready());
+        assert!(peer.message().starts_with("42[\"n\","));
+        assert_eq!(flushed.take(), Some(Ok(())));
+        // The connection ends before.
+        client.emit("n", &"p".repeat(2 * CAPACITY)).unwrap();
+        let flushed = flush(&rig, &client);
+        assert!(!flushed.is_ready());
+        peer.end.reset();
+        rig.run();
+        assert!(matches!(flushed.take(), Some(Err(_))));
+        // There will be none.
+        client.disconnect();
+        assert_eq!(flush(&rig, &client).take(), Some(Ok(())));
+        client.emit("n", &1).unwrap();
+        let left = Error::Closed(Reason::ClientDisconnect);
+        assert_eq!(flush(&rig, &client).take(), Some(Err(left)));
+    });
+}
+
+#[test]
+fn flush_waits_for_the_answers_of_polling() {
+    rig(|rig| {
+        let net = Net::default();
+        let client = net.client(&rig).config(|config| config.transports = vec![Transport::Polling]).start().unwrap();
+        let first = net.end(&rig);
+        request(&rig, &first);
+        answer(&first, OPEN);
+        let second = net.end(&rig);
+        let (post, get) =
+            if request(&rig, &first).0.starts_with("POST") { (&first, &second) } else { (&second, &first) };
+        rig.run();
+        // (The other request is taken out of the way.)
+        let _ = [post, get].map(|end| end.read(usize::MAX));
+        answer(post, "ok");
+        answer(get, "40{\"sid\":\"s\"}");
+        request(&rig, get);
+        client.emit("n", &1).unwrap();
+        let flushing = client.clone();
+        let flushed = rig.start(async move { flushing.flush().await });
+        assert_eq!(request(&rig, post).1, "42[\"n\",1]");
+        assert!(!flushed.is_ready());
+        answer(post, "ok");
+        rig.run();
+        assert_eq!(flushed.take(), Some(Ok(())));
     });
 }
 

@@ -154,7 +154,7 @@ struct Turn {
 pub enum Output {
     /// Do a request, and report [`Manager::handle_response`] or [`Manager::handle_failure`].
     Request {
-        /// Its name.
+        /// Its name. The upper 32 bits number the connection that it belongs to: each one has the next number.
         id: RequestId,
         /// What to send, and where.
         request: Box<Request>,

@@ -4,10 +4,12 @@ use std::{
     env,
     fs::{self, OpenOptions},
     process::{self, Command},
+    sync::atomic::{AtomicUsize, Ordering},
 };
 
 use crate::{
     program::{Live, done, in_time, sio, sio_with},
+    raw,
     server::{TRANSPORTS, everywhere, on_each, own_port},
 };
 
@@ -100,6 +102,36 @@ fn what_goes_wrong_has_a_code_and_a_cause() {
     assert!(down.err.starts_with("error: / is not connected: xhr poll error: cannot connect: "), "{}", down.err);
     let down = sio(&["emit", &free, "hello", "-t", "websocket"]);
     assert!(down.err.starts_with("error: / is not connected: websocket error: cannot connect: "), "{}", down.err);
+}
+
+/// Nothing of the event was delivered: that must not look like success.
+#[test]
+fn an_event_that_has_not_left_is_an_error() {
+    // What the server says to CONNECT, and to the event. Its pings do not come.
+    let server = |joined: &'static str, answer: Option<&'static str>| {
+        let (posts, gets) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let address = raw::http(move |request| {
+            let ok = |body: &str| Some(raw::response("200 OK", "", body));
+            match (request.is_handshake(), request.line.starts_with("POST")) {
+                (true, _) => ok(&raw::OPEN.replace("25000", "1000").replace("20000", "1000")),
+                (_, true) if posts.fetch_add(1, Ordering::Relaxed) == 0 => ok("ok"),
+                (_, true) => Some(raw::response(answer?, "", "")),
+                _ if gets.fetch_add(1, Ordering::Relaxed) == 0 => ok(joined),
+                _ => None,
+            }
+        });
+        address.to_string()
+    };
+    const JOINED: &str = "40{\"sid\":\"s\"}";
+    let emit = |url: &str| sio(&["emit", url, "hello", "-t", "polling"]);
+    // It reads no more; it fails; and it goes before or while the event is on its way.
+    let late = "error: not sent: ping timeout (no ping within 2s)\n";
+    assert_eq!(emit(&server(JOINED, None)), done(1, "", late));
+    let failed = "error: not sent: transport error (xhr post error: status 502)\n";
+    assert_eq!(emit(&server(JOINED, Some("502 Bad Gateway"))), done(1, "", failed));
+    let gone = emit(&server("40{\"sid\":\"s\"}\x1e1", None));
+    assert_eq!((gone.code, &*gone.out), (1, ""));
+    assert!(gone.err.starts_with("error: not sent: transport close"), "{}", gone.err);
 }
 
 #[test]

@@ -62,6 +62,9 @@ fn wrong_usage_has_code_2_and_is_explained() {
         (&["listen", "http://127.0.0.1:1", "-t", "flash"], "[possible values: polling, websocket]"),
         (&["listen", "http://127.0.0.1:1", "--wait", "--no-reconnect"], "cannot be used with"),
         (&["listen", "http://127.0.0.1:1", "--reconnect-attempts", "0"], "--reconnect-attempts"),
+        (&["listen", "http://127.0.0.1:1", "--reconnect-delay", "0"], "more than 0 s expected"),
+        (&["listen", "http://127.0.0.1:1", "--reconnect-delay", "0.0000000001"], "more than 0 s expected"),
+        (&["listen", "http://127.0.0.1:1", "--reconnect-delay", "-1"], "'-1'"),
         (&["listen", "http://127.0.0.1:1", "--ca-cert", "/no/such/file"], "error: /no/such/file: "),
         (
             &["listen", "http://127.0.0.1:1", "--ca-cert", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")],

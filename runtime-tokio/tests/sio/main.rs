@@ -22,6 +22,9 @@ mod interop;
 mod listen;
 mod pipe;
 mod program;
+#[path = "../shared/client/raw.rs"]
+#[allow(dead_code, reason = "a part of it is used here")]
+mod raw;
 mod screen;
 mod server;
 mod terminal;

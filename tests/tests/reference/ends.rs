@@ -80,6 +80,25 @@ fn pings_are_answered_and_their_absence_is_noticed() {
     });
 }
 
+/// The official server drops what it reads in one turn with a DISCONNECT: a client without handlers sends none.
+#[test]
+fn what_a_simple_client_sent_before_it_left_arrives() {
+    everywhere(async |runtime: Runtime, index: usize| {
+        let world = World::new(json!({})).await;
+        let connecting = runtime.client(&world.url("/")).config(mode(index)).connect_simple();
+        let client = within("the client to connect", connecting).await.unwrap();
+        settled(client.client(), index).await;
+        for n in 0..3 {
+            client.emit("last words", &n).await.unwrap();
+        }
+        client.disconnect();
+        let mut expected = vec![json!(["/", "connection", {}, false])];
+        expected.extend((0..3).map(|n| json!(["/", "event", "last words", [n], false])));
+        expected.push(json!(["/", "disconnect", "transport close"]));
+        assert_eq!(world.tell("finish", json!({})).await["seen"], json!(expected));
+    });
+}
+
 /// What JavaScript has as the message.
 fn text(error: ClientError) -> String {
     match error {

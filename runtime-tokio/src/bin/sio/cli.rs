@@ -201,8 +201,9 @@ pub(crate) struct Connection {
     /// Do not connect again when the connection is lost.
     #[arg(long, conflicts_with_all = ["wait", "reconnect_attempts"])]
     pub(crate) no_reconnect: bool,
-    /// The time before the first attempt to connect again; each further one waits twice as long, up to 5 s.
-    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
+    /// The time before the first attempt to connect again, above 0; each further one waits twice as long, up to 5 s, or to
+    /// this time if it is longer. (All vary by up to a half, so that not everybody comes at once.)
+    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = some_seconds)]
     pub(crate) reconnect_delay: Duration,
     /// How often in a row it is tried to connect again. By default without end.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
@@ -252,6 +253,14 @@ pub(crate) fn namespace(name: &str) -> String {
 pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "a number of seconds expected".to_owned())?;
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
+/// The same, but not none.
+fn some_seconds(text: &str) -> Result<Duration, String> {
+    match seconds(text)? {
+        Duration::ZERO => Err("more than 0 s expected".to_owned()),
+        time => Ok(time),
+    }
 }
 
 /// `auth` of a handshake.

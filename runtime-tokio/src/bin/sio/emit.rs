@@ -1,13 +1,13 @@
 //! `sio emit`.
 
-use sockeye_tokio::{AckError, Values};
+use sockeye_tokio::{AckError, Values, client::Client};
 
 use super::{
     cli,
     exit::{Exit, not_sent},
     lines,
     output::{Line, Output},
-    session::{News, Session},
+    session::{News, Session, explain, why},
     show,
 };
 
@@ -35,7 +35,10 @@ pub(crate) async fn run(options: &cli::Emit, session: &mut Session, output: &Out
     };
     let Some(socket) = socket else { return Exit::failed("no namespace") };
     if !options.ack {
-        return socket.emit(&options.event, &args).map_or_else(not_sent, |()| Exit::DONE);
+        return match socket.emit(&options.event, &args) {
+            Ok(()) => sent(options, session, &socket, output).await,
+            Err(error) => not_sent(error),
+        };
     }
     let answer = match options.timeout {
         time if time.is_zero() => socket.emit_with_ack::<Values>(&options.event, &args),
@@ -57,6 +60,28 @@ pub(crate) async fn run(options: &cli::Emit, session: &mut Session, output: &Out
         Err(AckError::Timeout) => Exit::timed_out(format!("no acknowledgement within {:?}", options.timeout)),
         Err(AckError::Emit(error)) => not_sent(error),
         Err(error) => Exit::failed(format!("no acknowledgement: {error}")),
+    }
+}
+
+/// Waits until the event has left: what the connection still holds when it ends is lost.
+async fn sent(options: &cli::Emit, session: &mut Session, socket: &Client, output: &Output) -> Exit {
+    let flushed = socket.flush();
+    tokio::pin!(flushed);
+    loop {
+        tokio::select! {
+            // First: what happened before it left is told by then, and it may have gone with that.
+            biased;
+            news = session.next() => {
+                note(options, output, &news).await;
+                if let News::Disconnect { reason, details, .. } = news {
+                    return Exit::failed(format!("not sent: {}", why(reason, details.as_ref())));
+                }
+            }
+            flushed = &mut flushed => return match flushed {
+                Ok(()) => Exit::DONE,
+                Err(error) => Exit::failed(format!("not sent: {}", explain(&error))),
+            },
+        }
     }
 }
 

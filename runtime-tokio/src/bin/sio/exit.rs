@@ -12,7 +12,8 @@ use sockeye_tokio::EmitError;
 pub(crate) const CODES: &str = "\
 Exit codes:
   0    all is done, or whoever reads the output has had enough
-  1    the server was not reached, refused, or was lost; or the output cannot be written
+  1    the server was not reached, refused, or was lost, before the event had left for instance; or the
+       output cannot be written
   2    wrong usage
   3    time is over: no acknowledgement within --timeout, or fewer than --count events within --for
   130  interrupted (Ctrl-C); 143 is terminated (SIGTERM)
