@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// Compares clients against one server, round by round, and prints a table of medians: CPU time of the client per answer,
-// ratios to it, and memory per idle connection. README.md beside it says how.
+// Compares clients against one server, round by round, and prints two tables of medians with ratios: CPU time of the
+// client per answer and memory per idle connection; answers per second. README.md beside it says how.
 //
 //   tests/bench/run.mjs [--rounds 5] [--seconds 2] [--only REGEX] [--cpus 0,1]
 
@@ -96,7 +96,11 @@ async function measure(client, options) {
   if (options.scenario === "idle") return { value: (after.memory - before.memory) / options.clients };
   // Each connection has had an answer, but not one each tenth of a second: its answers do not come back.
   if (messages < 10 * values.seconds * (options.clients ?? 100)) return undefined;
-  return { value: (after.client - before.client) / messages, server: (after.server - before.server) / messages };
+  return {
+    value: (after.client - before.client) / messages,
+    server: (after.server - before.server) / messages,
+    rate: messages / values.seconds / 1000,
+  };
 }
 
 const results = new Map();
@@ -113,17 +117,27 @@ for (let round = 1; round <= Number(values.rounds); round++) {
 }
 
 const names = Object.keys(CLIENTS);
-console.log(`| | ${names.join(" | ")} | bench_server beside sockeye-tokio |`);
-console.log(`| --- |${" --- |".repeat(names.length + 1)}`);
-for (const [title, { scenario }] of Object.entries(SCENARIOS)) {
-  const of = (name, what) => median((results.get(`${title}/${name}`) ?? []).map((result) => result[what]));
-  if (!results.has(`${title}/${names[0]}`)) continue;
-  const unit = scenario === "idle" ? "KiB" : "us";
-  const first = of(names[0], "value");
-  const cells = names.map((name) => {
-    const value = of(name, "value");
-    return Number.isNaN(value) ? "stalls" : `${value.toFixed(2)} ${unit} (${(value / first).toFixed(2)})`;
-  });
-  const server = scenario === "idle" ? "" : `${of(names[0], "server").toFixed(2)} us`;
-  console.log(`| ${title} | ${cells.join(" | ")} | ${server} |`);
+
+// One row for each scenario that was run: what the median client needs or does, and `last` of the first one.
+function table(what, digits, unitOf, last) {
+  console.log(`| | ${names.join(" | ")} |${last ? ` ${last.title} |` : ""}`);
+  console.log(`| --- |${" --- |".repeat(names.length + (last ? 1 : 0))}`);
+  for (const [title, { scenario }] of Object.entries(SCENARIOS)) {
+    const unit = unitOf(scenario);
+    if (!unit || !results.has(`${title}/${names[0]}`)) continue;
+    const of = (name, what) => median((results.get(`${title}/${name}`) ?? []).map((result) => result[what]));
+    const first = of(names[0], what);
+    const cells = names.map((name) => {
+      const value = of(name, what);
+      return Number.isNaN(value) ? "stalls" : `${value.toFixed(digits)} ${unit} (${(value / first).toFixed(2)})`;
+    });
+    const server = scenario === "idle" ? "" : `${of(names[0], last?.what).toFixed(2)} us`;
+    console.log(`| ${title} | ${cells.join(" | ")} |${last ? ` ${server} |` : ""}`);
+  }
 }
+table("value", 2, (scenario) => (scenario === "idle" ? "KiB" : "us"), {
+  title: "bench_server beside sockeye-tokio",
+  what: "server",
+});
+console.log();
+table("rate", 1, (scenario) => (scenario === "idle" ? undefined : "k/s"));

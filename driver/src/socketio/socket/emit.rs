@@ -64,7 +64,7 @@ impl Socket {
     }
 
     /// Sends an event, and waits for room in the send queue if it is full: for those who produce faster than the client
-    /// takes. (With a [`QueuePolicy`] other than `Error` there is nothing to wait for.)
+    /// takes. (With a [`QueuePolicy`](crate::QueuePolicy) other than `Error` there is nothing to wait for.)
     ///
     /// ```
     /// # use sockeye_driver::prelude::*;

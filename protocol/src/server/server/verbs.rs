@@ -17,7 +17,7 @@ use crate::{
 };
 
 impl Server {
-    /// Accepts a connection request: see [`Connection::accept`].
+    /// Accepts a connection request: see [`Connection::accept`](crate::server::Connection::accept).
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/whole.rs"));
@@ -38,7 +38,7 @@ impl Server {
         self.verb(now, request.connection(), |connection| connection.accept(now, request)).unwrap_or(Err(RequestGone))
     }
 
-    /// Refuses a connection request: see [`Connection::reject`].
+    /// Refuses a connection request: see [`Connection::reject`](crate::server::Connection::reject).
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/whole.rs"));
@@ -59,7 +59,7 @@ impl Server {
         answer.unwrap_or(Err(RequestGone))
     }
 
-    /// Sends an event to one socket: see [`Connection::emit`], and [`Hub::emit`] for recovery.
+    /// Sends an event to one socket: see [`Connection::emit`](crate::server::Connection::emit), and [`Hub::emit`](crate::server::Hub::emit) for recovery.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/whole.rs"));
@@ -92,7 +92,7 @@ impl Server {
         self.verb(now, key, |_| sent).unwrap_or(Err(EmitError::NotConnected))
     }
 
-    /// Sends an event and asks for an acknowledgement: see [`Connection::emit_with_ack`].
+    /// Sends an event and asks for an acknowledgement: see [`Connection::emit_with_ack`](crate::server::Connection::emit_with_ack).
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/whole.rs"));
@@ -124,7 +124,7 @@ impl Server {
         self.socket_verb(now, socket, |connection| connection.emit_with_ack(now, socket, event, timeout))
     }
 
-    /// Acknowledges an event: see [`Connection::reply`].
+    /// Acknowledges an event: see [`Connection::reply`](crate::server::Connection::reply).
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/whole.rs"));
@@ -153,7 +153,7 @@ impl Server {
         self.socket_verb(now, token.socket(), |connection| connection.reply(now, token, answer))
     }
 
-    /// Disconnects a socket, or its whole connection: see [`Connection::disconnect`].
+    /// Disconnects a socket, or its whole connection: see [`Connection::disconnect`](crate::server::Connection::disconnect).
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/whole.rs"));
@@ -191,7 +191,7 @@ impl Server {
         }
     }
 
-    /// Puts a socket into a room: see [`Hub::join`].
+    /// Puts a socket into a room: see [`Hub::join`](crate::server::Hub::join).
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/whole.rs"));
@@ -263,7 +263,7 @@ impl Server {
         hub.broadcast(*now, target, event, &mut |key, event| forward(connections, *now, key, event))
     }
 
-    /// Makes every socket of the target join the rooms. [`Event::Selection`] answers.
+    /// Makes every socket of the target join the rooms. [`Event::Selection`](crate::server::Event::Selection) answers.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/whole.rs"));
@@ -280,7 +280,7 @@ impl Server {
         self.hub.sockets_join(target, rooms)
     }
 
-    /// Makes every socket of the target leave the rooms. [`Event::Selection`] answers.
+    /// Makes every socket of the target leave the rooms. [`Event::Selection`](crate::server::Event::Selection) answers.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/whole.rs"));
@@ -299,7 +299,7 @@ impl Server {
         self.hub.sockets_leave(target, rooms)
     }
 
-    /// Disconnects every socket of the target. [`Event::Selection`] answers.
+    /// Disconnects every socket of the target. [`Event::Selection`](crate::server::Event::Selection) answers.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/whole.rs"));
@@ -318,7 +318,7 @@ impl Server {
         hub.disconnect_sockets(target, close, &mut |key, event| forward(connections, *now, key, event))
     }
 
-    /// Closes every connection because the server goes away: see [`Connection::shutdown`].
+    /// Closes every connection because the server goes away: see [`Connection::shutdown`](crate::server::Connection::shutdown).
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/whole.rs"));
@@ -337,7 +337,7 @@ impl Server {
         }
     }
 
-    /// Ends a connection now, for a driver that cannot wait any longer: see [`Connection::abort`].
+    /// Ends a connection now, for a driver that cannot wait any longer: see [`Connection::abort`](crate::server::Connection::abort).
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/whole.rs"));
