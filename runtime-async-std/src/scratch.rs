@@ -11,7 +11,7 @@ thread_local! {
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// Reads into a buffer of hyper's. Its memory may be uninitialised, and without `unsafe` only a copy can fill it, so the
+/// Reads into a buffer of hyper's. Its memory may be uninitialised, and in safe code only a copy can fill it, so the
 /// bytes come by way of a buffer that all streams of this thread share.
 pub(crate) fn poll_read(
     mut target: ReadBufCursor<'_>,

@@ -12,8 +12,8 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// The message with this payload. Text is checked here as a whole, even if its parts have been looked at already:
-    /// without unsafe code nothing else makes text of bytes.
+    /// The message with this payload. Text is checked here as a whole, even if its parts have been looked at already: in
+    /// safe code nothing else makes text of bytes.
     pub(crate) fn message(self, payload: Bytes) -> Result<Message, Error> {
         match self {
             Self::Text => Text::try_from(payload).map(Message::Text).map_err(|_error| Error::InvalidUtf8),

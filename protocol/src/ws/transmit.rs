@@ -447,7 +447,7 @@ impl Buf for TransmitQueue {
     }
 }
 
-/// Text that was queued as such. It is checked again, since only a check makes text of bytes without unsafe code.
+/// Text that was queued as such. It is checked again, since in safe code only a check makes text of bytes.
 fn text(payload: Bytes) -> Text {
     Text::try_from(payload.clone()).unwrap_or_else(|_error| String::from_utf8_lossy(&payload).into_owned().into())
 }
