@@ -115,7 +115,8 @@ async fn end<L: Layer>(layer: &Arc<L>, deadline: Duration) {
     for link in layer.links() {
         link.with(now, |machine, _| machine.shutdown(now));
     }
-    let Some(runtime) = core.runtime() else { return core.gate.raise(Level::Killed) };
+    // No runtime sees to deadlines, so that there is none to wait for.
+    let Some(runtime) = core.runtime() else { return kill(layer) };
     let mut deadline = runtime.sleep(deadline);
     if let Either::Left(()) = either(Box::pin(core.owners.idle()), &mut deadline).await {
         core.gate.raise(Level::Stopped);
@@ -123,14 +124,18 @@ async fn end<L: Layer>(layer: &Arc<L>, deadline: Duration) {
             return;
         }
     }
-    core.gate.raise(Level::Killed);
-    layer.links().iter().for_each(|link| link.signal.raise(Reasons::KILL));
+    kill(layer);
     // They end at their next poll, but for one that a handler blocks.
     let all = async {
         core.owners.idle().await;
         core.tasks.idle().await;
     };
     let _ = either(Box::pin(all), runtime.sleep(GRACE)).await;
+}
+
+fn kill<L: Layer>(layer: &Arc<L>) {
+    layer.core().gate.raise(Level::Killed);
+    layer.links().iter().for_each(|link| link.signal.raise(Reasons::KILL));
 }
 
 /// What tasks that were told to end get.

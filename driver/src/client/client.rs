@@ -279,7 +279,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// The connection has ended meanwhile, so that nobody knows what of it has left; or what waits for a connection waits in
+    /// The connection has ended since this was called, so that nobody knows what of it has left (one that had ended before
+    /// tells with its disconnect); or what waits for a connection waits in
     /// vain, as at [`connected`](Self::connected).
     pub async fn flush(&self) -> Result<(), Error> {
         // The runtime may have dropped the client's task.

@@ -162,7 +162,14 @@ impl Client {
         let shared = Arc::clone(self.shared());
         let queue = Arc::new(Queue::new(shared.room, Arc::clone(&shared.behind)));
         let feed = Arc::new(Feed(Arc::clone(&queue)));
-        let [connect, refusal, end] = [(); 3].map(|()| Arc::clone(&feed));
+        let [connect, refusal, end] = [(); 3].map(|()| (Arc::clone(&feed), Arc::clone(&is_wanted)));
+        // What tells of the connection comes although nothing is read.
+        let tell = |(feed, is_wanted): &(Arc<Feed<ClientEvent>>, Arc<AtomicBool>), event| match is_wanted
+            .load(Ordering::Acquire)
+        {
+            true => feed.0.push_or_replace(event, is_status),
+            false => feed.0.push_unless_full(event),
+        };
         let listeners = [
             self.on_any(move |event| {
                 // Without the client, which it would keep connected.
@@ -173,15 +180,15 @@ impl Client {
                 }
             }),
             self.on_connect(move |client: Self| {
-                connect.0.push_or_replace(ClientEvent::Connect { recovered: client.is_recovered() }, is_status);
+                tell(&connect, ClientEvent::Connect { recovered: client.is_recovered() });
                 ready(())
             }),
             self.on_connect_error(move |error: Error| {
-                refusal.0.push_or_replace(ClientEvent::ConnectError(error), is_status);
+                tell(&refusal, ClientEvent::ConnectError(error));
                 ready(())
             }),
             self.on_disconnect(move |reason: DisconnectReason, error: Option<Error>| {
-                end.0.push_or_replace(ClientEvent::Disconnect { reason, error }, is_status);
+                tell(&end, ClientEvent::Disconnect { reason, error });
                 ready(())
             }),
         ];

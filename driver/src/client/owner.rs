@@ -158,7 +158,7 @@ impl Owner {
         let more = self.drain(cx);
         // All that handlers have sent by now is written here.
         turn.take_given();
-        let ended = self.write(cx, now);
+        let ended = self.write(cx, now, more);
         // This round may have started all that waited, and nothing wakes the task where nothing is read.
         let turned = self.withhold(now);
         more || ended || turned || self.has_new_jobs || turn.take_given() || self.read(cx, now)
@@ -370,7 +370,10 @@ impl Owner {
             other => {
                 match &other {
                     // What it had for its requests still takes its goodbye.
-                    CoreEvent::Close { reason: DisconnectReason::ForcedClose, .. } => self.http.idle().retire(),
+                    CoreEvent::Close { reason: DisconnectReason::ForcedClose, .. } => {
+                        self.http.idle().retire();
+                        self.is_parting = true;
+                    }
                     CoreEvent::Close { .. } | CoreEvent::Error(_) | CoreEvent::Upgrade => {
                         self.http.idle().forget_in_use();
                     }
@@ -525,8 +528,9 @@ impl Owner {
         }
     }
 
-    /// Writes what there is to write, and ends what is to end. Whether something ended.
-    fn write(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+    /// Writes what there is to write, and ends what is to end. Whether something ended. `more`: the machine was not heard to
+    /// the end.
+    fn write(&mut self, cx: &mut Context<'_>, now: Instant, more: bool) -> bool {
         let (transports, mut blocked) = (&mut self.transports, false);
         let (room, flushed, deadline) = self.shared.look(|state| {
             for transport in transports {
@@ -544,7 +548,8 @@ impl Owner {
                     Poll::Pending => blocked = true,
                 }
             }
-            let flushed = if blocked { Vec::new() } else { state.take_flushed() };
+            // What is still to be heard may be that all was lost.
+            let flushed = if blocked || more { Vec::new() } else { state.take_flushed() };
             (mem::take(&mut state.room), flushed, state.manager.poll_timeout())
         });
         (self.deadline, self.blocked) = (deadline, blocked);

@@ -68,13 +68,18 @@ impl<T: Weigh> Queue<T> {
 
     /// Adds an event.
     pub(super) fn push(&self, event: T) {
+        self.add(event, true);
+    }
+
+    /// `holds_up`: whether the owner is to hear that there is no room any more.
+    fn add(&self, event: T, holds_up: bool) {
         let reader = {
             let mut held = lock(&self.held);
             if held.is_over {
                 None
             } else {
                 held.push(event);
-                if held.has_no_room(self.room) && !std::mem::replace(&mut held.is_full, true) {
+                if holds_up && held.has_no_room(self.room) && !std::mem::replace(&mut held.is_full, true) {
                     self.behind.fetch_add(1, Ordering::AcqRel);
                 }
                 held.reader.take()
@@ -100,15 +105,16 @@ impl<T: Weigh> Queue<T> {
 
     /// Adds an event; where there is as much as there may be, the oldest go.
     pub(super) fn push_newest(&self, event: T) {
-        self.push_beside(event, self.room.events.saturating_sub(1));
+        self.push_beside(event, true);
     }
 
-    /// The same, so that the queue is never full.
+    /// The same, and holds up nobody.
     pub(super) fn push_unless_full(&self, event: T) {
-        self.push_beside(event, self.room.events.saturating_sub(2));
+        self.push_beside(event, false);
     }
 
-    fn push_beside(&self, event: T, others: usize) {
+    fn push_beside(&self, event: T, holds_up: bool) {
+        let others = self.room.events.saturating_sub(1);
         let surplus: Vec<T> = {
             let (mut held, weight) = (lock(&self.held), event.weight());
             let mut surplus = Vec::new();
@@ -119,7 +125,7 @@ impl<T: Weigh> Queue<T> {
             surplus
         };
         drop(surplus);
-        self.push(event);
+        self.add(event, holds_up);
     }
 
     /// Takes an event; none comes once the queue is empty and closed.
@@ -251,15 +257,19 @@ mod tests {
         for event in 0..5 {
             queue.push_newest(event);
         }
-        let (queue_of_three, behind) = of(3);
-        for event in 0..5 {
-            queue_of_three.push_unless_full(event);
-            assert_eq!(behind.load(Ordering::Acquire), 0);
+        // One that holds up nobody, however few it may hold.
+        for limit in [1, 2] {
+            let (queue, behind) = of(limit);
+            for event in 0..5 {
+                queue.push_unless_full(event);
+                assert_eq!(behind.load(Ordering::Acquire), 0);
+            }
+            let oldest = 5 - u32::try_from(limit).unwrap();
+            for event in oldest..5 {
+                assert_eq!(take(&queue), (Poll::Ready(Some(event)), false));
+            }
+            assert_eq!(take(&queue), (Poll::Pending, false));
         }
-        assert_eq!(
-            [(); 3].map(|()| take(&queue_of_three).0),
-            [Poll::Ready(Some(3)), Poll::Ready(Some(4)), Poll::Pending]
-        );
         assert_eq!(
             [take(&queue).0, take(&queue).0, take(&queue).0],
             [Poll::Ready(Some(3)), Poll::Ready(Some(4)), Poll::Pending]

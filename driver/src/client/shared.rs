@@ -341,7 +341,11 @@ impl State {
         if watchers.is_empty() {
             return Vec::new();
         }
-        let can_send = manager.engine().is_none_or(|engine| !engine.is_open() || engine.writable());
+        let can_send = match manager.engine() {
+            Some(engine) => !engine.is_open() || engine.writable(),
+            // It was closed, and what was sent before may be on its way.
+            None => !manager.is_closed() || manager.is_drained(),
+        };
         let has_left = |watcher: &mut Watcher| {
             watcher.wish == Wish::Flushed && can_send && manager.buffered(watcher.socket).0 == 0
         };

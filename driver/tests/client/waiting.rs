@@ -67,7 +67,10 @@ fn flush_waits_until_all_has_left() {
         assert!(!flushed.is_ready());
         assert!(peer.message().starts_with("42[\"n\","));
         assert_eq!(flushed.take(), Some(Ok(())));
-        // The connection ends before.
+        // The connection ends before; that is told behind the end of each acknowledgement.
+        for n in 0..300 {
+            client.emit_then("ask", &n, |_: Result<(), AckError>| ()).unwrap();
+        }
         client.emit("n", &"p".repeat(2 * CAPACITY)).unwrap();
         let flushed = flush(&rig, &client);
         assert!(!flushed.is_ready());

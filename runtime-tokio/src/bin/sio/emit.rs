@@ -1,5 +1,6 @@
 //! `sio emit`.
 
+use futures_util::FutureExt as _;
 use sockeye_tokio::{AckError, Values, client::Client};
 
 use super::{
@@ -67,20 +68,24 @@ pub(crate) async fn run(options: &cli::Emit, session: &mut Session, output: &Out
 async fn sent(options: &cli::Emit, session: &mut Session, socket: &Client, output: &Output) -> Exit {
     let flushed = socket.flush();
     tokio::pin!(flushed);
+    let exit = |flushed| match flushed {
+        Ok(()) => Exit::DONE,
+        Err(error) => Exit::failed(format!("not sent: {}", explain(&error))),
+    };
     loop {
-        tokio::select! {
+        let news = tokio::select! {
             // First: what happened before it left is told by then, and it may have gone with that.
             biased;
-            news = session.next() => {
-                note(options, output, &news).await;
-                if let News::Disconnect { reason, details, .. } = news {
-                    return Exit::failed(format!("not sent: {}", why(reason, details.as_ref())));
-                }
-            }
-            flushed = &mut flushed => return match flushed {
-                Ok(()) => Exit::DONE,
-                Err(error) => Exit::failed(format!("not sent: {}", explain(&error))),
-            },
+            news = session.next() => news,
+            flushed = &mut flushed => return exit(flushed),
+        };
+        note(options, output, &news).await;
+        // It may have left before that happened, or because of it: a server need not wait for whom it has heard.
+        if let Some(flushed) = flushed.as_mut().now_or_never() {
+            return exit(flushed);
+        }
+        if let News::Disconnect { reason, details, .. } = news {
+            return Exit::failed(format!("not sent: {}", why(reason, details.as_ref())));
         }
     }
 }
