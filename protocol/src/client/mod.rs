@@ -30,7 +30,7 @@
 //!         while let Some(output) = self.client.poll_output() {
 //!             match output {
 //!                 // Send it; then `handle_response`, or `handle_failure`.
-//!                 Output::Request { id, request } => self.requests.push((id, request)),
+//!                 Output::Request { id, request } => self.requests.push((id, *request)),
 //!                 // Drop it.
 //!                 Output::Cancel { id } => self.requests.retain(|(other, _)| *other != id),
 //!                 // Connect and send it; then `handle_upgrade`, or `handle_open_failure`. After a 101 what arrives goes to
