@@ -131,7 +131,7 @@ function table(what, digits, unitOf, last) {
       const value = of(name, what);
       return Number.isNaN(value) ? "stalls" : `${value.toFixed(digits)} ${unit} (${(value / first).toFixed(2)})`;
     });
-    const server = scenario === "idle" ? "" : `${of(names[0], last?.what).toFixed(2)} us`;
+    const server = last && scenario !== "idle" ? `${of(names[0], last.what).toFixed(2)} us` : "";
     console.log(`| ${title} | ${cells.join(" | ")} |${last ? ` ${server} |` : ""}`);
   }
 }
