@@ -1,6 +1,12 @@
 //! What waits for room or for a connection, and for how long.
 
-use std::time::Duration;
+use std::{
+    future::{Future as _, ready},
+    pin::pin,
+    sync::Arc,
+    task::{Context, Wake},
+    time::Duration,
+};
 
 use futures_util::FutureExt as _;
 use sockeye_driver::{
@@ -83,6 +89,38 @@ fn flush_waits_until_all_has_left() {
         client.emit("n", &1).unwrap();
         let left = Error::Closed(Reason::ClientDisconnect);
         assert_eq!(flush(&rig, &client).take(), Some(Err(left)));
+    });
+}
+
+/// Tells a log when it is woken.
+struct Logging(Log);
+
+impl Wake for Logging {
+    fn wake(self: Arc<Self>) {
+        self.0.add("flush");
+    }
+}
+
+#[test]
+fn that_a_flush_is_in_vain_is_told_behind_the_end_of_the_connection() {
+    rig(|rig| {
+        let net = Net::default();
+        let log = Log::default();
+        let client = net.client(&rig).start().unwrap();
+        let ends = log.clone();
+        client.on_disconnect(move || {
+            ends.add("disconnect");
+            ready(())
+        });
+        let peer = net.join(&rig);
+        client.emit("n", &"p".repeat(2 * CAPACITY)).unwrap();
+        let flushed = pin!(client.flush());
+        let waker = Arc::new(Logging(log.clone())).into();
+        assert!(flushed.poll(&mut Context::from_waker(&waker)).is_pending());
+        rig.run();
+        peer.end.reset();
+        rig.run();
+        assert_eq!(log.take(), ["disconnect", "flush"]);
     });
 }
 

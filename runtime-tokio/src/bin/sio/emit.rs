@@ -1,7 +1,7 @@
 //! `sio emit`.
 
 use futures_util::FutureExt as _;
-use sockeye_tokio::{AckError, Values, client::Client};
+use sockeye_tokio::{AckError, Values, client::{Client, Error}};
 
 use super::{
     cli,
@@ -68,26 +68,40 @@ pub(crate) async fn run(options: &cli::Emit, session: &mut Session, output: &Out
 async fn sent(options: &cli::Emit, session: &mut Session, socket: &Client, output: &Output) -> Exit {
     let flushed = socket.flush();
     tokio::pin!(flushed);
-    let exit = |flushed| match flushed {
-        Ok(()) => Exit::DONE,
-        Err(error) => Exit::failed(format!("not sent: {}", explain(&error))),
-    };
     loop {
         let news = tokio::select! {
             // First: what happened before it left is told by then, and it may have gone with that.
             biased;
             news = session.next() => news,
-            flushed = &mut flushed => return exit(flushed),
+            flushed = &mut flushed => match flushed {
+                Ok(()) => return Exit::DONE,
+                Err(error) => return lost(options, session, output, &error).await,
+            },
         };
         note(options, output, &news).await;
         // It may have left before that happened, or because of it: a server need not wait for whom it has heard.
-        if let Some(flushed) = flushed.as_mut().now_or_never() {
-            return exit(flushed);
-        }
-        if let News::Disconnect { reason, details, .. } = news {
-            return Exit::failed(format!("not sent: {}", why(reason, details.as_ref())));
+        match (flushed.as_mut().now_or_never(), news) {
+            (Some(Ok(())), _) => return Exit::DONE,
+            (_, News::Disconnect { reason, details, .. }) => return unsent(&why(reason, details.as_ref())),
+            (Some(Err(error)), _) => return lost(options, session, output, &error).await,
+            (None, _) => {}
         }
     }
+}
+
+/// The event has not left. The end of the connection, which has been told by then, says more than the error does.
+async fn lost(options: &cli::Emit, session: &mut Session, output: &Output, error: &Error) -> Exit {
+    while let Some(news) = session.next().now_or_never() {
+        note(options, output, &news).await;
+        if let News::Disconnect { reason, details, .. } = news {
+            return unsent(&why(reason, details.as_ref()));
+        }
+    }
+    unsent(&explain(error))
+}
+
+fn unsent(why: &str) -> Exit {
+    Exit::failed(format!("not sent: {why}"))
 }
 
 async fn note(options: &cli::Emit, output: &Output, news: &News) {
