@@ -124,15 +124,24 @@ pub(crate) fn encode(response: core_http::Response) -> http::Response<Body> {
     *encoded.status_mut() = http::StatusCode::from_u16(response.status).unwrap_or_default();
     for (name, value) in response.headers {
         let value = match value {
-            Cow::Borrowed(value) => http::HeaderValue::from_str(value),
-            Cow::Owned(value) => http::HeaderValue::from_maybe_shared(Bytes::from(value)),
+            Cow::Borrowed(value) => Bytes::from_static(value.as_bytes()),
+            Cow::Owned(value) => Bytes::from(value),
         };
         // Something in a value that cannot stand in a header is not sent at all.
-        if let (Ok(name), Ok(value)) = (http::HeaderName::from_bytes(name.as_bytes()), value) {
+        if let (Some(name), Ok(value)) = (header_name(name), http::HeaderValue::from_maybe_shared(value)) {
             encoded.headers_mut().append(name, value);
         }
     }
     encoded
+}
+
+/// The name of a header; those of every answer to polling need not be looked up.
+fn header_name(name: &str) -> Option<http::HeaderName> {
+    match name {
+        "Content-Type" => Some(http::header::CONTENT_TYPE),
+        "Cache-Control" => Some(http::header::CACHE_CONTROL),
+        name => http::HeaderName::from_bytes(name.as_bytes()).ok(),
+    }
 }
 
 /// The answer without anybody to give it: the server is going away.

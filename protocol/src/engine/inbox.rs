@@ -175,14 +175,15 @@ impl Ask {
 }
 
 fn kind(head: &Request<'_>) -> Kind {
-    let websocket = head.query("transport").as_deref() == Some("websocket");
-    let contradiction = head.query("EIO").as_deref() != Some("4") || websocket != head.is_upgrade();
+    let [transport, version, b64] = head.queries(["transport", "EIO", "b64"]);
+    let websocket = transport.as_deref() == Some("websocket");
+    let contradiction = version.as_deref() != Some("4") || websocket != head.is_upgrade();
     match head.method {
         _ if contradiction && head.is_upgrade() => Kind::BadUpgrade(upgrade::refuse(RefuseCode::BadRequest)),
         _ if contradiction => Kind::Contradiction,
         _ if websocket => match upgrade::check(head) {
             // Any value but none at all, as in JavaScript.
-            Ok(accept) => Kind::Upgrade { accept, base64: head.query("b64").is_some_and(|value| !value.is_empty()) },
+            Ok(accept) => Kind::Upgrade { accept, base64: b64.is_some_and(|value| !value.is_empty()) },
             Err(refusal) => Kind::BadUpgrade(refusal),
         },
         "GET" => Kind::Poll,

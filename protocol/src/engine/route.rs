@@ -97,7 +97,8 @@ fn check<K>(
     if *grant == Grant::Denied {
         return refuse(RefuseCode::Forbidden);
     }
-    let websocket = match head.query("transport").as_deref() {
+    let [transport, sid, version] = head.queries(["transport", "sid", "EIO"]);
+    let websocket = match transport.as_deref() {
         Some("polling") if config.transports.polling => false,
         Some("websocket") if config.transports.websocket => true,
         _ => return refuse(RefuseCode::UnknownTransport),
@@ -106,7 +107,7 @@ fn check<K>(
         return refuse(RefuseCode::BadRequest);
     }
     // An empty id is none, as in JavaScript.
-    if let Some(sid) = head.query("sid").filter(|sid| !sid.is_empty()) {
+    if let Some(sid) = sid.filter(|sid| !sid.is_empty()) {
         return match sid.parse().ok().and_then(lookup) {
             Some(key) => Ok(Routed::Existing(key)),
             None => refuse(RefuseCode::UnknownSid),
@@ -118,7 +119,7 @@ fn check<K>(
     if websocket != head.is_upgrade() {
         return refuse(RefuseCode::BadRequest);
     }
-    if head.query("EIO").as_deref() != Some("4") {
+    if version.as_deref() != Some("4") {
         return refuse(RefuseCode::UnsupportedProtocolVersion);
     }
     if websocket {

@@ -549,7 +549,10 @@ impl Simulation {
             Event::Connect(request) => {
                 assert!(self.connections.contains(&request.connection()));
                 if let Some(sessions) = &mut self.sessions {
-                    sessions.on_connect(self.now, &request, &names(&self.server, request.socket()));
+                    // It may be gone again before the application hears of it.
+                    let is_there = self.server.sid(request.socket()).is_some();
+                    let rooms = is_there.then(|| names(&self.server, request.socket()));
+                    sessions.on_connect(self.now, &request, rooms);
                 }
                 if self.decide_late { self.undecided.push(request) } else { self.decide(request, true) }
             }

@@ -4,6 +4,7 @@ use alloc::{borrow::Cow, string::String, vec::Vec};
 use core::net::SocketAddr;
 
 use bytes::Bytes;
+use memchr::{memchr, memchr2, memrchr};
 
 /// The head of an HTTP request, borrowed from whatever parsed it.
 ///
@@ -67,6 +68,11 @@ impl Request<'_> {
         query(self.target, name)
     }
 
+    /// The values of several query parameters, found in one pass: each as in [`query`](Self::query).
+    pub(crate) fn queries<const N: usize>(&self, names: [&str; N]) -> [Option<Cow<'_, str>>; N] {
+        queries(self.target, names)
+    }
+
     /// The value of the first header with this name, in any case.
     pub fn header(&self, name: &str) -> Option<&[u8]> {
         self.header_lines(name).next()
@@ -93,25 +99,42 @@ pub(crate) fn has_token<'a>(mut lines: impl Iterator<Item = &'a [u8]>, token: &s
 
 /// The value of a query parameter of a request target: see [`Request::query`].
 pub(crate) fn query<'a>(target: &'a str, name: &str) -> Option<Cow<'a, str>> {
+    let [value] = queries(target, [name]);
+    value
+}
+
+fn queries<'a, const N: usize>(target: &'a str, names: [&str; N]) -> [Option<Cow<'a, str>>; N] {
+    let mut values = [const { None }; N];
+    let mut missing = N;
     let (_, mut query) = split_target(target);
-    loop {
-        let (before, pair) = match query.bytes().rposition(|byte| byte == b'&') {
-            Some(at) => (query.get(..at), query.get(at.saturating_add(1)..).unwrap_or_default()),
-            None => (None, query),
-        };
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        if key == name || (key.contains(['%', '+']) && decode(key) == name) {
-            return Some(decode(value));
+    while missing > 0 {
+        let last = memrchr(b'&', query.as_bytes());
+        let pair = last.map_or(query, |at| query.get(at.saturating_add(1)..).unwrap_or_default());
+        let (key, value) = cut(pair, b'=').unwrap_or((pair, ""));
+        let key = decode(key);
+        for (found, _) in values.iter_mut().zip(names).filter(|(found, name)| found.is_none() && key == *name) {
+            *found = Some(decode(value));
+            missing = missing.saturating_sub(1);
         }
-        query = before?;
+        match last.and_then(|at| query.get(..at)) {
+            Some(before) => query = before,
+            None => break,
+        }
     }
+    values
+}
+
+/// What is in front of the first of these bytes (of ASCII), and what is behind it.
+fn cut(text: &str, byte: u8) -> Option<(&str, &str)> {
+    let at = memchr(byte, text.as_bytes())?;
+    Some((text.get(..at)?, text.get(at.saturating_add(1)..)?))
 }
 
 fn split_target(target: &str) -> (&str, &str) {
-    let target = target.split('#').next().unwrap_or_default();
+    let target = cut(target, b'#').map_or(target, |(target, _)| target);
     if target.starts_with('/') {
         // What most targets are, known without a search.
-        return target.split_once('?').unwrap_or((target, ""));
+        return cut(target, b'?').unwrap_or((target, ""));
     }
     let target = match target.split_once("://") {
         // Only in front of the path is this a scheme: "a?u=http://b" is a plain target.
@@ -120,12 +143,12 @@ fn split_target(target: &str) -> (&str, &str) {
         }
         _ => target,
     };
-    target.split_once('?').unwrap_or((target, ""))
+    cut(target, b'?').unwrap_or((target, ""))
 }
 
 /// Decodes `+` and `%XX`; what is not UTF-8 afterwards becomes U+FFFD, and a bare `%` stays, as URLSearchParams does.
 pub(crate) fn decode(text: &str) -> Cow<'_, str> {
-    if !text.bytes().any(|byte| matches!(byte, b'%' | b'+')) {
+    if memchr2(b'%', b'+', text.as_bytes()).is_none() {
         return Cow::Borrowed(text);
     }
     let mut decoded = Vec::with_capacity(text.len());

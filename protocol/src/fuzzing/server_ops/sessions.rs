@@ -101,8 +101,8 @@ impl Sessions {
         self.settled = now;
     }
 
-    /// A client asks for a namespace; `rooms` are those that its socket is in already.
-    pub(super) fn on_connect(&mut self, now: Instant, request: &ConnectRequest, rooms: &BTreeSet<String>) {
+    /// A client asks for a namespace; `rooms` are those that its socket is in already, if it is still there.
+    pub(super) fn on_connect(&mut self, now: Instant, request: &ConnectRequest, rooms: Option<BTreeSet<String>>) {
         #[derive(serde::Deserialize)]
         struct Auth {
             pid: Option<String>,
@@ -121,7 +121,7 @@ impl Sessions {
             assert!(self.known.iter().any(|known| known.sid == sid && Some(&known.pid) == pid.as_ref()));
             let Place::Lost(_, latest) = session.place else { panic!("{sid} is at two places") };
             assert!(self.settled <= latest + KEPT, "{sid} has ended");
-            assert_eq!(&session.rooms, rooms, "it is in its rooms");
+            assert!(rooms.is_none_or(|rooms| rooms == session.rooms), "it is in its rooms");
             let has = session.meant.iter().filter(|event| number.is_some_and(|number| **event <= number)).count();
             self.recovered += 1;
             // Only the last one who asks may have it.
@@ -129,7 +129,7 @@ impl Sessions {
             self.claims.insert(request.socket(), (sid, has));
             return;
         }
-        assert!(!self.all.contains_key(&sid) && rooms.is_empty(), "a new session");
+        assert!(!self.all.contains_key(&sid) && rooms.is_none_or(|rooms| rooms.is_empty()), "a new session");
         let Some(known) = self.known.iter().find(|known| Some(&known.pid) == pid.as_ref()) else { return };
         let Some(session) = self.all.get(&known.sid) else { return };
         let waits = self.claims.values().any(|(other, _)| *other == known.sid);
