@@ -4,7 +4,7 @@ use alloc::{borrow::Cow, string::String, vec::Vec};
 use core::net::SocketAddr;
 
 use bytes::Bytes;
-use memchr::{memchr, memchr2, memrchr};
+use memchr::{memchr, memchr2};
 
 /// The head of an HTTP request, borrowed from whatever parsed it.
 ///
@@ -105,23 +105,35 @@ pub(crate) fn query<'a>(target: &'a str, name: &str) -> Option<Cow<'a, str>> {
 
 fn queries<'a, const N: usize>(target: &'a str, names: [&str; N]) -> [Option<Cow<'a, str>>; N] {
     let mut values = [const { None }; N];
-    let mut missing = N;
     let (_, mut query) = split_target(target);
-    while missing > 0 {
-        let last = memrchr(b'&', query.as_bytes());
-        let pair = last.map_or(query, |at| query.get(at.saturating_add(1)..).unwrap_or_default());
-        let (key, value) = cut(pair, b'=').unwrap_or((pair, ""));
-        let key = decode(key);
-        for (found, _) in values.iter_mut().zip(names).filter(|(found, name)| found.is_none() && key == *name) {
-            *found = Some(decode(value));
-            missing = missing.saturating_sub(1);
+    let is_plain = memchr2(b'%', b'+', query.as_bytes()).is_none();
+    loop {
+        let (pair, rest) = cut(query, b'&').map_or((query, None), |(pair, rest)| (pair, Some(rest)));
+        // As it is, or decoded: what nearly no query needs is not looked for in each of its parts.
+        if is_plain {
+            for (found, name) in values.iter_mut().zip(names) {
+                match pair.strip_prefix(name) {
+                    Some("") => *found = Some(Cow::Borrowed("")),
+                    Some(value) => {
+                        if let Some(value) = value.strip_prefix('=') {
+                            *found = Some(Cow::Borrowed(value));
+                        }
+                    }
+                    None => {}
+                }
+            }
+        } else {
+            let (key, value) = cut(pair, b'=').unwrap_or((pair, ""));
+            let key = decode(key);
+            for (found, _) in values.iter_mut().zip(names).filter(|(_, name)| key == *name) {
+                *found = Some(decode(value));
+            }
         }
-        match last.and_then(|at| query.get(..at)) {
-            Some(before) => query = before,
-            None => break,
+        match rest {
+            Some(rest) => query = rest,
+            None => return values,
         }
     }
-    values
 }
 
 /// What is in front of the first of these bytes (of ASCII), and what is behind it.
@@ -210,6 +222,10 @@ mod tests {
     fn a_query_is_decoded_as_url_search_params_do() {
         for (query, value) in [
             ("a=1&a=2", Some("2")),
+            ("a=1&a", Some("")),
+            ("ab=1", None),
+            ("a=1&ab=2&b=%41", Some("1")),
+            ("a=1&%61=2", Some("2")),
             ("a", Some("")),
             ("b=1", None),
             ("%61=1", Some("1")),
