@@ -8,7 +8,6 @@ use std::{
 };
 
 use bytes::{Buf as _, BytesMut};
-use futures_channel::oneshot;
 use http_body::Body as HttpBody;
 use sockeye_protocol::{RequestId, TransportId, http as core_http};
 
@@ -16,8 +15,9 @@ use super::{Body, encode, unavailable};
 use crate::{
     Runtime, Stream,
     layer::{Layer, Machine as _},
-    link::{Answer, Attached, Link},
+    link::{Answer, Asked, Attached, Link},
     owner::Owner,
+    signal::Reasons,
 };
 
 /// A request that a machine has. The future brings its answer; dropped before, it tells the machine so.
@@ -25,7 +25,7 @@ pub(crate) struct Exchange<L: Layer, B> {
     layer: Arc<L>,
     link: Arc<Link<L::Machine>>,
     id: RequestId,
-    receiver: oneshot::Receiver<Answer>,
+    asked: Asked,
     /// What is still to be read.
     body: Option<B>,
     read: BytesMut,
@@ -35,31 +35,27 @@ pub(crate) struct Exchange<L: Layer, B> {
 }
 
 impl<L: Layer, B> Exchange<L, B> {
-    /// `opens` says that the request's connection is new, and has no owner yet: on which runtime that is to be.
     pub(super) fn new(
         layer: Arc<L>,
         link: Arc<Link<L::Machine>>,
         id: RequestId,
-        receiver: oneshot::Receiver<Answer>,
+        asked: Asked,
         body: Option<B>,
-        opens: Option<&Arc<dyn Runtime>>,
     ) -> Self {
         let whole = body.is_none();
-        let exchange = Self { layer, link, id, receiver, body, read: BytesMut::new(), whole, answered: false };
-        if let Some(runtime) = opens {
-            exchange.open(runtime);
-        } else {
-            // Its head alone may be answered, and a body that does not come has a deadline.
-            exchange.link.signal.raise(crate::signal::Reasons::MACHINE);
-        }
-        exchange
+        Self { layer, link, id, asked, body, read: BytesMut::new(), whole, answered: false }
     }
 
     /// A new connection: its owner says the first things right here, and runs on by itself.
-    fn open(&self, runtime: &Arc<dyn Runtime>) {
+    pub(super) fn open(&self, runtime: &Arc<dyn Runtime>) {
         let now = self.layer.core().now();
         let owner = Owner::new(Arc::clone(&self.layer), Arc::clone(runtime), Arc::clone(&self.link), now);
         runtime.spawn(Box::pin(owner));
+    }
+
+    /// The connection's owner sees to the rest: to what else the request brings, and to the deadline of a body.
+    pub(super) fn call_owner(&self) {
+        self.link.signal.raise(Reasons::MACHINE);
     }
 
     /// Whether the request was read to its end.
@@ -123,9 +119,12 @@ impl<L: Layer, B: HttpBody + Unpin> Future for Exchange<L, B> {
         if this.body.is_some() {
             this.read_body(cx);
         }
-        let answer = ready!(Pin::new(&mut this.receiver).poll(cx));
+        let answer = match &mut this.asked {
+            Asked::Answered(answer) => answer.take(),
+            Asked::Waits(receiver) => ready!(Pin::new(receiver).poll(cx)).ok(),
+        };
         this.answered = true;
-        let Ok(Answer { response, upgrade }) = answer else {
+        let Some(Answer { response, upgrade }) = answer else {
             // The connection is gone, and so is whoever would have answered.
             return Poll::Ready((unavailable(), None));
         };
@@ -144,14 +143,20 @@ impl<L: Layer, B> Drop for Exchange<L, B> {
             return;
         }
         let now = self.layer.core().now();
-        self.receiver.close();
-        match self.receiver.try_recv() {
+        let answer = match &mut self.asked {
+            Asked::Answered(answer) => answer.take(),
+            Asked::Waits(receiver) => {
+                receiver.close();
+                receiver.try_recv().ok().flatten()
+            }
+        };
+        match answer {
             // The answer came, and nobody took it.
-            Ok(Some(Answer { upgrade: Some(transport), .. })) => {
+            Some(Answer { upgrade: Some(transport), .. }) => {
                 self.link.with(now, |machine, _| machine.handle_eof(now, transport));
             }
-            Ok(Some(_)) => {}
-            Ok(None) | Err(_) => {
+            Some(_) => {}
+            None => {
                 self.link.lock(now).forget_request(self.id);
                 self.link.with(now, |machine, _| machine.handle_abort(now, self.id));
             }

@@ -16,7 +16,7 @@ pub(crate) use self::{
 };
 use crate::{
     Runtime, Stream,
-    layer::{Layer, Machine as _, Route},
+    layer::{Layer, Route},
     runtime::BoxFuture,
 };
 
@@ -105,17 +105,19 @@ pub(crate) fn route<L: Layer, B: HttpBody>(
     let id = core.next_request();
     let whole = request.body().is_end_stream();
     let body = if whole { core_http::Body::EMPTY } else { core_http::Body::Pending };
-    let mut locked = link.lock(now);
-    let Some(machine) = locked.machine() else {
+    let Some((asked, is_work)) = link.lock(now).ask(now, id, &head, body) else {
         // Gone since it was routed.
         return Routed::Answered(encode(sockeye_protocol::engine::gone(&core.config, &head, !whole)));
     };
-    machine.handle_request(now, id, &head, body);
-    let receiver = locked.await_answer(id);
-    drop(locked);
     drop(headers);
     let body = (!whole).then(|| request.into_body());
-    Routed::Exchange(Exchange::new(Arc::clone(layer), link, id, receiver, body, opened.then_some(runtime)))
+    let exchange = Exchange::new(Arc::clone(layer), link, id, asked, body);
+    match opened {
+        true => exchange.open(runtime),
+        false if is_work => exchange.call_owner(),
+        false => {}
+    }
+    Routed::Exchange(exchange)
 }
 
 /// A response of the core for an HTTP library.

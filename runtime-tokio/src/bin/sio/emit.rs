@@ -1,7 +1,10 @@
 //! `sio emit`.
 
 use futures_util::FutureExt as _;
-use sockeye_tokio::{AckError, Values, client::{Client, Error}};
+use sockeye_tokio::{
+    AckError, Values,
+    client::{Client, Error},
+};
 
 use super::{
     cli,
