@@ -177,6 +177,7 @@ pub mod client;
 mod connect;
 mod core;
 mod engine;
+mod flat;
 pub mod guide;
 mod handler;
 mod http;

@@ -154,12 +154,16 @@ impl Client {
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/loopback.rs"));
     /// # fn main() { connected(async |io: Server, client: Client| {
     /// client.on("news", async || println!("news"));
-    /// client.once("ready", async || println!("ready"));
-    /// assert_eq!(client.event_names(), ["news", "ready"]);
+    /// client.once("end", async || println!("no more"));
+    /// client.on("news", async || println!("more news"));
+    /// assert_eq!(client.event_names(), ["end", "news"]);
     /// # Ok(()) }) }
     /// ```
     pub fn event_names(&self) -> Vec<String> {
-        self.listeners().read(|table| table.events.keys().map(ToString::to_string).collect())
+        let mut names: Vec<String> =
+            self.listeners().read(|table| table.events.keys().map(ToString::to_string).collect());
+        names.sort_unstable();
+        names
     }
 
     /// Calls a listener for every event that arrives, before those of its name.

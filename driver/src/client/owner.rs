@@ -247,7 +247,10 @@ impl Owner {
                 }
             }
         }
-        self.reap(now) | any
+        if any {
+            self.reap(now);
+        }
+        any
     }
 
     /// What the machine has to say, up to a bound. Whether there may be more.

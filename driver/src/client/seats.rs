@@ -16,7 +16,8 @@ pub(super) struct Seats {
     /// Handlers of a namespace that may be in flight.
     handlers: usize,
     room: Room,
-    /// Bytes of all events that are parked.
+    /// All events that are parked, and their bytes.
+    parked: usize,
     parked_bytes: usize,
     /// From when one is full until half of what waits there has started.
     is_full: bool,
@@ -46,7 +47,7 @@ impl Packet {
 impl Seats {
     pub(super) fn new(limits: &Limits) -> Self {
         let room = Room { events: limits.parked, bytes: limits.max_packet_bytes };
-        Self { seats: BTreeMap::new(), handlers: limits.handlers, room, parked_bytes: 0, is_full: false }
+        Self { seats: BTreeMap::new(), handlers: limits.handlers, room, parked: 0, parked_bytes: 0, is_full: false }
     }
 
     /// Gives an event back that can be handled now; another one waits.
@@ -54,6 +55,7 @@ impl Seats {
         let is_busy = |seat: &&mut Seat| !seat.parked.is_empty() || seat.handling >= self.handlers;
         match self.seats.get_mut(&socket).filter(is_busy) {
             Some(seat) => {
+                self.parked = self.parked.saturating_add(1);
                 self.parked_bytes = self.parked_bytes.saturating_add(packet.size());
                 seat.parked.push_back(packet);
                 None
@@ -64,6 +66,9 @@ impl Seats {
 
     /// Where something waits.
     pub(super) fn waiting(&self) -> Vec<SocketId> {
+        if self.parked == 0 {
+            return Vec::new();
+        }
         self.seats.iter().filter(|(_, seat)| !seat.parked.is_empty()).map(|(id, _)| *id).collect()
     }
 
@@ -77,6 +82,7 @@ impl Seats {
     pub(super) fn take(&mut self, socket: SocketId) -> Option<Packet> {
         let seat = self.seats.get_mut(&socket)?;
         let packet = seat.parked.pop_front()?;
+        self.parked = self.parked.saturating_sub(1);
         self.parked_bytes = self.parked_bytes.saturating_sub(packet.size());
         if seat.parked.is_empty() {
             // It may have been long.
@@ -110,10 +116,13 @@ impl Seats {
     /// Whether too much waits to read more.
     pub(super) fn is_full(&mut self) -> bool {
         let (room, was_full, bytes) = (self.room, self.is_full, self.parked_bytes);
-        self.is_full = self.seats.values().any(|seat| {
-            // None would be in flight that makes room.
-            seat.handling >= self.handlers && room.is_full(was_full, seat.parked.len(), bytes)
-        });
+        // With a limit of zero, one is full where nothing waits yet.
+        let may_be = self.parked > 0 || room.is_full(was_full, 0, 0);
+        self.is_full = may_be
+            && self.seats.values().any(|seat| {
+                // None would be in flight that makes room.
+                seat.handling >= self.handlers && room.is_full(was_full, seat.parked.len(), bytes)
+            });
         self.is_full
     }
 }

@@ -23,6 +23,7 @@ use sockeye_protocol::{
 use super::{Client, ClientEvent, ManagerEvent, UpgradeMemory, client::Inner, queue::Queue};
 use crate::{
     EmitError, ListenerId, Runtime,
+    flat::FlatMap,
     handler::Room,
     runtime::{self, lock},
     signal::{Reasons, Signal},
@@ -53,7 +54,7 @@ type OnManagers = Arc<[(ListenerId, Arc<OnManager>)]>;
 pub(super) struct State {
     pub(super) manager: Manager,
     pub(super) waiters: BTreeMap<(SocketId, AckId), Waiter>,
-    pub(super) sockets: BTreeMap<SocketId, Weak<Inner>>,
+    pub(super) sockets: FlatMap<SocketId, Weak<Inner>>,
     pub(super) watchers: Vec<Watcher>,
     pub(super) streams: Vec<Followed>,
     /// Tasks that wait for room to send something.
@@ -114,7 +115,7 @@ impl Shared {
             state: Mutex::new(State {
                 manager,
                 waiters: BTreeMap::new(),
-                sockets: BTreeMap::new(),
+                sockets: FlatMap::default(),
                 watchers: Vec::new(),
                 streams: Vec::new(),
                 room: Vec::new(),

@@ -82,7 +82,7 @@ impl<T: Side + Unpin, K: Copy + Unpin> Flights<T, K> {
 
 /// Calls catch-all listeners. Whether there were any.
 pub(crate) fn announce<'a, T: Side>(
-    listeners: impl Iterator<Item = &'a std::sync::Arc<Listener<OnAny<T>>>>,
+    listeners: impl Iterator<Item = &'a Listener<OnAny<T>>>,
     event: &Event<T>,
     mut report: impl FnMut(HandlerFault),
 ) -> bool {

@@ -2,7 +2,6 @@
 
 use std::{
     any::Any,
-    collections::BTreeMap,
     fmt, mem,
     sync::{
         Arc, Mutex,
@@ -13,7 +12,7 @@ use std::{
 use arc_swap::{ArcSwap, Guard};
 
 use super::{Call, ConnectContext, DisconnectContext, EventContext, HandlerError, Side};
-use crate::{Event, Socket, Text, client::ConnectErrorContext, runtime::lock};
+use crate::{Event, Socket, Text, client::ConnectErrorContext, flat::FlatMap, runtime::lock};
 
 /// Names one registered listener, for [`Socket::off`](crate::Socket::off) and
 /// [`Namespace::off`](crate::Namespace::off).
@@ -38,8 +37,14 @@ impl ListenerId {
 pub(crate) struct Listener<F: ?Sized> {
     id: ListenerId,
     /// For `once`: set by the event that it takes.
-    spent: Option<AtomicBool>,
+    spent: Option<Arc<AtomicBool>>,
     pub(crate) call: Arc<F>,
+}
+
+impl<F: ?Sized> Clone for Listener<F> {
+    fn clone(&self) -> Self {
+        Self { id: self.id, spent: self.spent.clone(), call: Arc::clone(&self.call) }
+    }
 }
 
 impl<F: ?Sized> Listener<F> {
@@ -58,7 +63,7 @@ impl<F: ?Sized> Listener<F> {
 }
 
 /// Listeners in the order in which they were registered. Whoever calls them holds the list, and no lock.
-pub(crate) type List<F> = Arc<[Arc<Listener<F>>]>;
+pub(crate) type List<F> = Arc<[Listener<F>]>;
 
 pub(crate) type OnAny<T = Socket> = dyn Fn(&Event<T>) + Send + Sync;
 pub(crate) type OnError<T = Socket> = dyn Fn(&HandlerError<T>) + Send + Sync;
@@ -68,7 +73,7 @@ type Removed = Box<dyn Any>;
 
 /// All that can be listened to.
 pub(crate) struct Table<T: Side = Socket> {
-    pub(crate) events: BTreeMap<Text, List<Call<EventContext<T>>>>,
+    pub(crate) events: FlatMap<Text, List<Call<EventContext<T>>>>,
     pub(crate) any: List<OnAny<T>>,
     pub(crate) outgoing: List<OnAny<T>>,
     pub(crate) middlewares: List<Call<ConnectContext<T>>>,
@@ -99,7 +104,7 @@ impl<T: Side> Clone for Table<T> {
 impl<T: Side> Default for Table<T> {
     fn default() -> Self {
         Self {
-            events: BTreeMap::new(),
+            events: FlatMap::default(),
             any: List::default(),
             outgoing: List::default(),
             middlewares: List::default(),
@@ -162,7 +167,7 @@ impl<T: Side> Listeners<T> {
         let id = ListenerId::next();
         self.change(|table| {
             let list = list(table);
-            *list = [Arc::new(Listener { id, spent: None, call })].into_iter().chain(list.iter().cloned()).collect();
+            *list = [Listener { id, spent: None, call }].into_iter().chain(list.iter().cloned()).collect();
         });
         id
     }
@@ -170,7 +175,7 @@ impl<T: Side> Listeners<T> {
     /// Adds a listener to an event.
     pub(crate) fn on(&self, event: &str, once: bool, call: Arc<Call<EventContext<T>>>) -> ListenerId {
         let id = ListenerId::next();
-        let spent = once.then(|| AtomicBool::new(false));
+        let spent = once.then(Arc::default);
         self.change(|table| {
             if !table.events.contains_key(event) {
                 table.events.insert(event.into(), List::default());
@@ -187,7 +192,7 @@ impl<T: Side> Listeners<T> {
         // What is removed comes out of the lock, and is dropped without it: what was captured may do anything then.
         self.change(|table| {
             let mut found = None;
-            table.events.retain(|_, list| {
+            table.events.retain(|list| {
                 if found.is_none() {
                     found = remove(list, id);
                 }
@@ -236,7 +241,7 @@ impl<T: Side> fmt::Debug for Listeners<T> {
 }
 
 fn push<F: ?Sized>(list: &mut List<F>, listener: Listener<F>) {
-    *list = list.iter().cloned().chain([Arc::new(listener)]).collect();
+    *list = list.iter().cloned().chain([listener]).collect();
 }
 
 fn remove<F: ?Sized + 'static>(list: &mut List<F>, id: ListenerId) -> Option<Removed> {

@@ -83,7 +83,7 @@ use crate::{
 pub struct Manager {
     config: Arc<Config>,
     endpoint: Endpoint,
-    rng: Rng,
+    rng: Box<Rng>,
     backoff: Backoff,
     life: Life,
     /// The connection, or the attempt at one: there is one in [`Life::Opening`] and [`Life::Open`] only.
@@ -206,7 +206,7 @@ impl Manager {
             decoder: Decoder::with_limits(config.limits.max_attachments, config.limits.max_packet_bytes, usize::MAX),
             config,
             endpoint,
-            rng: Rng::new(seed),
+            rng: Box::new(Rng::new(seed)),
             life: Life::Closed,
             link: None,
             retiring: Vec::new(),
@@ -573,6 +573,11 @@ impl Manager {
         if let Some(link) = self.link.as_mut().filter(|link| owns(&link.engine)) {
             handle(&mut link.engine);
             let (number, until) = (Some(link.number), link.engine.stored());
+            if self.line.is_empty() && self.tick.is_none() {
+                // Nothing is to be worked on before.
+                link.until = link.until.max(until);
+                return;
+            }
             match self.line.back_mut() {
                 Some(turn) if turn.tick.is_none() && turn.link == number => turn.until = until,
                 _ => self.line.push_back(Turn { link: number, until, tick: None }),

@@ -72,7 +72,7 @@ pub struct Engine {
     pub(super) cookies: Cookies,
     /// Those of another origin, once a redirection has led there.
     pub(super) away: Option<Cookies>,
-    pub(super) rng: Rng,
+    pub(super) rng: Box<Rng>,
     generation: u32,
     next_request: u32,
     next_transport: u32,
@@ -161,7 +161,7 @@ impl Engine {
             place: Place::of(endpoint),
             cookies,
             away: None,
-            rng: Rng::new(seed),
+            rng: Box::new(Rng::new(seed)),
             generation,
             next_request: 0,
             next_transport: 0,
