@@ -36,7 +36,7 @@ use crate::{
     runtime::{BoxFuture, Sleep},
     socketio::Waiter,
     transport::{Transport, read, write},
-    turn::Turn,
+    turn::{self, Turn},
 };
 
 /// Rounds of reading, handling and writing before other tasks get their turn.
@@ -137,7 +137,8 @@ impl Owner {
         let now = self.shared.now();
         turn.round(now);
         // Whoever pulls may have made room.
-        let mut work = self.withhold(now) | self.poll_jobs(cx, now) | woken | self.blocked;
+        let resumed = self.withheld && self.withhold(now);
+        let mut work = resumed | self.poll_jobs(cx, now) | woken | self.blocked;
         if self.deadline.is_some_and(|at| at <= now) {
             // A ping that has arrived by now is in time, however late this task is.
             self.read(cx, now);
@@ -586,24 +587,27 @@ impl Owner {
             self.sleep = None;
             return false;
         };
-        let now = self.shared.now();
-        let mut armed = match self.sleep.take().filter(|armed| armed.at == deadline) {
-            Some(armed) => armed,
-            None => {
-                let sleep = self.http.runtime.sleep(deadline.saturating_duration_since(now));
-                Armed { at: deadline, sleep, waker: Waker::noop().clone() }
+        let armed = match &mut self.sleep {
+            Some(armed) if armed.at == deadline => armed,
+            sleep => {
+                let future = self.http.runtime.sleep(deadline.saturating_duration_since(self.shared.now()));
+                sleep.insert(Armed { at: deadline, sleep: future, waker: Waker::noop().clone() })
             }
         };
+        // The time of the round will do: by however much it is late, that cannot be missed, since the sleep wakes the task.
+        let now = turn::now().unwrap_or_else(|| self.shared.now());
         // It knows whom to wake, and is far from doing so.
         let is_far = deadline.saturating_duration_since(now) > FAR;
-        if !(is_far && armed.waker.will_wake(cx.waker())) {
-            armed.waker.clone_from(cx.waker());
-            if armed.sleep.as_mut().poll(cx).is_ready() {
-                return true;
-            }
+        if is_far && armed.waker.will_wake(cx.waker()) {
+            return false;
         }
-        self.sleep = Some(armed);
-        false
+        armed.waker.clone_from(cx.waker());
+        let is_over = armed.sleep.as_mut().poll(cx).is_ready();
+        if is_over {
+            // One that has ended is not polled again.
+            self.sleep = None;
+        }
+        is_over
     }
 
     /// Whether no handle is left, and nothing to do.

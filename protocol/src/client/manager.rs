@@ -511,19 +511,19 @@ impl Manager {
     /// ```
     pub fn poll_timeout(&self) -> Option<Instant> {
         let mut earliest = timers::NEVER;
-        let mut consider = |at: Option<Instant>| {
+        let mut consider = |at: Instant| {
             // A deadline that a stored tick has reached is handled when that tick's turn comes.
-            if let Some(at) = at.filter(|at| *at > self.ticked) {
+            if at > self.ticked {
                 earliest = earliest.min(at);
             }
         };
-        consider(self.packet_deadline);
-        consider(self.life.deadline());
+        consider(self.packet_deadline.unwrap_or(timers::NEVER));
+        consider(self.life.deadline().unwrap_or(timers::NEVER));
         for socket in &self.sockets {
             consider(socket.deadline());
         }
         for link in self.link.iter().chain(&self.retiring) {
-            consider(link.engine.poll_timeout());
+            consider(link.engine.poll_timeout().unwrap_or(timers::NEVER));
         }
         (earliest < timers::NEVER).then_some(earliest)
     }

@@ -15,7 +15,7 @@ use self::{
     retries::Retries,
 };
 use super::{error::Error, event::SocketId};
-use crate::{Instant, Text, engine::timers::earlier};
+use crate::{Instant, Text, engine::timers::NEVER};
 
 pub(super) use self::{
     buffer::{Buffered, Early},
@@ -202,16 +202,17 @@ impl Socket {
         was == Stage::Joined
     }
 
-    /// The earliest time at which something of this socket expires.
-    pub(super) fn deadline(&self) -> Option<Instant> {
+    /// The earliest time at which something of this socket expires; [`NEVER`] if nothing does.
+    pub(super) fn deadline(&self) -> Instant {
         let answer = match self.stage {
-            Stage::Sent { due } | Stage::Waiting { due } => Some(due),
-            Stage::GivenUp { due } if self.active => Some(due),
-            _ => None,
+            Stage::Sent { due } | Stage::Waiting { due } => due,
+            Stage::GivenUp { due } if self.active => due,
+            _ => NEVER,
         };
         // With each round of a driver: without iterators, which cost more than what they look at.
-        let waiting = earlier(self.send.deadline(), self.queue.deadline());
-        earlier(earlier(answer, self.acks.deadline()), waiting)
+        let [acks, waiting, retried] =
+            [self.acks.deadline(), self.send.deadline(), self.queue.deadline()].map(|at| at.unwrap_or(NEVER));
+        answer.min(acks).min(waiting).min(retried)
     }
 
     /// Acknowledgements that end because the connection did: those of events that were sent. And the event that was on
