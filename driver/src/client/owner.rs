@@ -512,15 +512,17 @@ impl Owner {
     }
 
     /// Tells those who wait for namespaces, and those who follow them, that nobody connects them any more.
-    fn settle(&mut self, abandoned: Abandoned) {
-        if abandoned.is_retired {
+    fn settle(&mut self, abandoned: Option<Abandoned>) {
+        let is_retired = abandoned.as_ref().is_some_and(|abandoned| abandoned.is_retired);
+        if is_retired {
             self.http.idle().retire();
         }
-        if abandoned.is_retired || self.is_parting {
+        if is_retired || self.is_parting {
             let jobs = &self.jobs;
             let is_busy = |one| jobs.iter().any(|job| matches!(job.name, Name::Request(id) if session(id) == one));
             self.is_parting = self.http.idle().settle(is_busy);
         }
+        let Some(abandoned) = abandoned else { return };
         if abandoned.is_all {
             self.shared.forget_listeners();
         }
@@ -536,7 +538,7 @@ impl Owner {
     /// the end.
     fn write(&mut self, cx: &mut Context<'_>, now: Instant, more: bool) -> bool {
         let (transports, mut blocked) = (&mut self.transports, false);
-        let (room, flushed, deadline) = self.shared.look(|state| {
+        let (waiting, deadline) = self.shared.look(|state| {
             for transport in transports {
                 let written = match state.manager.transmit(transport.id) {
                     Some(queue) if queue.has_remaining() => write(transport, cx, queue),
@@ -552,16 +554,21 @@ impl Owner {
                     Poll::Pending => blocked = true,
                 }
             }
-            // What is still to be heard may be that all was lost.
-            let flushed = if blocked || more { Vec::new() } else { state.take_flushed() };
-            (mem::take(&mut state.room), flushed, state.manager.poll_timeout())
+            let waiting = state.is_waited_for().then(|| {
+                // What is still to be heard may be that all was lost.
+                let flushed = if blocked || more { Vec::new() } else { state.take_flushed() };
+                (mem::take(&mut state.room), flushed)
+            });
+            (waiting, state.manager.poll_timeout())
         });
         (self.deadline, self.blocked) = (deadline, blocked);
-        for watcher in flushed {
-            _ = watcher.sender.send(Ok(()));
+        if let Some((room, flushed)) = waiting {
+            for watcher in flushed {
+                _ = watcher.sender.send(Ok(()));
+            }
+            // There may be some now; else they wait again.
+            room.into_iter().for_each(Waker::wake);
         }
-        // There may be some now; else they wait again.
-        room.into_iter().for_each(Waker::wake);
         self.reap(now)
     }
 

@@ -300,10 +300,21 @@ impl Shared {
 
 /// What the machine says next. What is frequent comes with whom it is for, if there still is somebody.
 pub(super) enum Next {
-    Packet { socket: SocketId, client: Option<Client>, name: Text, args: Args, ack: Option<AckToken> },
-    Ack { client: Option<Client>, waiter: Option<Waiter>, outcome: AckOutcome },
+    Packet {
+        socket: SocketId,
+        client: Option<Client>,
+        name: Text,
+        args: Args,
+        ack: Option<AckToken>,
+    },
+    Ack {
+        client: Option<Client>,
+        waiter: Option<Waiter>,
+        outcome: AckOutcome,
+    },
     Other(Output),
-    Nothing(Abandoned),
+    /// Nothing; and what is over, if something is.
+    Nothing(Option<Abandoned>),
 }
 
 impl State {
@@ -336,12 +347,14 @@ impl State {
         self.sockets.keys().any(|socket| self.manager.is_connected(*socket))
     }
 
+    /// Whether somebody waits for room, or for what becomes of a namespace.
+    pub(super) fn is_waited_for(&self) -> bool {
+        !self.room.is_empty() || !self.watchers.is_empty()
+    }
+
     /// Takes out whoever waits until all has left, where it has.
     pub(super) fn take_flushed(&mut self) -> Vec<Watcher> {
         let Self { manager, watchers, .. } = self;
-        if watchers.is_empty() {
-            return Vec::new();
-        }
         let can_send = match manager.engine() {
             Some(engine) => !engine.is_open() || engine.writable(),
             // It was closed, and what was sent before may be on its way.
@@ -374,12 +387,12 @@ impl State {
 
     /// Takes out whoever watches or follows what nobody will connect any more. To be called when the machine has nothing to
     /// say: all that came before the end is said then.
-    pub(super) fn take_abandoned(&mut self) -> Abandoned {
+    pub(super) fn take_abandoned(&mut self) -> Option<Abandoned> {
         let is_all = self.is_forsaken && self.manager.is_closed();
         let is_retired = self.manager.engine().is_none();
         self.watchers.retain(|watcher| !watcher.sender.is_canceled());
         if self.watchers.is_empty() && self.streams.is_empty() {
-            return Abandoned { is_all, is_retired, ..Abandoned::default() };
+            return (is_all || is_retired).then(|| Abandoned { is_all, is_retired, ..Abandoned::default() });
         }
         self.begin_streams();
         let Self { manager, watchers, streams, .. } = self;
@@ -395,7 +408,7 @@ impl State {
             let error = manager.last_error(watcher.socket).cloned();
             (watcher, error.unwrap_or(Error::Closed(DisconnectReason::ForcedClose)))
         });
-        Abandoned { is_all, is_retired, watchers: watchers.collect(), streams }
+        Some(Abandoned { is_all, is_retired, watchers: watchers.collect(), streams })
     }
 }
 

@@ -522,7 +522,10 @@ impl Manager {
         for socket in &self.sockets {
             consider(socket.deadline());
         }
-        for link in self.link.iter().chain(&self.retiring) {
+        if let Some(link) = &self.link {
+            consider(link.engine.poll_timeout().unwrap_or(timers::NEVER));
+        }
+        for link in &self.retiring {
             consider(link.engine.poll_timeout().unwrap_or(timers::NEVER));
         }
         (earliest < timers::NEVER).then_some(earliest)
