@@ -30,8 +30,8 @@ use super::{
 use crate::{
     Ack, Event,
     handler::{
-        self, Call, ConnectContext, DisconnectContext, EventContext, Flight, Flights, Guarded, HandlerError,
-        HandlerFault, Landed, List, Subject, panic_text,
+        self, Call, ConnectContext, DisconnectContext, EventContext, Flight, Flights, HandlerError, HandlerFault,
+        Landed, List, Subject, panic_text,
     },
     runtime::{BoxFuture, Sleep},
     socketio::Waiter,
@@ -467,16 +467,16 @@ impl Owner {
 
     /// Calls one listener.
     fn call<C: Subject<Side = Client>>(&mut self, cx: &mut Context<'_>, kind: Kind, call: &Call<C>, context: &C) {
-        let (socket, event) = (context.socket().clone(), context.event().cloned());
-        let id = socket.socket_id();
-        match call(context) {
-            Ok(future) => match self.flights.start(Some(cx), Flight { socket, kind, event, future: Guarded(future) }) {
-                // It has never been in flight.
-                Some(Landed { socket, event, result, .. }) => tell(socket, event, result),
-                None if kind == Kind::Event => self.seats.begin(id),
-                None => {}
-            },
-            Err(fault) => report(socket, event, fault),
+        match handler::call(Some(cx), call, context) {
+            Ok(None) => {}
+            Ok(Some(future)) => {
+                let (socket, event) = (context.socket().clone(), context.event().cloned());
+                if kind == Kind::Event {
+                    self.seats.begin(socket.socket_id());
+                }
+                self.flights.push(Flight { socket, kind, event, future });
+            }
+            Err(fault) => report(context.socket().clone(), context.event().cloned(), fault),
         }
     }
 

@@ -9,7 +9,7 @@ use std::{
 
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 
-use super::{Guarded, HandlerError, HandlerFault, Listener, Listeners, OnAny, Side, error::panic_text};
+use super::{Call, Guarded, HandlerError, HandlerFault, Listener, Listeners, OnAny, Side, error::panic_text};
 use crate::{Event, Text};
 
 /// A handler in flight.
@@ -77,6 +77,19 @@ impl<T: Side + Unpin, K: Copy + Unpin> Flights<T, K> {
             }
             Poll::Pending => None,
         }
+    }
+}
+
+/// Calls a listener, and polls what it does once: that, if it is not done then. Without a context, nothing is polled yet.
+pub(crate) fn call<C>(
+    cx: Option<&mut Context<'_>>,
+    call: &Call<C>,
+    context: &C,
+) -> Result<Option<Guarded>, HandlerFault> {
+    let mut future = Guarded(call(context)?);
+    match cx.map_or(Poll::Pending, |cx| Pin::new(&mut future).poll(cx)) {
+        Poll::Ready(done) => done.map(|()| None),
+        Poll::Pending => Ok(Some(future)),
     }
 }
 

@@ -18,7 +18,7 @@ pub use self::{
 pub(crate) use self::{
     context::{Subject, sealed},
     error::{Guarded, panic_text},
-    flights::{Flight, Flights, Landed, announce},
+    flights::{Flight, Flights, Landed, announce, call},
     listeners::{List, Listener, Listeners, OnAny, OnError, Table},
     room::{Room, size},
 };

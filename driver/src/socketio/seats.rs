@@ -11,14 +11,12 @@
 
 use std::{
     collections::VecDeque,
-    future::Future as _,
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::Pin,
     sync::{
         Arc,
         atomic::{Ordering, fence},
     },
-    task::{Context, Poll},
+    task::Context,
 };
 
 use arc_swap::Guard;
@@ -406,22 +404,14 @@ impl Seats {
         listener: &Listener<Call<C>>,
         context: &C,
     ) {
-        let fault = match (listener.call)(context) {
-            Ok(future) => {
-                let mut future = Guarded(future);
-                match cx.as_deref_mut().map_or(Poll::Pending, |cx| Pin::new(&mut future).poll(cx)) {
-                    // It has never been in flight.
-                    Poll::Ready(Ok(())) => return,
-                    Poll::Ready(Err(fault)) => fault,
-                    Poll::Pending => {
-                        let (socket, event) = (context.socket().clone(), context.event().cloned());
-                        return self.take_off(Flight { socket, kind, event, future });
-                    }
-                }
+        match handler::call(cx.as_deref_mut(), &*listener.call, context) {
+            Ok(None) => {}
+            Ok(Some(future)) => {
+                let (socket, event) = (context.socket().clone(), context.event().cloned());
+                self.take_off(Flight { socket, kind, event, future });
             }
-            Err(fault) => fault,
-        };
-        report(context.socket().clone(), context.event().cloned(), fault);
+            Err(fault) => report(context.socket().clone(), context.event().cloned(), fault),
+        }
     }
 
     fn take_off(&mut self, flight: Flight) {
