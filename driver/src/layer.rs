@@ -26,6 +26,8 @@ pub(crate) trait Machine: Send + 'static {
     type Beside: Default + Send;
 
     fn handle_request(&mut self, now: Instant, id: RequestId, head: &Request<'_>, body: Body);
+    /// Takes a request without a body if it only waits. Whether it did.
+    fn handle_poll(&mut self, now: Instant, id: RequestId, head: &Request<'_>) -> bool;
     fn handle_body(&mut self, now: Instant, id: RequestId, body: Body);
     fn handle_abort(&mut self, now: Instant, id: RequestId);
     fn handle_bytes(&mut self, now: Instant, transport: TransportId, buffer: &mut BytesMut);
@@ -60,6 +62,10 @@ macro_rules! by_the_same_names {
             handle_timeout(&mut self, now: Instant);
             handle_withheld(&mut self, now: Instant, withheld: bool);
             abort(&mut self, now: Instant);
+        }
+
+        fn handle_poll(&mut self, now: Instant, id: RequestId, head: &Request<'_>) -> bool {
+            Self::handle_poll(self, now, id, head)
         }
 
         fn poll_timeout(&self) -> Option<Instant> {

@@ -11,11 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_channel::oneshot;
-use sockeye_protocol::{
-    ConnKey, Instant, RequestId, TransportId,
-    http::{Body, Request, Response},
-    server::Stats,
-};
+use sockeye_protocol::{ConnKey, Instant, RequestId, TransportId, http::Response, server::Stats};
 
 use crate::{
     Stream,
@@ -60,8 +56,6 @@ pub(crate) struct Rest<M: Machine> {
     pub(crate) held: Held,
     /// Something was sent since the owner looked, or who waits in `room` has another reason to try again.
     pub(crate) progress: bool,
-    /// What the machine has said to somebody else than its owner: it comes before what it still has to say.
-    said: Option<Box<Output<M::Said>>>,
 }
 
 /// The answer to a request.
@@ -78,14 +72,6 @@ impl<M: Machine> Rest<M> {
             self.room.push(waker.clone());
         }
     }
-}
-
-/// What came of a request at once.
-pub(crate) enum Asked {
-    /// It is answered; `None` once the answer is taken.
-    Answered(Option<Answer>),
-    /// The answer comes later.
-    Waits(oneshot::Receiver<Answer>),
 }
 
 /// What is left for a machine's owner to do.
@@ -127,7 +113,6 @@ impl<M: Machine> Link<M> {
                     full: false,
                     held: Held::default(),
                     progress: false,
-                    said: None,
                 },
             }),
             mail: Mutex::new(Mail { letters: Vec::new(), streams: Vec::new() }),
@@ -253,7 +238,7 @@ impl<M: Machine> Link<M> {
     pub(crate) fn close(&self) {
         let mut state = lock(&self.state);
         let State { machine, rest } = &mut *state;
-        let (machine, said, beside) = (machine.take(), rest.said.take(), M::forsake(&mut rest.beside));
+        let (machine, beside) = (machine.take(), M::forsake(&mut rest.beside));
         let (room, waiting) = (mem::take(&mut rest.room), mem::take(&mut rest.waiting));
         let (letters, streams) = {
             let mut mail = lock(&self.mail);
@@ -262,7 +247,7 @@ impl<M: Machine> Link<M> {
         };
         drop(state);
         // Callbacks are among this: without the lock.
-        drop((machine, said, waiting, letters, streams));
+        drop((machine, waiting, letters, streams));
         let (beside, reader) = beside;
         drop(beside);
         room.into_iter().chain(reader).for_each(Waker::wake);
@@ -289,56 +274,22 @@ impl<M: Machine> Locked<'_, M> {
     /// What the machine wants its owner to do next.
     pub(crate) fn poll_task(&mut self) -> Option<OwnersTask<M::Said>> {
         loop {
-            let State { machine, rest } = &mut *self.0;
-            let output = match rest.said.take() {
-                Some(said) => *said,
-                None => machine.as_mut()?.poll_output()?,
-            };
-            let (id, answer) = match output {
+            let (id, answer) = match self.0.machine.as_mut()?.poll_output()? {
                 Output::Respond { id, response } => (id, Answer { response, upgrade: None }),
                 Output::Upgrade { id, response, transport } => (id, Answer { response, upgrade: Some(transport) }),
                 Output::Shutdown(transport) => return Some(OwnersTask::Shutdown(transport)),
                 Output::Abort(transport) => return Some(OwnersTask::Abort(transport)),
                 Output::Said(said) => return Some(OwnersTask::Tell(said)),
             };
-            rest.progress = true;
+            self.0.rest.progress = true;
             if let Some(sender) = self.take_waiting(id) {
                 return Some(OwnersTask::Answer(sender, answer));
             }
         }
     }
 
-    /// Hands a request to the machine, unless that is gone. Whether its owner has to see to something.
-    pub(crate) fn ask(&mut self, now: Instant, id: RequestId, head: &Request<'_>, body: Body) -> Option<(Asked, bool)> {
-        let State { machine, rest } = &mut *self.0;
-        let machine = machine.as_mut()?;
-        let deadline = machine.poll_timeout();
-        machine.handle_request(now, id, head, body);
-        // Most GETs only wait, which is nothing to wake anybody for.
-        if rest.said.is_none() {
-            rest.said = machine.poll_output().map(Box::new);
-        }
-        let is_later = match (machine.poll_timeout(), deadline) {
-            (Some(at), Some(before)) => at >= before,
-            (at, _) => at.is_none(),
-        };
-        let is_quiet = rest.said.is_none() && is_later && !machine.is_drained();
-        let answered = rest.said.take_if(|said| {
-            matches!(&**said, Output::Respond { id: other, .. } | Output::Upgrade { id: other, .. } if *other == id)
-        });
-        let asked = match answered.map(|answer| *answer) {
-            Some(Output::Respond { response, .. }) => Asked::Answered(Some(Answer { response, upgrade: None })),
-            Some(Output::Upgrade { response, transport, .. }) => {
-                Asked::Answered(Some(Answer { response, upgrade: Some(transport) }))
-            }
-            _ => Asked::Waits(self.await_answer(id)),
-        };
-        self.0.rest.progress |= matches!(asked, Asked::Answered(_));
-        Some((asked, !is_quiet))
-    }
-
     /// Who waits for the answer to a request.
-    fn await_answer(&mut self, id: RequestId) -> oneshot::Receiver<Answer> {
+    pub(crate) fn await_answer(&mut self, id: RequestId) -> oneshot::Receiver<Answer> {
         let (sender, receiver) = oneshot::channel();
         self.0.rest.waiting.push((id, sender));
         receiver
@@ -404,7 +355,12 @@ impl<M: Machine> Links<M> {
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use bytes::BytesMut;
-    use sockeye_protocol::{Config, engine::Registry, ws::TransmitQueue};
+    use sockeye_protocol::{
+        Config,
+        engine::Registry,
+        http::{Body, Request},
+        ws::TransmitQueue,
+    };
 
     use super::*;
 
@@ -417,6 +373,9 @@ mod tests {
         type Beside = ();
 
         fn handle_request(&mut self, _: Instant, _: RequestId, _: &Request<'_>, _: Body) {}
+        fn handle_poll(&mut self, _: Instant, _: RequestId, _: &Request<'_>) -> bool {
+            false
+        }
         fn handle_body(&mut self, _: Instant, _: RequestId, _: Body) {}
         fn handle_abort(&mut self, _: Instant, _: RequestId) {}
         fn handle_bytes(&mut self, _: Instant, _: TransportId, _: &mut BytesMut) {}

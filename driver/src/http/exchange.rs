@@ -8,6 +8,7 @@ use std::{
 };
 
 use bytes::{Buf as _, BytesMut};
+use futures_channel::oneshot;
 use http_body::Body as HttpBody;
 use sockeye_protocol::{RequestId, TransportId, http as core_http};
 
@@ -15,7 +16,7 @@ use super::{Body, encode, unavailable};
 use crate::{
     Runtime, Stream,
     layer::{Layer, Machine as _},
-    link::{Answer, Asked, Attached, Link},
+    link::{Answer, Attached, Link},
     owner::Owner,
     signal::Reasons,
 };
@@ -25,7 +26,7 @@ pub(crate) struct Exchange<L: Layer, B> {
     layer: Arc<L>,
     link: Arc<Link<L::Machine>>,
     id: RequestId,
-    asked: Asked,
+    receiver: oneshot::Receiver<Answer>,
     /// What is still to be read.
     body: Option<B>,
     read: BytesMut,
@@ -39,11 +40,16 @@ impl<L: Layer, B> Exchange<L, B> {
         layer: Arc<L>,
         link: Arc<Link<L::Machine>>,
         id: RequestId,
-        asked: Asked,
+        receiver: oneshot::Receiver<Answer>,
         body: Option<B>,
     ) -> Self {
         let whole = body.is_none();
-        Self { layer, link, id, asked, body, read: BytesMut::new(), whole, answered: false }
+        Self { layer, link, id, receiver, body, read: BytesMut::new(), whole, answered: false }
+    }
+
+    /// Has the connection's owner see to what the machine was handed.
+    pub(super) fn announce(&self) {
+        self.link.signal.raise(Reasons::MACHINE);
     }
 
     /// A new connection: its owner says the first things right here, and runs on by itself.
@@ -51,11 +57,6 @@ impl<L: Layer, B> Exchange<L, B> {
         let now = self.layer.core().now();
         let owner = Owner::new(Arc::clone(&self.layer), Arc::clone(runtime), Arc::clone(&self.link), now);
         runtime.spawn(Box::pin(owner));
-    }
-
-    /// The connection's owner sees to the rest: to what else the request brings, and to the deadline of a body.
-    pub(super) fn call_owner(&self) {
-        self.link.signal.raise(Reasons::MACHINE);
     }
 
     /// Whether the request was read to its end.
@@ -119,12 +120,9 @@ impl<L: Layer, B: HttpBody + Unpin> Future for Exchange<L, B> {
         if this.body.is_some() {
             this.read_body(cx);
         }
-        let answer = match &mut this.asked {
-            Asked::Answered(answer) => answer.take(),
-            Asked::Waits(receiver) => ready!(Pin::new(receiver).poll(cx)).ok(),
-        };
+        let answer = ready!(Pin::new(&mut this.receiver).poll(cx));
         this.answered = true;
-        let Some(Answer { response, upgrade }) = answer else {
+        let Ok(Answer { response, upgrade }) = answer else {
             // The connection is gone, and so is whoever would have answered.
             return Poll::Ready((unavailable(), None));
         };
@@ -143,20 +141,14 @@ impl<L: Layer, B> Drop for Exchange<L, B> {
             return;
         }
         let now = self.layer.core().now();
-        let answer = match &mut self.asked {
-            Asked::Answered(answer) => answer.take(),
-            Asked::Waits(receiver) => {
-                receiver.close();
-                receiver.try_recv().ok().flatten()
-            }
-        };
-        match answer {
+        self.receiver.close();
+        match self.receiver.try_recv() {
             // The answer came, and nobody took it.
-            Some(Answer { upgrade: Some(transport), .. }) => {
+            Ok(Some(Answer { upgrade: Some(transport), .. })) => {
                 self.link.with(now, |machine, _| machine.handle_eof(now, transport));
             }
-            Some(_) => {}
-            None => {
+            Ok(Some(_)) => {}
+            Ok(None) | Err(_) => {
                 self.link.lock(now).forget_request(self.id);
                 self.link.with(now, |machine, _| machine.handle_abort(now, self.id));
             }

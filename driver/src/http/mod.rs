@@ -16,7 +16,7 @@ pub(crate) use self::{
 };
 use crate::{
     Runtime, Stream,
-    layer::{Layer, Route},
+    layer::{Layer, Machine as _, Route},
     runtime::BoxFuture,
 };
 
@@ -105,17 +105,26 @@ pub(crate) fn route<L: Layer, B: HttpBody>(
     let id = core.next_request();
     let whole = request.body().is_end_stream();
     let body = if whole { core_http::Body::EMPTY } else { core_http::Body::Pending };
-    let Some((asked, is_work)) = link.lock(now).ask(now, id, &head, body) else {
+    let mut locked = link.lock(now);
+    let Some(machine) = locked.machine() else {
         // Gone since it was routed.
         return Routed::Answered(encode(sockeye_protocol::engine::gone(&core.config, &head, !whole)));
     };
+    // Most GETs only wait, for which nobody is woken.
+    let waits = whole && !opened && machine.handle_poll(now, id, &head);
+    if !waits {
+        machine.handle_request(now, id, &head, body);
+    }
+    let receiver = locked.await_answer(id);
+    drop(locked);
     drop(headers);
     let body = (!whole).then(|| request.into_body());
-    let exchange = Exchange::new(Arc::clone(layer), link, id, asked, body);
+    let exchange = Exchange::new(Arc::clone(layer), link, id, receiver, body);
     match opened {
         true => exchange.open(runtime),
-        false if is_work => exchange.call_owner(),
-        false => {}
+        false if waits => {}
+        // Its head alone may be answered, and a body that does not come has a deadline.
+        false => exchange.announce(),
     }
     Routed::Exchange(exchange)
 }

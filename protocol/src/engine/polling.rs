@@ -79,7 +79,7 @@ impl Session {
         self.open();
     }
 
-    fn on_poll(&mut self, id: RequestId, grant: Grant, unread: bool) {
+    pub(super) fn on_poll(&mut self, id: RequestId, grant: Grant, unread: bool) {
         if self.poll.is_none() {
             self.poll = Some(Box::new(Poll { id, grant, unread }));
             return;

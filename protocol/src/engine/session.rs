@@ -8,7 +8,7 @@ use super::{
     buffer::{Load, SendBuffer, Unit},
     error::{CloseReason, Error, SendError},
     heartbeat::{Beat, Heartbeat},
-    inbox::{Ask, Inbox, Input, Stored as _},
+    inbox::{Ask, Inbox, Input, Kind, Stored as _},
     packet::Packet,
     payload::PayloadReader,
     polling::{Poll, Post},
@@ -32,6 +32,7 @@ use crate::{
 /// # Methods
 ///
 /// - **Inputs** (`handle_*`): what has happened. They only store it; nothing is looked at before it is polled for.
+///   ([`handle_poll`](Self::handle_poll) says of one kind at once that there is nothing to look at.)
 /// - **Verbs**: [`send`](Self::send) and [`close`](Self::close), what the application wants. They act at once.
 /// - **Outputs**: [`poll_output`](Self::poll_output), [`transmit`](Self::transmit) and [`poll_timeout`](Self::poll_timeout).
 /// - **Getters**: all others.
@@ -312,6 +313,58 @@ impl Session {
     pub fn handle_request(&mut self, now: Instant, id: RequestId, head: &Request<'_>, body: Body) {
         let ask = Box::new(Ask::read(&self.config, head));
         self.inbox.push(now, Input::Request { id, ask, body });
+    }
+
+    /// Takes a request without a body if it is a GET that only waits for packets, as most do: then it is waiting, the
+    /// session has nothing more to say, and its deadlines are what they were; a driver need not look. If not (there is
+    /// something to send, or to be worked on first; the request is another one), nothing has happened, and the request
+    /// is for [`handle_request`](Self::handle_request).
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use sockeye_protocol::{
+    ///     Config, Instant, RequestId, Seed,
+    ///     engine::{Message, Output, Session, SidSource},
+    ///     http::{Body, Request},
+    /// };
+    ///
+    /// let (now, sid) = (Instant::ZERO, SidSource::new(&Seed::for_tests(1)).next_sid());
+    /// let mut session = Session::new(now, Arc::new(Config::default()), sid);
+    /// let mut head = Request {
+    ///     method: "GET",
+    ///     target: "/engine.io/?EIO=4&transport=polling",
+    ///     headers: &[],
+    ///     peer: None,
+    ///     secure: false,
+    /// };
+    /// assert!(!session.handle_poll(now, RequestId(0), &head)); // It opens the session.
+    /// session.handle_request(now, RequestId(0), &head, Body::EMPTY);
+    /// while session.poll_output().is_some() {}
+    ///
+    /// let target = format!("{}&sid={sid}", head.target);
+    /// head.target = &target;
+    /// assert!(session.handle_poll(now, RequestId(1), &head));
+    /// assert_eq!(session.poll_output(), None);
+    /// session.send(Message::Text("hello".into()))?;
+    /// let Some(Output::Respond { id: RequestId(1), response }) = session.poll_output() else { panic!() };
+    /// assert_eq!(response.body, "4hello");
+    /// # Ok::<(), sockeye_protocol::engine::SendError>(())
+    /// ```
+    pub fn handle_poll(&mut self, now: Instant, id: RequestId, head: &Request<'_>) -> bool {
+        let is_settled = self.phase == Phase::Open
+            && self.upgrade == upgrade::State::Polling
+            && self.poll.is_none()
+            && self.buffer.is_empty()
+            && self.inbox.is_empty()
+            && self.out.is_empty()
+            && matches!(self.current, Current::Nothing);
+        if !is_settled || head.method != "GET" {
+            return false;
+        }
+        let Ask { kind: Kind::Poll, grant, .. } = Ask::read(&self.config, head) else { return false };
+        self.clock = self.clock.max(now);
+        self.on_poll(id, grant, false);
+        true
     }
 
     /// The body of a request has arrived, after [`Body::Pending`]. Ignored if the request is answered already.

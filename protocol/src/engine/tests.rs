@@ -1,8 +1,10 @@
 //! What only the layers inside of this crate can see of a session.
 
 use alloc::{string::String, sync::Arc, vec, vec::Vec};
+use core::time::Duration;
 
 use bytes::Bytes;
+use proptest::prelude::*;
 
 use super::{CloseReason, Event, Message, Output, QueueUnit, SendError, Session, SidSource, session::Step};
 use crate::{
@@ -253,6 +255,84 @@ fn an_abort_leaves_nothing_to_wait_for() {
             assert_eq!(outputs, expected);
             assert!(session.is_drained());
             assert_eq!((session.stats(), session.poll_timeout()), (Default::default(), None));
+        }
+    }
+}
+
+/// What can happen to a session.
+#[derive(Clone, Debug)]
+enum Happening {
+    Request { method: &'static str, query: &'static str, upgrade: bool },
+    Data(&'static str),
+    Bytes(&'static [u8]),
+    Abort(u64),
+    Send,
+    Close,
+    Passes(u64),
+}
+
+fn happening() -> impl Strategy<Value = Happening> {
+    let get = |query| Happening::Request { method: "GET", query, upgrade: false };
+    prop_oneof![
+        6 => Just(get("EIO=4&transport=polling")),
+        1 => Just(get("EIO=3&transport=polling")),
+        1 => Just(get("EIO=4&transport=websocket")),
+        1 => Just(Happening::Request { method: "HEAD", query: "EIO=4&transport=polling", upgrade: false }),
+        1 => Just(Happening::Request { method: "GET", query: "EIO=4&transport=websocket", upgrade: true }),
+        3 => prop::sample::select(vec!["4hello", "3", "4a\x1e4b", "1", "6", "nonsense"]).prop_map(Happening::Data),
+        // "2probe" and "5", masked with zeros.
+        2 => prop::sample::select(vec![&b"\x81\x86\0\0\0\x002probe"[..], b"\x81\x81\0\0\0\x005"]).prop_map(Happening::Bytes),
+        1 => (0..4_u64).prop_map(Happening::Abort),
+        3 => Just(Happening::Send),
+        1 => Just(Happening::Close),
+        3 => (1..30_000_u64).prop_map(Happening::Passes),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn a_get_that_only_waits_is_what_any_other_get_is(script in prop::collection::vec(happening(), 0..40)) {
+        let (mut quick, mut plain) = (polling(Config::default()), polling(Config::default()));
+        let mut now = Instant::ZERO;
+        for (id, happening) in (1..).zip(script) {
+            let outputs = |session: &mut Session| core::iter::from_fn(|| session.poll_output()).collect::<Vec<_>>();
+            let mut waits = false;
+            match happening {
+                Happening::Request { method, query, upgrade } => {
+                    let target = ["/?", query].concat();
+                    let headers = if upgrade { UPGRADE } else { &[] };
+                    let head = Request { method, target: &target, headers, peer: None, secure: false };
+                    waits = quick.handle_poll(now, RequestId(id), &head);
+                    if !waits {
+                        quick.handle_request(now, RequestId(id), &head, Body::EMPTY);
+                    }
+                    plain.handle_request(now, RequestId(id), &head, Body::EMPTY);
+                }
+                Happening::Data(body) => {
+                    let target = "/?EIO=4&transport=polling";
+                    let head = Request { method: "POST", target, headers: &[], peer: None, secure: false };
+                    for session in [&mut quick, &mut plain] {
+                        session.handle_request(now, RequestId(id), &head, Body::Whole(body.into()));
+                    }
+                }
+                Happening::Bytes(bytes) => [&mut quick, &mut plain].into_iter().for_each(|session| {
+                    session.handle_bytes(now, TransportId(0), &mut bytes.into());
+                }),
+                Happening::Abort(back) => {
+                    let id = RequestId(u64::saturating_sub(id, back + 1));
+                    [&mut quick, &mut plain].into_iter().for_each(|session| session.handle_abort(now, id));
+                }
+                Happening::Send => prop_assert_eq!(quick.send(text("x")), plain.send(text("x"))),
+                Happening::Close => [&mut quick, &mut plain].into_iter().for_each(|session| session.close(now, CloseReason::ForcedClose)),
+                Happening::Passes(millis) => {
+                    now = now + Duration::from_millis(millis);
+                    [&mut quick, &mut plain].into_iter().for_each(|session| session.handle_timeout(now));
+                }
+            }
+            let said = outputs(&mut plain);
+            prop_assert_eq!(outputs(&mut quick), said.clone());
+            prop_assert!(!waits || said.is_empty(), "{:?}", said);
+            prop_assert_eq!((quick.poll_timeout(), quick.stats()), (plain.poll_timeout(), plain.stats()));
         }
     }
 }

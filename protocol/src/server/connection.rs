@@ -233,6 +233,12 @@ impl Connection {
         self.session.handle_request(now, id, head, body);
     }
 
+    /// Takes a request without a body if it is a GET that only waits for packets: see
+    /// [`engine::Session::handle_poll`](crate::engine::Session::handle_poll).
+    pub fn handle_poll(&mut self, now: Instant, id: RequestId, head: &Request<'_>) -> bool {
+        self.session.handle_poll(now, id, head)
+    }
+
     /// The body of a request whose head came with [`Body::Pending`].
     pub fn handle_body(&mut self, now: Instant, id: RequestId, body: Body) {
         self.session.handle_body(now, id, body);
