@@ -82,15 +82,25 @@ impl<K, V> FlatMap<K, V> {
         K: Key<Q>,
     {
         let at = self.place(key).ok()?;
-        Some(self.0.remove(at).1)
+        let (_, removed) = self.0.remove(at);
+        self.give_back();
+        Some(removed)
     }
 
     pub(crate) fn retain(&mut self, mut keep: impl FnMut(&mut V) -> bool) {
         self.0.retain_mut(|(_, value)| keep(value));
+        self.give_back();
     }
 
     pub(crate) fn keys(&self) -> impl Iterator<Item = &K> {
         self.0.iter().map(|(key, _)| key)
+    }
+
+    /// An empty map holds no memory.
+    fn give_back(&mut self) {
+        if self.0.is_empty() {
+            self.0 = Vec::new();
+        }
     }
 
     fn place<Q: ?Sized>(&self, key: &Q) -> Result<usize, usize>

@@ -1,5 +1,5 @@
-//! What a message costs the driver: reads and writes of the byte stream, polls of tasks, and allocations. They are the same on any machine
-//! and at any load, so that a change which adds one is noticed here and not by somebody who measures.
+//! What a message costs the driver: reads and writes of the byte stream, polls of tasks, and allocations. They are the same
+//! on any machine and at any load, so that a change which adds one is noticed here and not by somebody who measures.
 
 #![allow(
     clippy::unwrap_used,

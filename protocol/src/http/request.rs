@@ -109,24 +109,11 @@ fn queries<'a, const N: usize>(target: &'a str, names: [&str; N]) -> [Option<Cow
     let is_plain = memchr2(b'%', b'+', query.as_bytes()).is_none();
     loop {
         let (pair, rest) = cut(query, b'&').map_or((query, None), |(pair, rest)| (pair, Some(rest)));
-        // As it is, or decoded: what nearly no query needs is not looked for in each of its parts.
-        if is_plain {
-            for (found, name) in values.iter_mut().zip(names) {
-                match pair.strip_prefix(name) {
-                    Some("") => *found = Some(Cow::Borrowed("")),
-                    Some(value) => {
-                        if let Some(value) = value.strip_prefix('=') {
-                            *found = Some(Cow::Borrowed(value));
-                        }
-                    }
-                    None => {}
-                }
-            }
-        } else {
-            let (key, value) = cut(pair, b'=').unwrap_or((pair, ""));
-            let key = decode(key);
-            for (found, _) in values.iter_mut().zip(names).filter(|(_, name)| key == *name) {
-                *found = Some(decode(value));
+        let (key, value) = cut(pair, b'=').unwrap_or((pair, ""));
+        for (found, name) in values.iter_mut().zip(names) {
+            // What nearly no query needs is not looked for in each of its parts.
+            if key == name || (!is_plain && decode(key) == name) {
+                *found = Some(if is_plain { Cow::Borrowed(value) } else { decode(value) });
             }
         }
         match rest {
@@ -226,6 +213,7 @@ mod tests {
             ("ab=1", None),
             ("a=1&ab=2&b=%41", Some("1")),
             ("a=1&%61=2", Some("2")),
+            ("%61=1&b=%41", Some("1")),
             ("a", Some("")),
             ("b=1", None),
             ("%61=1", Some("1")),
@@ -239,6 +227,12 @@ mod tests {
         ] {
             let target = alloc::format!("/?{query}");
             assert_eq!(request(&target, &[]).query("a").as_deref(), value, "{query}");
+        }
+        for (query, name, value) in
+            [("a=b=c", "a=b", None), ("c++=1", "c++", Some("1")), ("c++=1", "c  ", Some("1")), ("=1", "", Some("1"))]
+        {
+            let target = alloc::format!("/?{query}");
+            assert_eq!(request(&target, &[]).query(name).as_deref(), value, "{name} in {query}");
         }
     }
 

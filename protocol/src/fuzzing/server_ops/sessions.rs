@@ -121,12 +121,14 @@ impl Sessions {
             assert!(self.known.iter().any(|known| known.sid == sid && Some(&known.pid) == pid.as_ref()));
             let Place::Lost(_, latest) = session.place else { panic!("{sid} is at two places") };
             assert!(self.settled <= latest + KEPT, "{sid} has ended");
-            assert!(rooms.is_none_or(|rooms| rooms == session.rooms), "it is in its rooms");
+            assert!(rooms.as_ref().is_none_or(|rooms| *rooms == session.rooms), "it is in its rooms");
             let has = session.meant.iter().filter(|event| number.is_some_and(|number| **event <= number)).count();
             self.recovered += 1;
             // Only the last one who asks may have it.
             self.claims.retain(|_, (other, _)| *other != sid);
-            self.claims.insert(request.socket(), (sid, has));
+            if rooms.is_some() {
+                self.claims.insert(request.socket(), (sid, has));
+            }
             return;
         }
         assert!(!self.all.contains_key(&sid) && rooms.is_none_or(|rooms| rooms.is_empty()), "a new session");

@@ -94,7 +94,7 @@ async fn sent(options: &cli::Emit, session: &mut Session, socket: &Client, outpu
 
 /// The event has not left. The end of the connection, which has been told by then, says more than the error does.
 async fn lost(options: &cli::Emit, session: &mut Session, output: &Output, error: &Error) -> Exit {
-    while let Some(news) = session.next().now_or_never() {
+    while let Some(news) = session.try_next() {
         note(options, output, &news).await;
         if let News::Disconnect { reason, details, .. } = news {
             return unsent(&why(reason, details.as_ref()));

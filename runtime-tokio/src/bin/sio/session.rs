@@ -149,14 +149,26 @@ impl Session {
     /// What happens next.
     pub(crate) async fn next(&mut self) -> News {
         match self.news.recv().await {
-            // What is tried again by itself, and what is tried again here, is not the same.
-            Some(News::ConnectError { namespace, error, again }) => {
+            Some(news) => self.read(news),
+            // Never: this holds a sender itself.
+            None => std::future::pending().await,
+        }
+    }
+
+    /// What has happened by now, however much that is: a task that has heard a lot would have to wait for its next turn.
+    pub(crate) fn try_next(&mut self) -> Option<News> {
+        let news = self.news.try_recv().ok()?;
+        Some(self.read(news))
+    }
+
+    /// What is tried again by itself, and what is tried again here, is not the same.
+    fn read(&self, news: News) -> News {
+        match news {
+            News::ConnectError { namespace, error, again } => {
                 let again = again && self.reconnects && (self.waits || self.known.contains(&namespace));
                 News::ConnectError { namespace, error, again }
             }
-            Some(news) => news,
-            // Never: this holds a sender itself.
-            None => std::future::pending().await,
+            news => news,
         }
     }
 
