@@ -259,80 +259,170 @@ fn an_abort_leaves_nothing_to_wait_for() {
     }
 }
 
+const POLL: &str = "/?EIO=4&transport=polling";
+
+fn head(
+    method: &'static str,
+    target: &'static str,
+    headers: &'static [(&'static str, &'static [u8])],
+) -> Request<'static> {
+    Request { method, target, headers, peer: None, secure: false }
+}
+
+#[test]
+fn a_get_is_taken_at_once_only_if_nothing_comes_before_it() {
+    const NOW: Instant = Instant::from_millis(1);
+    let post = |session: &mut Session, body: &'static str| {
+        session.handle_request(NOW, RequestId(1), &head("POST", POLL, &[]), Body::Whole(body.into()));
+    };
+    let wait = |session: &mut Session| assert!(session.handle_poll(NOW, RequestId(2), &head("GET", POLL, &[])));
+    let hear = |session: &mut Session| while session.poll_output().is_some() {};
+    let upgrade = |session: &mut Session| {
+        request(session, 3, "/?EIO=4&transport=websocket", UPGRADE);
+        hear(session);
+    };
+    type Before<'a> = &'a dyn Fn(&mut Session);
+    let befores: [(&str, bool, Before<'_>); 10] = [
+        ("nothing", true, &|_| {}),
+        ("a POST that was answered", true, &|session| {
+            post(session, "4a");
+            hear(session);
+        }),
+        ("another GET", false, &wait),
+        ("something to send", false, &|session| session.send(text("x")).unwrap()),
+        ("a POST that nobody has looked at", false, &|session| post(session, "4a")),
+        ("a tick that nobody has looked at", false, &|session| session.handle_timeout(NOW)),
+        ("a packet behind the one that was heard", false, &|session| {
+            post(session, "4a\x1e4b");
+            assert!(session.poll_output().is_some());
+        }),
+        ("a WebSocket that may take over", false, &upgrade),
+        ("a WebSocket that has failed", true, &|session| {
+            upgrade(session);
+            session.handle_eof(NOW, TransportId(0));
+            hear(session);
+        }),
+        ("the end", false, &|session| {
+            session.close(NOW, CloseReason::ForcedClose);
+            hear(session);
+        }),
+    ];
+    for (before, is_taken, act) in befores {
+        let mut session = polling(Config::default());
+        act(&mut session);
+        assert_eq!(session.handle_poll(NOW, RequestId(4), &head("GET", POLL, &[])), is_taken, "behind {before}");
+    }
+    for other in [
+        head("POST", POLL, &[]),
+        head("HEAD", POLL, &[]),
+        head("GET", "/?EIO=3&transport=polling", &[]),
+        head("GET", "/?EIO=4&transport=websocket", &[]),
+        head("GET", "/?EIO=4&transport=websocket", UPGRADE),
+        head("GET", POLL, UPGRADE),
+    ] {
+        assert!(!polling(Config::default()).handle_poll(NOW, RequestId(4), &other), "{other:?}");
+    }
+}
+
 /// What can happen to a session.
 #[derive(Clone, Debug)]
 enum Happening {
-    Request { method: &'static str, query: &'static str, upgrade: bool },
+    /// A GET; while another one waits, that is answered before, or not.
+    Poll {
+        overlaps: bool,
+    },
+    Request(Request<'static>),
     Data(&'static str),
+    /// A WebSocket, and what it says.
+    Upgrade,
     Bytes(&'static [u8]),
+    Eof,
     Abort(u64),
     Send,
     Close,
+    Withheld(bool),
     Passes(u64),
 }
 
 fn happening() -> impl Strategy<Value = Happening> {
-    let get = |query| Happening::Request { method: "GET", query, upgrade: false };
+    // Masked with zeros.
+    const PROBE: &[u8] = b"\x81\x86\0\0\0\x002probe";
+    const UPGRADED: &[u8] = b"\x81\x81\0\0\0\x005";
     prop_oneof![
-        6 => Just(get("EIO=4&transport=polling")),
-        1 => Just(get("EIO=3&transport=polling")),
-        1 => Just(get("EIO=4&transport=websocket")),
-        1 => Just(Happening::Request { method: "HEAD", query: "EIO=4&transport=polling", upgrade: false }),
-        1 => Just(Happening::Request { method: "GET", query: "EIO=4&transport=websocket", upgrade: true }),
-        3 => prop::sample::select(vec!["4hello", "3", "4a\x1e4b", "1", "6", "nonsense"]).prop_map(Happening::Data),
-        // "2probe" and "5", masked with zeros.
-        2 => prop::sample::select(vec![&b"\x81\x86\0\0\0\x002probe"[..], b"\x81\x81\0\0\0\x005"]).prop_map(Happening::Bytes),
+        8 => prop::bool::weighted(0.1).prop_map(|overlaps| Happening::Poll { overlaps }),
+        1 => prop::sample::select(vec![
+            head("GET", "/?EIO=3&transport=polling", &[]),
+            head("GET", "/?EIO=4&transport=websocket", &[]),
+            head("HEAD", POLL, &[]),
+        ]).prop_map(Happening::Request),
+        4 => prop::sample::select(vec!["4hello", "3", "4a\x1e4b", "3\x1e4b"]).prop_map(Happening::Data),
+        1 => prop::sample::select(vec!["1", "6", "nonsense"]).prop_map(Happening::Data),
+        2 => Just(Happening::Upgrade),
+        2 => prop::sample::select(vec![PROBE, UPGRADED]).prop_map(Happening::Bytes),
+        1 => Just(Happening::Eof),
         1 => (0..4_u64).prop_map(Happening::Abort),
-        3 => Just(Happening::Send),
+        4 => Just(Happening::Send),
         1 => Just(Happening::Close),
-        3 => (1..30_000_u64).prop_map(Happening::Passes),
+        1 => any::<bool>().prop_map(Happening::Withheld),
+        3 => (1..15_000_u64).prop_map(Happening::Passes),
     ]
 }
 
 proptest! {
     #[test]
-    fn a_get_that_only_waits_is_what_any_other_get_is(script in prop::collection::vec(happening(), 0..40)) {
+    fn a_get_that_is_taken_at_once_is_what_any_other_get_is(
+        script in prop::collection::vec((happening(), prop::bool::weighted(0.7)), 0..40),
+    ) {
         let (mut quick, mut plain) = (polling(Config::default()), polling(Config::default()));
+        let said = |session: &mut Session| core::iter::from_fn(|| session.poll_output()).collect::<Vec<_>>();
         let mut now = Instant::ZERO;
-        for (id, happening) in (1..).zip(script) {
-            let outputs = |session: &mut Session| core::iter::from_fn(|| session.poll_output()).collect::<Vec<_>>();
+        for (id, (happening, is_heard)) in (1..).zip(script) {
+            let id = RequestId(id);
+            let mut both = |act: &dyn Fn(&mut Session)| [&mut quick, &mut plain].into_iter().for_each(act);
             let mut waits = false;
             match happening {
-                Happening::Request { method, query, upgrade } => {
-                    let target = ["/?", query].concat();
-                    let headers = if upgrade { UPGRADE } else { &[] };
-                    let head = Request { method, target: &target, headers, peer: None, secure: false };
-                    waits = quick.handle_poll(now, RequestId(id), &head);
+                Happening::Poll { overlaps } => {
+                    let head = head("GET", POLL, &[]);
+                    if !overlaps && plain.stats().requests > 0 {
+                        prop_assert_eq!(quick.send(text("x")), plain.send(text("x")));
+                        prop_assert_eq!(said(&mut quick), said(&mut plain));
+                    }
+                    waits = quick.handle_poll(now, id, &head);
                     if !waits {
-                        quick.handle_request(now, RequestId(id), &head, Body::EMPTY);
+                        quick.handle_request(now, id, &head, Body::EMPTY);
                     }
-                    plain.handle_request(now, RequestId(id), &head, Body::EMPTY);
+                    plain.handle_request(now, id, &head, Body::EMPTY);
                 }
+                Happening::Request(head) => both(&|session| session.handle_request(now, id, &head, Body::EMPTY)),
                 Happening::Data(body) => {
-                    let target = "/?EIO=4&transport=polling";
-                    let head = Request { method: "POST", target, headers: &[], peer: None, secure: false };
-                    for session in [&mut quick, &mut plain] {
-                        session.handle_request(now, RequestId(id), &head, Body::Whole(body.into()));
-                    }
+                    let head = head("POST", POLL, &[]);
+                    both(&|session| session.handle_request(now, id, &head, Body::Whole(body.into())));
                 }
-                Happening::Bytes(bytes) => [&mut quick, &mut plain].into_iter().for_each(|session| {
-                    session.handle_bytes(now, TransportId(0), &mut bytes.into());
-                }),
+                Happening::Upgrade => {
+                    let head = head("GET", "/?EIO=4&transport=websocket", UPGRADE);
+                    both(&|session| session.handle_request(now, id, &head, Body::EMPTY));
+                }
+                Happening::Bytes(bytes) => {
+                    both(&|session| session.handle_bytes(now, TransportId(0), &mut bytes.into()));
+                }
+                Happening::Eof => both(&|session| session.handle_eof(now, TransportId(0))),
                 Happening::Abort(back) => {
-                    let id = RequestId(u64::saturating_sub(id, back + 1));
-                    [&mut quick, &mut plain].into_iter().for_each(|session| session.handle_abort(now, id));
+                    both(&|session| session.handle_abort(now, RequestId(id.0.saturating_sub(back))));
                 }
                 Happening::Send => prop_assert_eq!(quick.send(text("x")), plain.send(text("x"))),
-                Happening::Close => [&mut quick, &mut plain].into_iter().for_each(|session| session.close(now, CloseReason::ForcedClose)),
+                Happening::Close => both(&|session| session.close(now, CloseReason::ForcedClose)),
+                Happening::Withheld(withheld) => both(&|session| session.handle_withheld(now, withheld)),
                 Happening::Passes(millis) => {
                     now = now + Duration::from_millis(millis);
-                    [&mut quick, &mut plain].into_iter().for_each(|session| session.handle_timeout(now));
+                    both(&|session| session.handle_timeout(now));
                 }
             }
-            let said = outputs(&mut plain);
-            prop_assert_eq!(outputs(&mut quick), said.clone());
-            prop_assert!(!waits || said.is_empty(), "{:?}", said);
-            prop_assert_eq!((quick.poll_timeout(), quick.stats()), (plain.poll_timeout(), plain.stats()));
+            if waits || is_heard {
+                let expected = said(&mut plain);
+                prop_assert!(!waits || expected.is_empty(), "{:?}", expected);
+                prop_assert_eq!(said(&mut quick), expected);
+                prop_assert_eq!((quick.poll_timeout(), quick.stats()), (plain.poll_timeout(), plain.stats()));
+            }
         }
     }
 }

@@ -234,7 +234,8 @@ impl Connection {
     }
 
     /// Takes a request without a body if it is a GET that only waits for packets: see
-    /// [`engine::Session::handle_poll`](crate::engine::Session::handle_poll).
+    /// [`engine::Session::handle_poll`](crate::engine::Session::handle_poll). It brings nothing to look at; what verbs have left
+    /// for the hub is still there.
     pub fn handle_poll(&mut self, now: Instant, id: RequestId, head: &Request<'_>) -> bool {
         self.session.handle_poll(now, id, head)
     }
