@@ -38,15 +38,21 @@ mod upgrade {
     }
 
     #[test]
-    fn item_22_an_open_get_is_ended_after_100_ms_and_then_every_100_ms() {
-        let mut client = Client::probed(Config::default());
+    fn item_22_an_open_get_is_ended_with_the_probe_and_then_every_100_ms() {
+        let mut client = Client::polling(Config::default());
+        client.upgrade();
         client.get();
-        assert_eq!(client.tick(99), NONE);
-        assert_eq!(client.tick(1), ["3: 200 6"]);
-        assert_eq!(client.tick(100), NONE, "no GET is open");
+        assert_eq!(client.drain(), ["2: 101 ws-0"]);
+        client.text(0, "2probe");
+        assert_eq!(client.drain(), ["3: 200 6"]);
+        assert_eq!(client.sent(0), ["3probe"]);
         client.get();
         assert_eq!(client.tick(99), NONE);
         assert_eq!(client.tick(1), ["4: 200 6"]);
+        assert_eq!(client.tick(100), NONE, "no GET is open");
+        client.get();
+        assert_eq!(client.tick(99), NONE);
+        assert_eq!(client.tick(1), ["5: 200 6"]);
     }
 
     /// The client polls no more once it is answered: only its `5` lets go what waits, however much that is.

@@ -232,7 +232,7 @@ pub(crate) fn send_packet(
     }
 }
 
-/// How long after a probe, and then how often, a waiting GET is ended (engine.io's `_maybeUpgrade`).
+/// How often a waiting GET is ended between a probe and the end of the upgrade (engine.io's `_maybeUpgrade`).
 pub(crate) const NOOP_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Bytes of a ping as a frame: two of header, and its type.
@@ -349,7 +349,9 @@ impl Session {
         match self.upgrade.step(event) {
             Action::Answer => {
                 self.socket(transport)?.send_control("3probe");
-                self.timers.set(Timer::Noop, after(self.clock, NOOP_INTERVAL));
+                // engine.io waits for a tenth of a second. The client sends nothing from here to the end of its upgrade, and
+                // that is in its way alone: it takes the probe's answer as the sign not to poll again.
+                self.on_noop();
                 None
             }
             Action::Switch => self.switch(transport),

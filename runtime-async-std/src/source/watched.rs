@@ -176,7 +176,7 @@ impl Reactor {
                     news.tell(event);
                 }
             }
-            if count > 1 {
+            if count > 0 {
                 // When several have run there is more news, most likely: async-io need not be asked.
                 yield_now().await;
             } else if poll_fn(|context| itself.poll_readable(context)).await.is_err() {
