@@ -252,7 +252,7 @@ impl Client {
 
     /// Tells who listens to what is sent.
     pub(super) fn announce_outgoing<'p>(&self, payload: impl Into<PayloadRef<'p>>) {
-        if self.listeners().read(|table| table.outgoing.is_empty()) {
+        if !self.listeners().hears_outgoing() {
             return;
         }
         let listeners = self.listeners().read(|table| table.outgoing.clone());

@@ -120,13 +120,15 @@ impl<T: Side> Default for Table<T> {
 /// Listeners, each list in the order of registration. Reading takes no lock, whatever is registered or removed meanwhile.
 pub(crate) struct Listeners<T: Side = Socket> {
     table: ArcSwap<Table<T>>,
+    /// Whether anybody is in the list of those who hear what is sent: asked for each event, which needs nothing else of the table.
+    hears_outgoing: AtomicBool,
     /// Held by whoever changes the table, which is replaced.
     changing: Mutex<()>,
 }
 
 impl<T: Side> Default for Listeners<T> {
     fn default() -> Self {
-        Self { table: ArcSwap::default(), changing: Mutex::default() }
+        Self { table: ArcSwap::default(), hears_outgoing: AtomicBool::new(false), changing: Mutex::default() }
     }
 }
 
@@ -140,10 +142,16 @@ impl<T: Side> Listeners<T> {
         read(&self.table())
     }
 
+    /// Whether there are catch-all listeners for what is sent.
+    pub(crate) fn hears_outgoing(&self) -> bool {
+        self.hears_outgoing.load(Ordering::Acquire)
+    }
+
     fn change<R>(&self, change: impl FnOnce(&mut Table<T>) -> R) -> R {
         let changing = lock(&self.changing);
         let mut table = Table::clone(&self.table());
         let changed = change(&mut table);
+        self.hears_outgoing.store(!table.outgoing.is_empty(), Ordering::Release);
         let before = self.table.swap(Arc::new(table));
         drop(changing);
         // Without the lock: what a removed listener captured may do anything when it goes.

@@ -516,10 +516,11 @@ impl Tables {
 
 /// Calls the catch-all listeners. Whether there were any.
 fn announce(tables: &Tables, socket: &Socket, packet: &Parked) -> bool {
-    let any = tables.each().into_iter().flatten().flat_map(|table| table.any.iter());
-    if any.clone().next().is_none() {
+    let tables = tables.each().into_iter().flatten();
+    if tables.clone().all(|table| table.any.is_empty()) {
         return false;
     }
+    let any = tables.flat_map(|table| table.any.iter());
     let Parked { name, args, ack, .. } = packet;
     let event = Event { socket: Some(socket.clone()), name: name.clone(), args: args.clone(), ack: ack.clone() };
     handler::announce(any, &event, |fault| {

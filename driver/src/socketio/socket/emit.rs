@@ -231,14 +231,15 @@ impl Socket {
 
     /// Shows an event to those who want to see what is sent. No lock is held.
     fn announce_outgoing(&self, event: &str, payload: PayloadRef<'_>) {
-        let of_namespace = self.0.namespace.listeners.table();
-        let of_socket = self.listeners().map(Listeners::table);
-        let own = of_socket.iter().flat_map(|table| table.outgoing.iter());
-        if !of_namespace.outgoing.is_empty() || own.clone().next().is_some() {
-            let args = payload.to_payload().to_args().unwrap_or_default();
-            let event = Event { socket: Some(self.clone()), name: Text::from(event), args, ack: None };
-            of_namespace.outgoing.iter().chain(own).for_each(|listener| (listener.call)(&event));
+        let of_namespace = &self.0.namespace.listeners;
+        if !of_namespace.hears_outgoing() && !self.listeners().is_some_and(Listeners::hears_outgoing) {
+            return;
         }
+        let (of_namespace, of_socket) = (of_namespace.table(), self.listeners().map(Listeners::table));
+        let own = of_socket.iter().flat_map(|table| table.outgoing.iter());
+        let args = payload.to_payload().to_args().unwrap_or_default();
+        let event = Event { socket: Some(self.clone()), name: Text::from(event), args, ack: None };
+        of_namespace.outgoing.iter().chain(own).for_each(|listener| (listener.call)(&event));
     }
 }
 
