@@ -1,5 +1,5 @@
-//! Rooms: joining and leaving among more and fewer members, and from several threads at once, which take turns as a
-//! driver's connections do: the hub is the one thing that all of them share.
+//! Rooms: joining and leaving among more and fewer members, and from several threads at once, which take turns: the hub is
+//! the one thing that all connections of a driver share.
 //!
 //! ```text
 //! cargo bench -p sockeye-protocol --bench hub
@@ -63,7 +63,7 @@ fn room_of_one(bencher: Bencher<'_, '_>) {
     });
 }
 
-/// Each thread has a socket of its own, and all have the lock of the hub.
+/// A thousand sockets in turn. Here the lock is around the whole server, of which only the hub is used.
 #[divan::bench(threads = [1, 2, 4])]
 fn leave_and_join_by_threads(bencher: Bencher<'_, '_>) {
     let (server, sockets) = members(1000);

@@ -38,14 +38,14 @@ mod upgrade {
     }
 
     #[test]
-    fn item_22_an_open_get_is_ended_with_the_probe_and_then_every_100_ms() {
+    fn item_22_an_open_get_is_ended_behind_the_answer_to_the_probe_and_then_every_100_ms() {
         let mut client = Client::polling(Config::default());
         client.upgrade();
         client.get();
-        assert_eq!(client.drain(), ["2: 101 ws-0"]);
         client.text(0, "2probe");
-        assert_eq!(client.drain(), ["3: 200 6"]);
+        assert_eq!(client.drain(), ["2: 101 ws-0"]);
         assert_eq!(client.sent(0), ["3probe"]);
+        assert_eq!(client.tick(1), ["3: 200 6"]);
         client.get();
         assert_eq!(client.tick(99), NONE);
         assert_eq!(client.tick(1), ["4: 200 6"]);

@@ -115,7 +115,10 @@ fn upgrade_that_waits_for_a_parked_get() {
         world.get(alice);
         world.open(alice);
         world.say(alice, "2probe");
-        world.advance(millis(350));
+        world.advance(millis(50));
+        world.note("one that comes behind the first noop waits for the next");
+        world.get(alice);
+        world.advance(millis(300));
         world.clients[alice].auto = false;
         world.say(alice, "5");
         world.close(alice, 1001);

@@ -120,7 +120,8 @@ impl<T: Side> Default for Table<T> {
 /// Listeners, each list in the order of registration. Reading takes no lock, whatever is registered or removed meanwhile.
 pub(crate) struct Listeners<T: Side = Socket> {
     table: ArcSwap<Table<T>>,
-    /// Whether anybody is in the list of those who hear what is sent: asked for each event, which needs nothing else of the table.
+    /// Whether anybody is in the list of those who hear what is sent: asked for each event, which needs nothing else of the
+    /// table.
     hears_outgoing: AtomicBool,
     /// Held by whoever changes the table, which is replaced.
     changing: Mutex<()>,

@@ -296,8 +296,8 @@ impl BroadcastOperator {
     }
 
     fn send_payload(&self, event: &str, payload: PayloadRef<'_>) -> Result<usize, EmitError> {
-        let table = self.namespace.listeners.table();
-        if !table.outgoing.is_empty() {
+        if self.namespace.listeners.hears_outgoing() {
+            let table = self.namespace.listeners.table();
             let args = payload.to_payload().to_args().unwrap_or_default();
             let event = Event { socket: None, name: Text::from(event), args, ack: None };
             table.outgoing.iter().for_each(|listener| (listener.call)(&event));

@@ -232,7 +232,11 @@ pub(crate) fn send_packet(
     }
 }
 
-/// How often a waiting GET is ended between a probe and the end of the upgrade (engine.io's `_maybeUpgrade`).
+/// How long after a probe a waiting GET is ended for the first time: so that `3probe`, after which the client does not poll
+/// again, is written before. engine.io waits for [`NOOP_INTERVAL`], in which its client holds back all that it emits.
+const NOOP_DELAY: Duration = Duration::from_millis(1);
+
+/// How often a waiting GET is ended from then to the end of the upgrade (engine.io's `_maybeUpgrade`).
 pub(crate) const NOOP_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Bytes of a ping as a frame: two of header, and its type.
@@ -349,9 +353,7 @@ impl Session {
         match self.upgrade.step(event) {
             Action::Answer => {
                 self.socket(transport)?.send_control("3probe");
-                // engine.io waits for a tenth of a second. The client sends nothing from here to the end of its upgrade, and
-                // that is in its way alone: it takes the probe's answer as the sign not to poll again.
-                self.on_noop();
+                self.timers.set(Timer::Noop, after(self.clock, NOOP_DELAY));
                 None
             }
             Action::Switch => self.switch(transport),

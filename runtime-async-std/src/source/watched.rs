@@ -1,6 +1,6 @@
 //! Sockets that the system tells about when they have something new, without being asked again each time.
 //!
-//! async-io asks anew for every single wait: one more system call for each message that comes alone. And while the executor is
+//! async-io asks anew for every single wait of each socket, which is a system call more per message. And while the executor is
 //! busy, async-io's helper thread fetches the news, at the price of switches between threads. So sockets are watched here
 //! by changes ("edge-triggered", with mio), and async-io watches the one thing that watches them all. What is woken runs
 //! on async-std's executor, as ever, and so does the task that wakes it.
@@ -177,7 +177,7 @@ impl Reactor {
                 }
             }
             if count > 0 {
-                // When several have run there is more news, most likely: async-io need not be asked.
+                // When those have run there may be more news: one system call tells, where waiting by async-io takes six.
                 yield_now().await;
             } else if poll_fn(|context| itself.poll_readable(context)).await.is_err() {
                 return;

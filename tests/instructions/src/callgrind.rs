@@ -1,8 +1,11 @@
-//! Counts instructions, by `valgrind --tool=callgrind`: they are nearly the same in each run and on each machine, so a
-//! change that costs a few per cent is noticed without a quiet one.
+//! Counts instructions, by `valgrind --tool=callgrind`: no other program and no other load changes them, so a change that
+//! costs a few per cent is noticed without a quiet machine.
 //!
-//! Beside them it counts atomic operations that no other thread may interrupt (`Ge`, callgrind's "global bus events"): a lock that is taken and given
-//! back is two, and a count of owners one each way. They are exact.
+//! Beside them it counts atomic read-modify-writes (`Ge`, callgrind's "global bus events"), which are too few to be seen
+//! among instructions: a lock that is taken and given back is two, and a count of owners one each way.
+//!
+//! Compiler, C library, and what vectors the processor has change the counts: they are compared with a table that the same
+//! [`tools`] have made, and shown beside one of others.
 
 #![allow(
     unreachable_pub,
@@ -13,8 +16,8 @@
 )]
 
 use std::{
-    env, fs,
-    path::{Path, PathBuf},
+    env, fmt, fs,
+    path::PathBuf,
     process::{Command, ExitCode},
 };
 
@@ -27,8 +30,9 @@ const ROUNDS: u32 = 50;
 /// By how much a count of instructions may differ from what is written down.
 const DRIFT: f64 = 0.03;
 
-/// The `main` of a program that compares its scripts' counts with those in `table`, a file with one line for each: its
-/// name, instructions, and atomic operations. With `UPDATE_INSTRUCTIONS` in the environment the file is written.
+/// The `main` of a program that compares its scripts' counts with those in `table`: a file with a line for what made it, and
+/// one for each script with its name, instructions, and atomic operations. With `UPDATE_INSTRUCTIONS` in the environment the
+/// file is written.
 pub fn main(table: &str, scripts: &[Script]) -> ExitCode {
     if let Some(name) = env::var("INSTRUCTIONS_OF").ok().as_deref() {
         let (_, prepare) = scripts.iter().find(|(script, _)| *script == name).expect("a script's name");
@@ -37,31 +41,51 @@ pub fn main(table: &str, scripts: &[Script]) -> ExitCode {
         counted(&mut script);
         return ExitCode::SUCCESS;
     }
+    let tools = tools();
     let found: Vec<Counts> = scripts.iter().map(|(name, _)| count(name)).collect();
     if env::var_os("UPDATE_INSTRUCTIONS").is_some() {
-        let lines =
-            found.iter().map(|counts| format!("{:<32}{:>10}{:>7}\n", counts.name, counts.instructions, counts.atomics));
-        fs::write(table, lines.collect::<String>()).expect("the table can be written");
+        let lines: String = found.iter().map(|counts| format!("{counts}\n")).collect();
+        fs::write(table, format!("# {tools}\n{lines}")).expect("the table can be written");
         return ExitCode::SUCCESS;
     }
-    let expected = read(Path::new(table));
-    let mut failed = expected.len() != found.len();
+    let text = fs::read_to_string(table).expect("there is a table");
+    let (made_by, rows) = text.split_once('\n').expect("a line of what made it");
+    let expected: Vec<Counts> = rows.lines().map(Counts::read).collect();
+    let mut differs = expected.len() != found.len();
     for counts in &found {
         let verdict = match expected.iter().find(|expected| expected.name == counts.name) {
             None => "not in the table".to_owned(),
             Some(expected) => counts.compare(expected),
         };
-        failed |= !verdict.is_empty();
-        println!("{:<32}{:>10}{:>7}  {verdict}", counts.name, counts.instructions, counts.atomics);
+        differs |= !verdict.is_empty();
+        println!("{counts}  {verdict}");
     }
-    if failed {
+    let made_by = made_by.trim_start_matches("# ");
+    if made_by != tools {
+        println!("These are of {tools}; {table} is of {made_by}. They are not compared.");
+        return ExitCode::SUCCESS;
+    }
+    if differs {
         println!("{table} has other counts. If they are meant to be these, run this with UPDATE_INSTRUCTIONS=1.");
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
 }
 
-/// Of one round.
+/// What the counts depend on beside our code.
+fn tools() -> String {
+    let first_line = |command: &str, argument: &str| {
+        let output = Command::new(command).arg(argument).output().unwrap_or_else(|error| panic!("{command}: {error}"));
+        String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().to_owned()
+    };
+    let vectors =
+        fs::read_to_string("/proc/cpuinfo").is_ok_and(|text| text.split_whitespace().any(|flag| flag == "avx2"));
+    let vectors = if vectors { "AVX2" } else { "no AVX2" };
+    let (rustc, valgrind) = (first_line("rustc", "--version"), first_line("valgrind", "--version"));
+    format!("{rustc}, {}, {valgrind}, {}, {vectors}", env::consts::ARCH, first_line("ldd", "--version"))
+}
+
+/// Of one round, on average.
 struct Counts {
     name: String,
     instructions: u64,
@@ -69,36 +93,41 @@ struct Counts {
 }
 
 impl Counts {
+    /// A row of the table.
+    fn read(row: &str) -> Self {
+        let mut words = row.split_whitespace().rev();
+        let mut number = || words.next().and_then(|word| word.parse().ok()).expect("a number");
+        let (atomics, instructions) = (number(), number());
+        let name: Vec<&str> = words.rev().collect();
+        Self { name: name.join(" "), instructions, atomics }
+    }
+
     /// What is wrong, if anything. That less is needed is also to be written down, or half of it could come back unseen.
     fn compare(&self, expected: &Self) -> String {
         let drift = self.instructions as f64 / expected.instructions as f64 - 1.0;
-        match () {
-            () if drift.abs() > DRIFT => {
-                format!("{:+.1} % instructions, from {}", 100.0 * drift, expected.instructions)
-            }
-            () if self.atomics != expected.atomics => format!("{} atomic operations before", expected.atomics),
-            () => String::new(),
+        if drift.abs() > DRIFT {
+            format!("{:+.1} % instructions, from {}", 100.0 * drift, expected.instructions)
+        } else if self.atomics != expected.atomics {
+            format!("{} atomic operations before", expected.atomics)
+        } else {
+            String::new()
         }
     }
 }
 
-fn read(table: &Path) -> Vec<Counts> {
-    let text = fs::read_to_string(table).unwrap_or_default();
-    let line = |line: &str| {
-        let mut words = line.split_whitespace().rev();
-        let mut number = || words.next().and_then(|word| word.parse().ok()).expect("a number");
-        let (atomics, instructions) = (number(), number());
-        let name: Vec<&str> = words.rev().collect();
-        Counts { name: name.join(" "), instructions, atomics }
-    };
-    text.lines().map(line).collect()
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:<32}{:>10}{:>7}", self.name, self.instructions, self.atomics)
+    }
 }
 
 fn count(name: &str) -> Counts {
     let program = env::current_exe().expect("this program has a path");
     let file: PathBuf = env::temp_dir().join(format!("sockeye-callgrind-{}", std::process::id()));
     let output = Command::new("valgrind")
-        .args(["--tool=callgrind", "--collect-bus=yes", "--toggle-collect=*callgrind::counted*"])
+        // Nothing of `VALGRIND_OPTS` or `.valgrindrc`.
+        .args(["--command-line-only=yes", "--tool=callgrind", "--collect-bus=yes"])
+        .arg("--toggle-collect=*::callgrind::counted")
         .arg(format!("--callgrind-out-file={}", file.display()))
         .arg(program)
         .env("INSTRUCTIONS_OF", name)
@@ -115,7 +144,9 @@ fn count(name: &str) -> Counts {
         let (_, sum) = all.find(|(name, _)| *name == wanted).unwrap_or_else(|| panic!("{name}: no {wanted} in {said}"));
         sum.parse::<u64>().expect("a number") / u64::from(ROUNDS)
     };
-    Counts { name: name.to_owned(), instructions: sum("Ir"), atomics: sum("Ge") }
+    let counts = Counts { name: name.to_owned(), instructions: sum("Ir"), atomics: sum("Ge") };
+    assert!(counts.instructions > 0, "{name}: nothing was counted");
+    counts
 }
 
 /// What callgrind counts, by its name.
