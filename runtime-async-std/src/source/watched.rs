@@ -130,6 +130,9 @@ struct Reactor {
     watched: Mutex<Watched>,
 }
 
+/// How often it is asked for news in vain before async-io waits for some.
+const PATIENCE: u32 = 1;
+
 /// How many sockets' news are fetched by one system call.
 const EVENTS: usize = 1024;
 
@@ -162,6 +165,7 @@ impl Reactor {
     async fn run(&self, mut poll: mio::Poll, itself: Async<OwnedFd>) {
         let mut events = Events::with_capacity(EVENTS);
         let mut batch = Vec::with_capacity(EVENTS);
+        let mut patience = 0;
         loop {
             // It fails when it is interrupted, without events then; whether there are more is asked below.
             let _ = poll.poll(&mut events, Some(Duration::ZERO));
@@ -176,8 +180,10 @@ impl Reactor {
                     news.tell(event);
                 }
             }
-            if count > 0 {
-                // When those have run there may be more news: one system call tells, where waiting by async-io takes six.
+            if count > 0 || patience > 0 {
+                // When those have run, and then those whom they woke, there may be more news: one system call tells, where
+                // waiting by async-io takes six. And its helper thread would fetch the news while they still run.
+                patience = if count > 0 { PATIENCE } else { patience.saturating_sub(1) };
                 yield_now().await;
             } else if poll_fn(|context| itself.poll_readable(context)).await.is_err() {
                 return;
