@@ -130,7 +130,7 @@ struct Reactor {
     watched: Mutex<Watched>,
 }
 
-/// How often it is asked for news in vain before async-io waits for some.
+/// How often it is asked for news once more when it had none, before async-io waits for some.
 const PATIENCE: u32 = 1;
 
 /// How many sockets' news are fetched by one system call.
@@ -181,8 +181,8 @@ impl Reactor {
                 }
             }
             if count > 0 || patience > 0 {
-                // When those have run, and then those whom they woke, there may be more news: one system call tells, where
-                // waiting by async-io takes six. And its helper thread would fetch the news while they still run.
+                // When those have run (on one thread, that is), and then those whom they woke, there may be more news: one
+                // system call tells, where waiting by async-io takes six. And its helper thread would fetch the news meanwhile.
                 patience = if count > 0 { PATIENCE } else { patience.saturating_sub(1) };
                 yield_now().await;
             } else if poll_fn(|context| itself.poll_readable(context)).await.is_err() {
@@ -192,7 +192,7 @@ impl Reactor {
     }
 }
 
-/// Lets the tasks that wait for the executor run first.
+/// Lets the tasks that wait for the executor run first, where it has one thread.
 async fn yield_now() {
     let mut has_yielded = false;
     poll_fn(|context| {

@@ -4,8 +4,8 @@
 //! Beside them it counts atomic read-modify-writes (`Ge`, callgrind's "global bus events"), which are too few to be seen
 //! among instructions: a lock that is taken and given back is two, and a count of owners one each way.
 //!
-//! Compiler, C library, and what vectors the processor has change the counts: they are compared with a table that the same
-//! [`tools`] have made, and shown beside one of others.
+//! Compiler, C library, valgrind, and what vectors the processor has change the counts: those that differ from a table which
+//! the same [`tools`] have made are a failure, and beside one of others they are only shown.
 
 #![allow(
     unreachable_pub,
@@ -51,18 +51,17 @@ pub fn main(table: &str, scripts: &[Script]) -> ExitCode {
     let text = fs::read_to_string(table).expect("there is a table");
     let (made_by, rows) = text.split_once('\n').expect("a line of what made it");
     let expected: Vec<Counts> = rows.lines().map(Counts::read).collect();
-    let mut differs = expected.len() != found.len();
-    for counts in &found {
-        let verdict = match expected.iter().find(|expected| expected.name == counts.name) {
-            None => "not in the table".to_owned(),
-            Some(expected) => counts.compare(expected),
-        };
+    let is_of_all = expected.iter().map(|counts| &counts.name).eq(found.iter().map(|counts| &counts.name));
+    assert!(is_of_all, "{table} has other scripts: run this with UPDATE_INSTRUCTIONS=1");
+    let mut differs = false;
+    for (counts, expected) in found.iter().zip(&expected) {
+        let verdict = counts.compare(expected);
         differs |= !verdict.is_empty();
         println!("{counts}  {verdict}");
     }
     let made_by = made_by.trim_start_matches("# ");
     if made_by != tools {
-        println!("These are of {tools}; {table} is of {made_by}. They are not compared.");
+        println!("NOT CHECKED: these are of {tools}, and {table} is of {made_by}.");
         return ExitCode::SUCCESS;
     }
     if differs {
@@ -74,15 +73,21 @@ pub fn main(table: &str, scripts: &[Script]) -> ExitCode {
 
 /// What the counts depend on beside our code.
 fn tools() -> String {
-    let first_line = |command: &str, argument: &str| {
-        let output = Command::new(command).arg(argument).output().unwrap_or_else(|error| panic!("{command}: {error}"));
-        String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().to_owned()
+    // The first number that it says, without what a distribution adds.
+    let version = |command: &str| {
+        let output = Command::new(command).arg("--version").output();
+        let output = output.unwrap_or_else(|error| panic!("{command} is needed (Debian has it): {error}"));
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let is_version = |word: &&str| word.starts_with(|first: char| first.is_ascii_digit());
+        let mut words = said.lines().next().unwrap_or_default().split(['-', ' ']);
+        format!("{command} {}", words.find(is_version).unwrap_or_default())
     };
     let vectors =
         fs::read_to_string("/proc/cpuinfo").is_ok_and(|text| text.split_whitespace().any(|flag| flag == "avx2"));
     let vectors = if vectors { "AVX2" } else { "no AVX2" };
-    let (rustc, valgrind) = (first_line("rustc", "--version"), first_line("valgrind", "--version"));
-    format!("{rustc}, {}, {valgrind}, {}, {vectors}", env::consts::ARCH, first_line("ldd", "--version"))
+    let [rustc, valgrind, ldd] = ["rustc", "valgrind", "ldd"].map(version);
+    let profile = if cfg!(debug_assertions) { "for tests" } else { "optimised" };
+    format!("{rustc}, {valgrind}, {ldd}, {}, {vectors}, {profile}", env::consts::ARCH)
 }
 
 /// Of one round, on average.
@@ -132,7 +137,7 @@ fn count(name: &str) -> Counts {
         .arg(program)
         .env("INSTRUCTIONS_OF", name)
         .output()
-        .expect("valgrind is installed (Debian's package has this name)");
+        .expect("it was found before");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{name}: {said}");
     let profile = fs::read_to_string(&file).expect("callgrind has written its counts");
