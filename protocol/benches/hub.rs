@@ -31,10 +31,7 @@ fn members(count: usize) -> (Server, Vec<SocketKey>) {
     let mut server = server();
     let sockets: Vec<SocketKey> = (0..count)
         .map(|_| {
-            let (key, transport) = websocket(&mut server);
-            server.handle_message(NOW, key, transport, Message::Text("40".into()));
-            let Some(Event::Connect(request)) = events(&mut server).pop() else { panic!("a client asks to connect") };
-            let socket = server.accept(NOW, request).unwrap();
+            let (_, _, socket) = joined_by_websocket(&mut server);
             server.join(socket, "all").unwrap();
             socket
         })

@@ -123,3 +123,12 @@ fn websocket(server: &mut Server) -> (ConnKey, TransportId) {
     while server.poll_transmit().is_some() {}
     (key, transport)
 }
+
+/// A client on WebSocket that is connected to `/`.
+#[allow(dead_code)]
+fn joined_by_websocket(server: &mut Server) -> (ConnKey, TransportId, SocketKey) {
+    let (key, transport) = websocket(server);
+    server.handle_message(NOW, key, transport, Message::Text("40".into()));
+    let Some(Event::Connect(request)) = events(server).pop() else { panic!() };
+    (key, transport, server.accept(NOW, request).unwrap())
+}

@@ -28,11 +28,8 @@ impl Session {
         let mut server = server();
         let mut sender = None;
         for _ in 0..clients {
-            let (key, transport) = websocket(&mut server);
+            let (key, transport, socket) = joined_by_websocket(&mut server);
             sender.get_or_insert((key, transport));
-            server.handle_message(NOW, key, transport, Message::Text("40".into()));
-            let Some(Event::Connect(request)) = events(&mut server).pop() else { panic!("a client asks to connect") };
-            let socket = server.accept(NOW, request).unwrap();
             server.join(socket, "all").unwrap();
         }
         let mut session = Self { server, sender: sender.unwrap(), buffer: BytesMut::new() };
@@ -110,10 +107,7 @@ pub fn polling() -> Box<dyn FnMut()> {
 pub fn connection() -> Box<dyn FnMut()> {
     let mut server = server();
     Box::new(move || {
-        let (key, transport) = websocket(&mut server);
-        server.handle_message(NOW, key, transport, Message::Text("40".into()));
-        let Some(Event::Connect(request)) = events(&mut server).pop() else { panic!("a client asks to connect") };
-        server.accept(NOW, request).unwrap();
+        let (key, transport, _) = joined_by_websocket(&mut server);
         server.handle_eof(NOW, key, transport);
         assert!(events(&mut server).iter().any(|event| matches!(event, Event::Close { .. })));
         while server.poll_transmit().is_some() {}
