@@ -9,15 +9,15 @@ use std::{
 };
 
 use bytes::{Buf as _, BytesMut};
-use sockeye_protocol::{Instant, TransportId};
+use sockeye_protocol::{Instant, Limits, TransportId};
 
 use crate::{
     Runtime,
     core::{Level, Task, attach},
     layer::{Layer, Machine, Ownership, Seats},
-    link::{Answer, Link, OwnersTask},
+    link::{Answer, Link, Locked, OwnersTask},
     signal::Reasons,
-    transport::{Transport, read, write},
+    transport::{Transport, read},
     turn::Turn,
 };
 
@@ -78,34 +78,65 @@ impl<L: Layer> Owner<L> {
     /// What the machine has to say, up to a bound. Whether there may be more.
     fn drain(&mut self, mut cx: Option<&mut Context<'_>>, now: Instant) -> bool {
         for _ in 0..OUTPUTS {
-            if self.drained {
-                return false;
-            }
-            let task = self.link.lock(now).poll_task();
-            match task {
-                None => return false,
-                // Wakes somebody: without the lock.
-                Some(OwnersTask::Answer(sender, answer)) => {
-                    if let Err(Answer { upgrade: Some(transport), .. }) = sender.send(answer) {
-                        // Whoever asked has gone: the byte stream never comes.
-                        self.ended(transport);
-                    }
+            let Some(task) = self.link.lock(now).poll_task() else { return false };
+            self.handle(cx.as_deref_mut(), now, task);
+        }
+        true
+    }
+
+    /// The same, and behind that what there is to write. `said` is what the machine has said already. Whether there may be
+    /// more, and what was found in writing.
+    fn drain_and_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        now: Instant,
+        turn: &Turn,
+        said: &mut Option<TaskOf<L>>,
+    ) -> (bool, Written) {
+        let mut left = OUTPUTS;
+        loop {
+            let task = match said.take() {
+                Some(task) => task,
+                None => {
+                    let Self { layer, link, seats, streams, withheld, .. } = self;
+                    let mut locked = link.lock(now);
+                    let task = if left > 0 { locked.poll_task() } else { None };
+                    let Some(task) = task else {
+                        // All that handlers have sent by now is written here, while the machine is at hand.
+                        turn.take_given();
+                        let limits = &layer.core().config.limits;
+                        return (left == 0, Written::new::<L>(locked, seats, limits, streams, *withheld, cx, now));
+                    };
+                    task
                 }
-                Some(OwnersTask::Tell(said)) => {
-                    let owner = Ownership { layer: &self.layer, link: &self.link, now };
-                    self.seats.handle(&owner, cx.as_deref_mut(), said);
-                }
-                Some(OwnersTask::Shutdown(transport)) => match self.stream(transport) {
-                    Some(stream) => stream.shutdown = true,
-                    None => self.ended(transport),
-                },
-                Some(OwnersTask::Abort(transport)) => {
-                    self.streams.retain(|stream| stream.id != transport);
+            };
+            left = left.saturating_sub(1);
+            self.handle(Some(cx), now, task);
+        }
+    }
+
+    fn handle(&mut self, cx: Option<&mut Context<'_>>, now: Instant, task: TaskOf<L>) {
+        match task {
+            // Wakes somebody: without the lock.
+            OwnersTask::Answer(sender, answer) => {
+                if let Err(Answer { upgrade: Some(transport), .. }) = sender.send(answer) {
+                    // Whoever asked has gone: the byte stream never comes.
                     self.ended(transport);
                 }
             }
+            OwnersTask::Tell(said) => {
+                let owner = Ownership { layer: &self.layer, link: &self.link, now };
+                self.seats.handle(&owner, cx, said);
+            }
+            OwnersTask::Shutdown(transport) => match self.stream(transport) {
+                Some(stream) => stream.shutdown = true,
+                None => self.ended(transport),
+            },
+            OwnersTask::Abort(transport) => {
+                self.streams.retain(|stream| stream.id != transport);
+                self.ended(transport);
+            }
         }
-        true
     }
 
     fn ended(&self, transport: TransportId) {
@@ -137,16 +168,21 @@ impl<L: Layer> Owner<L> {
         }
     }
 
-    /// Reads once from each stream that has something. Whether any had.
-    fn read(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+    /// Reads once from each stream that has something. Whether any had. What the machine says to it first is in `said`, if
+    /// there is nothing before: most often it is all that there is, and takes no lock of its own.
+    fn read(&mut self, cx: &mut Context<'_>, now: Instant, said: &mut Option<TaskOf<L>>) -> bool {
         let mut any = false;
         for transport in &mut self.streams {
             if self.withheld && !transport.draining {
                 continue;
             }
             match read(&mut *transport.stream, cx, |bytes| {
-                if let Some(machine) = self.link.lock(now).machine() {
+                let mut locked = self.link.lock(now);
+                if let Some(machine) = locked.machine() {
                     machine.handle_bytes(now, transport.id, bytes);
+                }
+                if said.is_none() {
+                    *said = locked.poll_task();
                 }
             }) {
                 Poll::Pending => {}
@@ -161,55 +197,6 @@ impl<L: Layer> Owner<L> {
             self.reap();
         }
         any
-    }
-
-    /// Writes what there is to write, ends what is to end, and looks at what has become of the machine.
-    fn write(&mut self, cx: &mut Context<'_>, now: Instant) -> After {
-        let limits = &self.layer.core().config.limits;
-        let mut locked = self.link.lock(now);
-        let rest = locked.rest();
-        let full = self.seats.is_full(limits, &rest.beside);
-        rest.held = self.seats.held();
-        let Some(machine) = locked.machine() else { return After { more: false, drained: true, deadline: None } };
-        let mut progress = false;
-        self.blocked = false;
-        for transport in &mut self.streams {
-            // A queue that is gone has nothing more to send.
-            let written = match machine.transmit(transport.id) {
-                Some(queue) => {
-                    let before = queue.remaining();
-                    let written = write(transport, cx, queue);
-                    progress |= queue.remaining() < before;
-                    written
-                }
-                None => Poll::Ready(Ok(())),
-            };
-            match written {
-                Poll::Ready(Ok(())) if !transport.is_settled() => {
-                    transport.finish(cx);
-                    self.blocked |= !transport.is_settled();
-                }
-                Poll::Ready(Err(_)) => transport.ended = true,
-                Poll::Ready(Ok(())) => {}
-                Poll::Pending => self.blocked = true,
-            }
-        }
-        let withheld = full || !machine.wants_read();
-        let turned = self.withheld != withheld;
-        if turned {
-            self.withheld = withheld;
-            // Suspends the deadline of the pong that may wait where nobody reads.
-            machine.handle_withheld(now, withheld);
-        }
-        let (drained, deadline) = (machine.is_drained(), machine.poll_timeout());
-        let rest = locked.rest();
-        progress |= mem::take(&mut rest.progress) || (rest.full && !full);
-        rest.full = full;
-        let waiting = if progress { mem::take(&mut rest.room) } else { Vec::new() };
-        drop(locked);
-        waiting.into_iter().for_each(Waker::wake);
-        // An input is handled with the outputs of the next round.
-        After { more: self.reap() || turned, drained, deadline }
     }
 
     /// Reports the streams that have ended, and drops them. Whether any had.
@@ -251,7 +238,14 @@ impl<L: Layer> Owner<L> {
     }
 
     /// One round: inputs, handlers, outputs. Whether another one may find something.
-    fn round(&mut self, cx: &mut Context<'_>, turn: &Turn, reasons: Reasons, more: bool) -> bool {
+    fn round(
+        &mut self,
+        cx: &mut Context<'_>,
+        turn: &Turn,
+        reasons: Reasons,
+        more: bool,
+        said: &mut Option<TaskOf<L>>,
+    ) -> bool {
         let now = self.layer.core().now();
         turn.round(now);
         if reasons.contains(Reasons::MAIL) {
@@ -261,29 +255,31 @@ impl<L: Layer> Owner<L> {
         // And who is woken by the heap looks at the clock, whatever it thinks to have there: that may have been cleared
         // away, behind the entry which has come now.
         let due = now >= self.armed || reasons.contains(Reasons::TIMER);
-        let read = due && self.read(cx, now);
+        let read = due && self.read(cx, now, said);
         let ticked = due && self.tick(now);
         let owner = Ownership { layer: &self.layer, link: &self.link, now };
         let ran = self.seats.poll(&owner, cx, reasons.contains(Reasons::LISTENER));
         // Handlers that wait on may have sent something.
         let ran = turn.take_given() || ran;
         // What is there comes before what there may be to read.
-        let work = more || read || ticked || ran || self.blocked || !reasons.is_none() || self.read(cx, now);
+        let work = more || read || ticked || ran || self.blocked || !reasons.is_none() || self.read(cx, now, said);
         if !work {
             if due {
                 self.arm_next();
             }
             return false;
         }
-        let more = self.drain(Some(cx), now);
-        // All that handlers have sent by now is written here.
-        turn.take_given();
-        let after = self.write(cx, now);
-        if after.drained {
+        let (more, written) = self.drain_and_write(cx, now, turn, said);
+        let Written { blocked, withheld, drained, deadline, room } = written;
+        room.into_iter().for_each(Waker::wake);
+        self.blocked = blocked;
+        // An input is handled with the outputs of the next round.
+        let given = self.reap() | (mem::replace(&mut self.withheld, withheld) != withheld);
+        if drained {
             self.settle();
         }
-        self.arm(after.deadline);
-        more || after.more || turn.take_given() || self.read(cx, now)
+        self.arm(deadline);
+        more || given || turn.take_given() || self.read(cx, now, said)
     }
 
     /// Whether the server ends whatever still runs. If not, the task is woken when it does.
@@ -293,9 +289,12 @@ impl<L: Layer> Owner<L> {
         gate.is(Level::Killed)
     }
 
-    /// Ends everything at once. Handlers hear of it, but are not waited for.
-    fn abort(&mut self, mut cx: Option<&mut Context<'_>>) {
+    /// Ends everything at once, behind what was said before. Handlers hear of it, but are not waited for.
+    fn abort(&mut self, mut cx: Option<&mut Context<'_>>, said: Option<TaskOf<L>>) {
         let now = self.layer.core().now();
+        if let Some(task) = said {
+            self.handle(cx.as_deref_mut(), now, task);
+        }
         if let Some(machine) = self.link.lock(now).machine() {
             machine.abort(now);
         }
@@ -315,13 +314,60 @@ impl<L: Layer> Owner<L> {
     }
 }
 
-/// What was found after writing.
-struct After {
-    /// The machine was given something.
-    more: bool,
+/// What the machine of a layer has its owner do.
+type TaskOf<L> = OwnersTask<<<L as Layer>::Machine as Machine>::Said>;
+
+/// What was found in writing.
+struct Written {
+    /// A stream did not take all.
+    blocked: bool,
+    /// Nothing is to be read for now.
+    withheld: bool,
     drained: bool,
     /// The machine's next one.
     deadline: Option<Instant>,
+    /// Those who wait for room, where there may be some.
+    room: Vec<Waker>,
+}
+
+impl Written {
+    /// Writes what there is to write, ends what is to end, and looks at what has become of the machine. `withheld`: whether
+    /// nothing was read until now.
+    fn new<L: Layer>(
+        mut locked: Locked<'_, L::Machine>,
+        seats: &L::Seats,
+        limits: &Limits,
+        streams: &mut [Transport],
+        withheld: bool,
+        cx: &mut Context<'_>,
+        now: Instant,
+    ) -> Self {
+        let mut written = Self { blocked: false, withheld, drained: true, deadline: None, room: Vec::new() };
+        let rest = locked.rest();
+        let full = seats.is_full(limits, &rest.beside);
+        rest.held = seats.held();
+        let Some(machine) = locked.machine() else { return written };
+        let mut progress = false;
+        for transport in streams {
+            let mut queue = machine.transmit(transport.id);
+            let before = queue.as_ref().map_or(0, |queue| queue.remaining());
+            written.blocked |= transport.put(cx, queue.as_deref_mut());
+            progress |= queue.is_some_and(|queue| queue.remaining() < before);
+        }
+        written.withheld = full || !machine.wants_read();
+        if written.withheld != withheld {
+            // Suspends the deadline of the pong that may wait where nobody reads.
+            machine.handle_withheld(now, written.withheld);
+        }
+        (written.drained, written.deadline) = (machine.is_drained(), machine.poll_timeout());
+        let rest = locked.rest();
+        progress |= mem::take(&mut rest.progress) || (rest.full && !full);
+        rest.full = full;
+        if progress {
+            written.room = mem::take(&mut rest.room);
+        }
+        written
+    }
 }
 
 impl<L: Layer> Future for Owner<L> {
@@ -331,14 +377,14 @@ impl<L: Layer> Future for Owner<L> {
         let this = self.get_mut();
         let turn = Turn::begin(this.link.whose());
         this.link.signal.register(cx.waker());
-        let mut more = false;
+        let (mut more, mut said) = (false, None);
         for _ in 0..ROUNDS {
             let reasons = this.link.signal.take();
             if reasons.contains(Reasons::KILL) {
-                this.abort(Some(cx));
+                this.abort(Some(cx), said);
                 return Poll::Ready(());
             }
-            more = this.round(cx, &turn, reasons, more);
+            more = this.round(cx, &turn, reasons, more, &mut said);
             if this.drained && (this.seats.is_idle() || this.is_killed(cx)) {
                 return Poll::Ready(());
             }
@@ -346,7 +392,10 @@ impl<L: Layer> Future for Owner<L> {
                 return Poll::Pending;
             }
         }
-        // There is more to do, after the others.
+        // There is more to do, after the others; nothing is kept until then.
+        if let Some(task) = said {
+            this.handle(Some(cx), this.layer.core().now(), task);
+        }
         this.link.signal.raise_again(cx.waker());
         Poll::Pending
     }
@@ -356,7 +405,7 @@ impl<L: Layer> Drop for Owner<L> {
     /// A runtime that drops its tasks leaves nothing behind either.
     fn drop(&mut self) {
         if !self.drained {
-            self.abort(None);
+            self.abort(None, None);
         }
         if let Some(place) = self.gate {
             self.layer.core().gate.leave(place);

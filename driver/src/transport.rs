@@ -42,12 +42,27 @@ impl Transport {
     }
 
     /// Whether what there is to write is written, and what is to be ended has ended.
-    pub(crate) fn is_settled(&self) -> bool {
+    fn is_settled(&self) -> bool {
         !self.flush && !self.shutdown
     }
 
+    /// Writes what there is to write, and ends the stream if that is wanted: one whose queue is gone has nothing more to
+    /// send. Whether it takes no more for now.
+    pub(crate) fn put(&mut self, cx: &mut Context<'_>, queue: Option<&mut TransmitQueue>) -> bool {
+        match queue.map_or(Poll::Ready(Ok(())), |queue| write(self, cx, queue)) {
+            Poll::Pending => return true,
+            Poll::Ready(Err(_)) => self.ended = true,
+            Poll::Ready(Ok(())) if !self.is_settled() => {
+                self.finish(cx);
+                return !self.is_settled();
+            }
+            Poll::Ready(Ok(())) => {}
+        }
+        false
+    }
+
     /// Lets out what the stream holds back; closes it, if that is wanted.
-    pub(crate) fn finish(&mut self, cx: &mut Context<'_>) {
+    fn finish(&mut self, cx: &mut Context<'_>) {
         if self.flush {
             match Pin::new(&mut *self.stream).poll_flush(cx) {
                 Poll::Pending => return,
@@ -109,11 +124,7 @@ pub(crate) fn read(
 }
 
 /// Writes as much of a queue as the stream takes.
-pub(crate) fn write(
-    transport: &mut Transport,
-    cx: &mut Context<'_>,
-    queue: &mut TransmitQueue,
-) -> Poll<io::Result<()>> {
+fn write(transport: &mut Transport, cx: &mut Context<'_>, queue: &mut TransmitQueue) -> Poll<io::Result<()>> {
     while queue.has_remaining() {
         let stream = Pin::new(&mut *transport.stream);
         let written = if queue.chunk().len() == queue.remaining() || !stream.is_write_vectored() {

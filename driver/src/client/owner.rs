@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use bytes::{Buf as _, BytesMut};
+use bytes::BytesMut;
 use futures_util::FutureExt as _;
 use sockeye_protocol::{
     Instant, RequestId, Text, TransportId,
@@ -35,7 +35,7 @@ use crate::{
     },
     runtime::{BoxFuture, Sleep},
     socketio::Waiter,
-    transport::{Transport, read, write},
+    transport::{Transport, read},
     turn::{self, Turn},
 };
 
@@ -133,7 +133,7 @@ impl Owner {
     }
 
     /// One round: inputs, handlers, outputs. Whether another one may find something.
-    fn round(&mut self, cx: &mut Context<'_>, turn: &Turn, woken: bool) -> bool {
+    fn round(&mut self, cx: &mut Context<'_>, turn: &Turn, woken: bool, said: &mut Option<Next>) -> bool {
         let now = self.shared.now();
         turn.round(now);
         // Whoever pulls may have made room.
@@ -141,7 +141,7 @@ impl Owner {
         let mut work = resumed | self.poll_jobs(cx, now) | woken | self.blocked;
         if self.deadline.is_some_and(|at| at <= now) {
             // A ping that has arrived by now is in time, however late this task is.
-            self.read(cx, now);
+            self.read(cx, now, said);
             self.shared.look(|state| state.manager.handle_timeout(now));
             work = true;
         }
@@ -153,16 +153,14 @@ impl Owner {
         // Handlers that wait on may have sent something.
         work |= turn.take_given();
         // What is there comes before what there may be to read.
-        if !work && !self.read(cx, now) {
+        if !work && !self.read(cx, now, said) {
             return false;
         }
-        let more = self.drain(cx);
-        // All that handlers have sent by now is written here.
-        turn.take_given();
-        let ended = self.write(cx, now, more);
+        let (more, written) = self.drain_and_write(cx, turn, said);
+        let ended = self.on_written(now, written);
         // This round may have started all that waited, and nothing wakes the task where nothing is read.
         let turned = self.withhold(now);
-        more || ended || turned || self.has_new_jobs || turn.take_given() || self.read(cx, now)
+        more || ended || turned || self.has_new_jobs || turn.take_given() || self.read(cx, now, said)
     }
 
     /// Stops reading where too much waits for handlers, or for whoever pulls, and goes on. (That writing is stuck is no
@@ -229,8 +227,9 @@ impl Owner {
         }
     }
 
-    /// Reads once from each stream that has something. Whether any had.
-    fn read(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+    /// Reads once from each stream that has something. Whether any had. What the machine says to it first is in `said`, if
+    /// there is nothing before: most often it is all that there is, and takes no lock of its own.
+    fn read(&mut self, cx: &mut Context<'_>, now: Instant, said: &mut Option<Next>) -> bool {
         let (mut any, shared) = (false, &self.shared);
         for transport in &mut self.transports {
             if self.withheld && !transport.draining {
@@ -238,7 +237,12 @@ impl Owner {
             }
             let id = transport.id;
             match read(&mut *transport.stream, cx, |bytes| {
-                shared.look(|state| state.manager.handle_bytes(now, id, bytes));
+                shared.look(|state| {
+                    state.manager.handle_bytes(now, id, bytes);
+                    if said.is_none() {
+                        *said = Some(state.next()).filter(|next| !matches!(next, Next::Nothing(None)));
+                    }
+                });
             }) {
                 Poll::Pending => {}
                 Poll::Ready(Ok(count)) if count > 0 => any = true,
@@ -254,57 +258,79 @@ impl Owner {
         any
     }
 
-    /// What the machine has to say, up to a bound. Whether there may be more.
-    fn drain(&mut self, cx: &mut Context<'_>) -> bool {
-        for _ in 0..OUTPUTS {
-            let output = match self.shared.look(State::next) {
-                Next::Packet { socket, client, name, args, ack } => {
-                    if let Some(client) = client {
-                        self.on_packet(cx, socket, client, Packet { name, args, ack });
+    /// What the machine has to say, up to a bound, and behind that what there is to write. `said` is what the machine has said
+    /// already. Whether there may be more, and what has become of what there was to write.
+    fn drain_and_write(&mut self, cx: &mut Context<'_>, turn: &Turn, said: &mut Option<Next>) -> (bool, Written) {
+        let mut left = OUTPUTS;
+        loop {
+            let next = match said.take() {
+                Some(next) => next,
+                None => {
+                    let transports = &mut self.transports;
+                    let heard = self.shared.look(|state| {
+                        let over = match (left > 0).then(|| state.next()) {
+                            Some(Next::Nothing(abandoned)) => Some(abandoned),
+                            Some(next) => return Ok(next),
+                            None => None,
+                        };
+                        // All that handlers have sent by now is written here, while the machine is at hand.
+                        let more = over.is_none();
+                        Err((more, over.flatten(), Written::new(state, transports, cx, more)))
+                    });
+                    match heard {
+                        Ok(next) => next,
+                        Err((more, abandoned, written)) => {
+                            turn.take_given();
+                            self.settle(abandoned);
+                            return (more, written);
+                        }
                     }
-                    continue;
-                }
-                Next::Ack { client, waiter, outcome } => {
-                    on_ack(client, waiter, outcome);
-                    continue;
-                }
-                Next::Other(output) => output,
-                Next::Nothing(abandoned) => {
-                    self.settle(abandoned);
-                    return false;
                 }
             };
-            match output {
-                Output::Request { id, request } => {
-                    let http = Arc::clone(&self.http);
-                    let brings_packets = request.method == "GET";
-                    let session = session(id);
-                    self.is_parting |= http.idle().begin(session);
-                    let future = async move { Done::Answered(id, caught(http.exchange(session, *request)).await) };
-                    self.start_job(Job { brings_packets, ..Job::new(Name::Request(id), future) });
-                }
-                Output::Open { transport, request } => {
-                    let http = Arc::clone(&self.http);
-                    let future = async move { Done::Opened(transport, caught(http.open(*request)).await) };
-                    self.start_job(Job::new(Name::Open(transport), future));
-                }
-                Output::Cancel { id } => self.jobs.retain(|job| job.name != Name::Request(id)),
-                Output::Abort { transport } => {
-                    self.jobs.retain(|job| job.name != Name::Open(transport));
-                    self.transports.retain(|other| other.id != transport);
-                }
-                Output::Shutdown { transport } => {
-                    match self.transports.iter_mut().find(|other| other.id == transport) {
-                        Some(stream) => stream.shutdown = true,
-                        None => self.ended(transport),
-                    }
-                }
-                Output::Event(event) => self.on_event(cx, event),
-                // Something that only a later version of the core says, and that its driver would know.
-                _ => {}
-            }
+            left = left.saturating_sub(1);
+            self.handle(cx, next);
         }
-        true
+    }
+
+    fn handle(&mut self, cx: &mut Context<'_>, next: Next) {
+        let output = match next {
+            Next::Packet { socket, client, name, args, ack } => {
+                if let Some(client) = client {
+                    self.on_packet(cx, socket, client, Packet { name, args, ack });
+                }
+                return;
+            }
+            Next::Ack { client, waiter, outcome } => return on_ack(client, waiter, outcome),
+            Next::Other(output) => output,
+            Next::Nothing(abandoned) => return self.settle(abandoned),
+        };
+        match output {
+            Output::Request { id, request } => {
+                let http = Arc::clone(&self.http);
+                let brings_packets = request.method == "GET";
+                let session = session(id);
+                self.is_parting |= http.idle().begin(session);
+                let future = async move { Done::Answered(id, caught(http.exchange(session, *request)).await) };
+                self.start_job(Job { brings_packets, ..Job::new(Name::Request(id), future) });
+            }
+            Output::Open { transport, request } => {
+                let http = Arc::clone(&self.http);
+                let future = async move { Done::Opened(transport, caught(http.open(*request)).await) };
+                self.start_job(Job::new(Name::Open(transport), future));
+            }
+            Output::Cancel { id } => self.jobs.retain(|job| job.name != Name::Request(id)),
+            Output::Abort { transport } => {
+                self.jobs.retain(|job| job.name != Name::Open(transport));
+                self.transports.retain(|other| other.id != transport);
+            }
+            Output::Shutdown { transport } => match self.transports.iter_mut().find(|other| other.id == transport) {
+                Some(stream) => stream.shutdown = true,
+                None => self.ended(transport),
+            },
+            Output::Event(event) => self.on_event(cx, event),
+            // Something that only a later version of the core says, and that its driver would know.
+            _ => {}
+        }
     }
 
     fn on_event(&mut self, cx: &mut Context<'_>, event: CoreEvent) {
@@ -534,33 +560,9 @@ impl Owner {
         }
     }
 
-    /// Writes what there is to write, and ends what is to end. Whether something ended. `more`: the machine was not heard to
-    /// the end.
-    fn write(&mut self, cx: &mut Context<'_>, now: Instant, more: bool) -> bool {
-        let (transports, mut blocked) = (&mut self.transports, false);
-        let (waiting, deadline) = self.shared.look(|state| {
-            for transport in transports {
-                let written = match state.manager.transmit(transport.id) {
-                    Some(queue) if queue.has_remaining() => write(transport, cx, queue),
-                    _ => Poll::Ready(Ok(())),
-                };
-                match written {
-                    Poll::Ready(Ok(())) if !transport.is_settled() => {
-                        transport.finish(cx);
-                        blocked |= !transport.is_settled();
-                    }
-                    Poll::Ready(Err(_)) => transport.ended = true,
-                    Poll::Ready(Ok(())) => {}
-                    Poll::Pending => blocked = true,
-                }
-            }
-            let waiting = state.is_waited_for().then(|| {
-                // What is still to be heard may be that all was lost.
-                let flushed = if blocked || more { Vec::new() } else { state.take_flushed() };
-                (mem::take(&mut state.room), flushed)
-            });
-            (waiting, state.manager.poll_timeout())
-        });
+    /// What follows from what was written. Whether a stream has ended.
+    fn on_written(&mut self, now: Instant, written: Written) -> bool {
+        let Written { blocked, deadline, waiting } = written;
         (self.deadline, self.blocked) = (deadline, blocked);
         if let Some((room, flushed)) = waiting {
             for watcher in flushed {
@@ -633,18 +635,21 @@ impl Future for Owner {
         let this = self.get_mut();
         let turn = Turn::begin(this.shared.whose());
         this.shared.signal.register(cx.waker());
-        let mut more = false;
+        let (mut more, mut said) = (false, None);
         for _ in 0..ROUNDS {
             let woken = !this.shared.signal.take().is_none();
-            more = this.round(cx, &turn, more || woken);
-            if this.is_over() {
+            more = this.round(cx, &turn, more || woken, &mut said);
+            if said.is_none() && this.is_over() {
                 return Poll::Ready(());
             }
             if !more && !this.sleep(cx) && this.shared.signal.rest() {
                 return Poll::Pending;
             }
         }
-        // There is more to do, after the others.
+        // There is more to do, after the others; nothing is kept until then.
+        if let Some(next) = said {
+            this.handle(cx, next);
+        }
         this.shared.signal.raise_again(cx.waker());
         Poll::Pending
     }
@@ -654,6 +659,32 @@ impl Drop for Owner {
     /// A runtime that drops its tasks leaves nobody waiting.
     fn drop(&mut self) {
         self.shared.end();
+    }
+}
+
+/// What has become of what there was to write.
+struct Written {
+    /// A stream did not take all of it.
+    blocked: bool,
+    /// The machine's.
+    deadline: Option<Instant>,
+    /// Those who wait for room, and those who wait until all has left, where it has.
+    waiting: Option<(Vec<Waker>, Vec<Watcher>)>,
+}
+
+impl Written {
+    /// Writes what there is to write, and ends what is to end. `more`: the machine was not heard to the end.
+    fn new(state: &mut State, transports: &mut [Transport], cx: &mut Context<'_>, more: bool) -> Self {
+        let mut blocked = false;
+        for transport in transports {
+            blocked |= transport.put(cx, state.manager.transmit(transport.id));
+        }
+        let waiting = state.is_waited_for().then(|| {
+            // What is still to be heard may be that all was lost.
+            let flushed = if blocked || more { Vec::new() } else { state.take_flushed() };
+            (mem::take(&mut state.room), flushed)
+        });
+        Self { blocked, deadline: state.manager.poll_timeout(), waiting }
     }
 }
 
