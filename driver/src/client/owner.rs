@@ -3,6 +3,7 @@
 use std::{
     future::Future,
     mem,
+    ops::ControlFlow,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
@@ -270,16 +271,16 @@ impl Owner {
                     let heard = self.shared.look(|state| {
                         let over = match (left > 0).then(|| state.next()) {
                             Some(Next::Nothing(abandoned)) => Some(abandoned),
-                            Some(next) => return Ok(next),
+                            Some(next) => return ControlFlow::Continue(next),
                             None => None,
                         };
                         // All that handlers have sent by now is written here, while the machine is at hand.
                         let more = over.is_none();
-                        Err((more, over.flatten(), Written::new(state, transports, cx, more)))
+                        ControlFlow::Break((more, over.flatten(), Written::new(state, transports, cx, more)))
                     });
                     match heard {
-                        Ok(next) => next,
-                        Err((more, abandoned, written)) => {
+                        ControlFlow::Continue(next) => next,
+                        ControlFlow::Break((more, abandoned, written)) => {
                             turn.take_given();
                             self.settle(abandoned);
                             return (more, written);

@@ -82,21 +82,14 @@ use crate::{
 #[derive(Debug)]
 pub struct Manager {
     config: Arc<Config>,
-    endpoint: Endpoint,
-    rng: Box<Rng>,
-    backoff: Backoff,
+    attempts: Box<Attempts>,
     life: Life,
     /// The connection, or the attempt at one: there is one in [`Life::Opening`] and [`Life::Open`] only.
     link: Option<Link>,
     /// Connections that say goodbye.
     retiring: Vec<Link>,
-    next_link: u32,
     /// Whether the driver does not read.
     withheld: bool,
-    /// The cookies of the last connection.
-    jar: Cookies,
-    /// Whether WebSocket has worked, as of the last connection (`rememberUpgrade`).
-    remembered: bool,
     /// Ordered by their ids.
     sockets: Vec<Socket>,
     next_socket: u64,
@@ -106,8 +99,6 @@ pub struct Manager {
     decoder: Decoder,
     /// Until when the attachments of a packet must have arrived.
     packet_deadline: Option<Instant>,
-    /// Why there was no connection the last time.
-    last_error: Option<Error>,
     /// Whether each packet is told of as such.
     reports_packets: bool,
     outputs: VecDeque<Output>,
@@ -119,6 +110,22 @@ pub struct Manager {
     ticked: Instant,
     /// The time of what is being worked on.
     clock: Instant,
+}
+
+/// What an attempt to connect needs, and what is known from those before. (Apart, for what messages need lies closer together
+/// without it.)
+#[derive(Debug)]
+struct Attempts {
+    endpoint: Endpoint,
+    rng: Rng,
+    backoff: Backoff,
+    next_link: u32,
+    /// The cookies of the last connection.
+    jar: Cookies,
+    /// Whether WebSocket has worked, as of the last connection (`rememberUpgrade`).
+    remembered: bool,
+    /// Why there was no connection the last time.
+    last_error: Option<Error>,
 }
 
 /// Inputs that the connection may work on, and the tick behind them.
@@ -201,25 +208,28 @@ impl Manager {
         let config = config.into();
         let backoff =
             Backoff::new(config.reconnection_delay, config.reconnection_delay_max, config.randomization_factor);
-        Self {
+        let attempts = Attempts {
+            endpoint,
+            rng: Rng::new(seed),
             backoff,
+            next_link: 0,
+            jar: Cookies::default(),
+            remembered: false,
+            last_error: None,
+        };
+        Self {
             decoder: Decoder::with_limits(config.limits.max_attachments, config.limits.max_packet_bytes, usize::MAX),
             config,
-            endpoint,
-            rng: Box::new(Rng::new(seed)),
+            attempts: Box::new(attempts),
             life: Life::Closed,
             link: None,
             retiring: Vec::new(),
-            next_link: 0,
             withheld: false,
-            jar: Cookies::default(),
-            remembered: false,
             sockets: Vec::new(),
             next_socket: 0,
             ghosts: Vec::new(),
             next_serial: 0,
             packet_deadline: None,
-            last_error: None,
             reports_packets: false,
             outputs: VecDeque::new(),
             line: VecDeque::new(),

@@ -7,7 +7,7 @@ mod retries;
 
 use core::time::Duration;
 
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 
 use self::{
     acks::Acks,
@@ -122,7 +122,7 @@ pub(super) struct Socket {
     pub(super) sid: Option<Text>,
     pub(super) recovered: bool,
     pub(super) recovery: Recovery,
-    pub(super) last_error: Option<Error>,
+    pub(super) last_error: Option<Box<Error>>,
     /// How often in a row the application could not say as whom.
     pub(super) auth_failures: u32,
     pub(super) next_ack: u64,

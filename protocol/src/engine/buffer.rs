@@ -130,11 +130,13 @@ impl From<Excess> for SendError {
 impl Load {
     /// Whether a queue that holds this has room for one packet more, of this size. An empty one takes any, whatever the
     /// limits are: nothing else would ever make room for it.
-    pub(crate) fn check_room(self, size: usize, limits: Self) -> Result<(), Excess> {
-        let (bytes, packets) = (self.bytes.saturating_add(size), self.packets.saturating_add(1));
+    pub(crate) fn check_room(self, size: usize, limits: impl FnOnce() -> Self) -> Result<(), Excess> {
         if self.packets == 0 {
-            Ok(())
-        } else if bytes > limits.bytes {
+            return Ok(());
+        }
+        let limits = limits();
+        let (bytes, packets) = (self.bytes.saturating_add(size), self.packets.saturating_add(1));
+        if bytes > limits.bytes {
             Err(Excess { unit: QueueUnit::Bytes, limit: limits.bytes, value: bytes })
         } else if packets > limits.packets {
             Err(Excess { unit: QueueUnit::Packets, limit: limits.packets, value: packets })
@@ -260,7 +262,7 @@ mod tests {
         let check = |(packets, bytes), size, (max_packets, max_bytes)| {
             let limits = Load { packets: max_packets, bytes: max_bytes };
             Load { packets, bytes }
-                .check_room(size, limits)
+                .check_room(size, || limits)
                 .map_err(|Excess { unit, limit, value }| (unit, limit, value))
         };
         assert_eq!(check((9, 90), 10, (10, 100)), Ok(()));

@@ -559,7 +559,7 @@ impl Session {
             Some(socket) => Load { packets: socket.stream.queue().packets(), bytes: socket.stream.queue().remaining() },
             None => Load { packets: self.buffer.packets(), bytes: self.buffer.bytes() },
         };
-        queued.check_room(websocket::packet_len(head, payload), limits(&self.config))?;
+        queued.check_room(websocket::packet_len(head, payload), || limits(&self.config))?;
         websocket::send_packet(main, &mut self.buffer, head, payload);
         Ok(())
     }
@@ -582,7 +582,7 @@ impl Session {
             return Err(SendError::Closed);
         }
         let queued = Load { packets: self.queued_packets(), bytes: self.queued_bytes() };
-        Ok(queued.check_room(size, limits(&self.config))?)
+        Ok(queued.check_room(size, || limits(&self.config))?)
     }
 
     // Inside.

@@ -64,14 +64,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Engine {
     pub(super) config: Arc<Config>,
-    /// Where the cookies and headers of the configuration belong.
-    pub(super) home: Origin,
-    /// Where requests go.
-    pub(super) place: Place,
-    /// The cookies of the endpoint.
-    pub(super) cookies: Cookies,
-    /// Those of another origin, once a redirection has led there.
-    pub(super) away: Option<Cookies>,
+    pub(super) route: Box<Route>,
     pub(super) rng: Box<Rng>,
     generation: u32,
     next_request: u32,
@@ -80,8 +73,6 @@ pub struct Engine {
     pub(super) phase: Phase,
     /// The transport of the session, or the one that is being opened.
     pub(super) transport: Transport,
-    /// The transports that were not tried yet, that one not among them.
-    untried: Vec<Transport>,
     pub(super) upgrade: upgrade::State,
     pub(super) timers: Timers,
     pub(super) get: Option<Box<Get>>,
@@ -101,6 +92,21 @@ pub struct Engine {
     excused: Option<Instant>,
     pub(super) inbox: Inbox<Input>,
     pub(super) out: Fifo<Box<Step<Output>>>,
+}
+
+/// The way to the server, which only requests look at. (Apart, for what messages need lies closer together without it.)
+#[derive(Debug)]
+pub(super) struct Route {
+    /// Where the cookies and headers of the configuration belong.
+    pub(super) home: Origin,
+    /// Where requests go.
+    pub(super) place: Place,
+    /// The cookies of the endpoint.
+    pub(super) cookies: Cookies,
+    /// Those of another origin, once a redirection has led there.
+    pub(super) away: Option<Cookies>,
+    /// The transports that were not tried yet, the engine's not among them.
+    untried: Vec<Transport>,
 }
 
 /// What has become of a session.
@@ -157,10 +163,13 @@ impl Engine {
             }
         }
         let mut engine = Self {
-            home: endpoint.origin().clone(),
-            place: Place::of(endpoint),
-            cookies,
-            away: None,
+            route: Box::new(Route {
+                home: endpoint.origin().clone(),
+                place: Place::of(endpoint),
+                cookies,
+                away: None,
+                untried,
+            }),
             rng: Box::new(Rng::new(seed)),
             generation,
             next_request: 0,
@@ -168,7 +177,6 @@ impl Engine {
             clock: now,
             phase: Phase::Opening,
             transport: Transport::Polling,
-            untried,
             upgrade: upgrade::State::None,
             timers: Timers::default(),
             get: None,
@@ -189,7 +197,7 @@ impl Engine {
             engine.timers.set(Timer::Body, after(now, timeout));
         }
         let remembered = engine.config.remember_upgrade && remembered;
-        let first = engine.untried.iter().position(|transport| remembered && *transport == Transport::WebSocket);
+        let first = engine.route.untried.iter().position(|transport| remembered && *transport == Transport::WebSocket);
         engine.open_next(first.unwrap_or(0));
         engine
     }
@@ -411,8 +419,10 @@ impl Engine {
         if !matches!(self.phase, Phase::Opening | Phase::Open) {
             return Err(SendError::Closed);
         }
-        let limits = &self.config.limits;
-        let limits = Load { packets: limits.send_queue_packets, bytes: limits.send_queue_bytes };
+        let limits = || {
+            let limits = &self.config.limits;
+            Load { packets: limits.send_queue_packets, bytes: limits.send_queue_bytes }
+        };
         let queued = Load { packets: self.queued_packets(), bytes: self.queued_bytes() };
         Ok(queued.check_room(size, limits)?)
     }
@@ -499,10 +509,10 @@ impl Engine {
 
     /// Opens the transport at this place among those that were not tried yet.
     fn open_next(&mut self, index: usize) {
-        if index >= self.untried.len() {
+        if index >= self.route.untried.len() {
             return self.end(CloseReason::TransportError, Some(Error::NoTransports));
         }
-        self.transport = self.untried.remove(index);
+        self.transport = self.route.untried.remove(index);
         match self.transport {
             Transport::Polling => self.poll(),
             Transport::WebSocket => self.open_websocket(),
@@ -512,7 +522,7 @@ impl Engine {
     /// The session's transport has failed: while it is being opened the next one may be tried.
     pub(super) fn fail(&mut self, error: Error) {
         self.prior = false;
-        if self.phase == Phase::Opening && self.config.try_all_transports && !self.untried.is_empty() {
+        if self.phase == Phase::Opening && self.config.try_all_transports && !self.route.untried.is_empty() {
             self.leave_transport();
             self.open_next(0);
         } else {

@@ -213,7 +213,7 @@ impl Engine {
     /// # }
     /// ```
     pub fn cookies(&self) -> &Cookies {
-        &self.cookies
+        &self.route.cookies
     }
 
     /// What this engine holds.

@@ -152,17 +152,18 @@ impl Engine {
         if get.redirects >= limit {
             return Err(RedirectError::TooMany { limit });
         }
-        let mut place = head.with(|head: &Response<'_>| self.place.redirect(&get.target, head.header("location")))?;
-        if place.origin == self.home {
-            self.away = None;
+        let mut place =
+            head.with(|head: &Response<'_>| self.route.place.redirect(&get.target, head.header("location")))?;
+        if place.origin == self.route.home {
+            self.route.away = None;
         } else {
             // RFC 9110, 15.4: what belongs to one origin does not go to another. That is the options' query, too.
-            if place.origin != self.place.origin {
-                self.away = Some(Default::default());
+            if place.origin != self.route.place.origin {
+                self.route.away = Some(Default::default());
             }
             place.query.get_or_insert_default();
         }
-        self.place = place;
+        self.route.place = place;
         self.send_get(get.redirects.saturating_add(1));
         Ok(())
     }

@@ -322,7 +322,7 @@ impl Manager {
             return Err(EmitError::NotConnected);
         };
         let limits = Load { packets: max_packets, bytes: max_bytes };
-        socket.send.load().check_room(size, limits).map_err(EmitError::buffer_full)?;
+        socket.send.load().check_room(size, || limits).map_err(EmitError::buffer_full)?;
         let expires = ttl.map(|ttl| super::timers::after(clock, ttl));
         socket.send.push(Buffered { payload: event.to_payload(), ack, expires });
         Ok(Delivery::Waiting)
@@ -342,7 +342,7 @@ impl Manager {
             Offline::Reject if ready => Load { packets: usize::MAX, bytes: self.config.limits.send_queue_bytes },
             Offline::Reject => return Err(EmitError::NotConnected),
         };
-        socket.queue.load().check_room(event.size(), limits).map_err(EmitError::buffer_full)?;
+        socket.queue.load().check_room(event.size(), || limits).map_err(EmitError::buffer_full)?;
         let id = socket.take_ack_id();
         let timeout = wanted.unwrap_or(socket.options.ack_timeout);
         socket.queue.push(Retried { id, payload: event.to_payload(), wanted: wanted.is_some(), timeout });

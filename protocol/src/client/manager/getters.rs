@@ -115,7 +115,7 @@ impl Manager {
     /// # }
     /// ```
     pub fn prior_websocket_success(&self) -> bool {
-        self.link.as_ref().map_or(self.remembered, |link| link.engine.prior_websocket_success())
+        self.link.as_ref().map_or(self.attempts.remembered, |link| link.engine.prior_websocket_success())
     }
 
     /// The socket of a namespace.
@@ -227,7 +227,7 @@ impl Manager {
     /// # }
     /// ```
     pub fn last_error(&self, socket: SocketId) -> Option<&Error> {
-        self.get(socket)?.last_error.as_ref()
+        self.get(socket)?.last_error.as_deref()
     }
 
     /// Events of a socket that wait to be sent, and their bytes: those that the connection has not been given yet.

@@ -3,7 +3,7 @@
 use alloc::{string::String, sync::Arc, vec::Vec};
 use core::time::Duration;
 
-use super::Manager;
+use super::{Attempts, Manager};
 use crate::{
     Instant, Text,
     client::{
@@ -114,7 +114,11 @@ impl Manager {
     pub fn set_config(&mut self, now: Instant, mut config: Config) {
         self.verb(now);
         config.limits.clone_from(&self.config.limits);
-        self.backoff.set(config.reconnection_delay, config.reconnection_delay_max, config.randomization_factor);
+        self.attempts.backoff.set(
+            config.reconnection_delay,
+            config.reconnection_delay_max,
+            config.randomization_factor,
+        );
         self.config = Arc::new(config);
         if let Life::Waiting { .. } = self.life
             && !self.config.reconnection
@@ -136,7 +140,7 @@ impl Manager {
     /// # }
     /// ```
     pub fn set_prior_websocket_success(&mut self, has_worked: bool) {
-        self.remembered = has_worked;
+        self.attempts.remembered = has_worked;
     }
 
     /// Answers [`Event::NeedHeaders`]: with headers to send besides those of [`Config::extra_headers`] (and of a transport's
@@ -188,8 +192,8 @@ impl Manager {
         }
         let serial = self.take_serial();
         self.life = Life::Preparing { serial, again };
-        let attempt = if again { self.backoff.attempts() } else { 0 };
-        let last_error = self.last_error.clone();
+        let attempt = if again { self.attempts.backoff.attempts() } else { 0 };
+        let last_error = self.attempts.last_error.clone();
         self.push(Event::NeedHeaders(HeadersRequest { serial, attempt, last_error }));
     }
 
@@ -200,22 +204,22 @@ impl Manager {
 
     /// The wait is over.
     pub(super) fn attempt_again(&mut self, waited: Duration) {
-        self.push(Event::ReconnectAttempt { attempt: self.backoff.attempts(), waited });
+        self.push(Event::ReconnectAttempt { attempt: self.attempts.backoff.attempts(), waited });
         self.begin(true);
     }
 
     pub(super) fn on_open(&mut self) {
         let Life::Opening { again } = self.life else { return };
         self.life = Life::Open;
-        self.last_error = None;
+        self.attempts.last_error = None;
         self.push(Event::Open);
         for index in self.in_turn() {
             if self.sockets.get(index).is_some_and(|socket| socket.active) {
                 self.ask_auth(index);
             }
         }
-        let attempt = self.backoff.attempts();
-        self.backoff.reset();
+        let attempt = self.attempts.backoff.attempts();
+        self.attempts.backoff.reset();
         if again {
             self.push(Event::Reconnect { attempt });
         }
@@ -240,7 +244,7 @@ impl Manager {
                 self.refuse(socket.id, error.clone());
             }
         }
-        self.last_error = Some(error.clone());
+        self.attempts.last_error = Some(error.clone());
         // Behind what its namespaces are told, as are all its events of which both hear.
         self.push(Event::Error(error.clone()));
         self.wait();
@@ -252,7 +256,7 @@ impl Manager {
 
     /// The connection is lost, or good for nothing any more.
     pub(super) fn lose(&mut self, reason: DisconnectReason, error: Option<Error>) {
-        self.last_error = Some(Error::of_close(reason, error.as_ref()));
+        self.attempts.last_error = Some(Error::of_close(reason, error.as_ref()));
         if reason == DisconnectReason::TransportError
             && let Some(error) = &error
         {
@@ -278,7 +282,7 @@ impl Manager {
         self.decoder.reset();
         self.ghosts.clear();
         self.packet_deadline = None;
-        self.backoff.reset();
+        self.attempts.backoff.reset();
         for index in self.in_turn() {
             self.end_session(index, reason, error.as_ref());
         }
@@ -295,12 +299,13 @@ impl Manager {
             return;
         }
         let limit = self.config.reconnection_attempts.filter(|limit| *limit > 0);
-        if limit.is_some_and(|limit| self.backoff.attempts() >= limit) {
-            self.backoff.reset();
+        if limit.is_some_and(|limit| self.attempts.backoff.attempts() >= limit) {
+            self.attempts.backoff.reset();
             self.push(Event::ReconnectFailed);
             return;
         }
-        let waited = self.backoff.next_delay(&mut self.rng);
+        let Attempts { backoff, rng, .. } = &mut *self.attempts;
+        let waited = backoff.next_delay(rng);
         self.life = Life::Waiting { until: self.due(waited), waited };
     }
 }

@@ -52,12 +52,13 @@ impl Link {
 impl Manager {
     /// Begins to open a connection.
     pub(super) fn start_engine(&mut self, config: Arc<Config>) {
-        let number = self.next_link;
-        self.next_link = number.wrapping_add(1);
-        let jar = core::mem::take(&mut self.jar);
-        let seed = Seed(self.rng.bytes());
+        let number = self.attempts.next_link;
+        self.attempts.next_link = number.wrapping_add(1);
+        let jar = core::mem::take(&mut self.attempts.jar);
+        let seed = Seed(self.attempts.rng.bytes());
         let now = self.clock;
-        let mut engine = Engine::with_generation(now, config, &self.endpoint, jar, self.remembered, &seed, number);
+        let mut engine =
+            Engine::with_generation(now, config, &self.attempts.endpoint, jar, self.attempts.remembered, &seed, number);
         if self.withheld {
             engine.handle_withheld(now, true);
         }
@@ -107,8 +108,8 @@ impl Manager {
     /// Lets go of the connection. If it is not closed yet it is closed in order, or at once where a reason is given.
     pub(super) fn retire(&mut self, now: Instant, at_once: Option<CloseReason>) {
         let Some(mut link) = self.link.take() else { return };
-        self.jar = link.engine.cookies().clone();
-        self.remembered = link.engine.prior_websocket_success();
+        self.attempts.jar = link.engine.cookies().clone();
+        self.attempts.remembered = link.engine.prior_websocket_success();
         match at_once {
             Some(reason) => link.engine.close_for(now, reason),
             None => link.engine.close(now),

@@ -1,6 +1,6 @@
 //! Connecting and disconnecting namespaces.
 
-use alloc::{borrow::ToOwned, collections::BTreeMap, string::String, vec::Vec};
+use alloc::{borrow::ToOwned, boxed::Box, collections::BTreeMap, string::String, vec::Vec};
 
 use serde::de::IgnoredAny;
 
@@ -214,7 +214,7 @@ impl Manager {
             return;
         }
         socket.stage = Stage::Asking { serial };
-        let (namespace, last_error) = (socket.namespace.clone(), socket.last_error.clone());
+        let (namespace, last_error) = (socket.namespace.clone(), socket.last_error.as_deref().cloned());
         let request = AuthRequest { socket: socket.id, serial, namespace, last_error };
         self.push(Event::NeedAuth(request));
     }
@@ -222,14 +222,14 @@ impl Manager {
     /// The application could not say as whom: it is asked again later, unless that was the last time.
     fn fail_auth(&mut self, index: usize, error: Error) {
         let limit = self.config.reconnection_attempts.filter(|limit| *limit > 0);
-        let backoff = self.backoff;
+        let backoff = self.attempts.backoff;
         let Some(socket) = self.sockets.get_mut(index) else { return };
         socket.stage = Stage::Out;
         let failures = socket.auth_failures;
         if !self.config.reconnection || limit.is_some_and(|limit| failures >= limit) {
             return self.give_up(index, error);
         }
-        let waited = backoff.after(failures).next_delay(&mut self.rng);
+        let waited = backoff.after(failures).next_delay(&mut self.attempts.rng);
         let due = timers::after(self.clock, waited);
         (socket.auth_failures, socket.stage) = (failures.saturating_add(1), Stage::Waiting { due });
         let id = socket.id;
@@ -265,7 +265,7 @@ impl Manager {
     /// Says that a socket could not be connected.
     pub(super) fn refuse(&mut self, id: SocketId, error: Error) {
         if let Some(socket) = self.index(id).and_then(|index| self.sockets.get_mut(index)) {
-            socket.last_error = Some(error.clone());
+            socket.last_error = Some(Box::new(error.clone()));
         }
         self.push(Event::ConnectError { socket: id, error });
     }
@@ -284,7 +284,7 @@ impl Manager {
         let Some(socket) = self.sockets.get_mut(index) else { return };
         let (id, active) = (socket.id, socket.active);
         if socket.lose() {
-            socket.last_error = Some(Error::of_close(reason, error));
+            socket.last_error = Some(Box::new(Error::of_close(reason, error)));
             self.push(Event::Disconnect { socket: id, reason, error: error.cloned() });
             self.end_acks(index);
         } else if active {
@@ -318,7 +318,7 @@ impl Manager {
     fn leave(&mut self, index: usize) {
         let Some(socket) = self.sockets.get_mut(index) else { return };
         if core::mem::take(&mut socket.active) && !socket.is_joined() {
-            socket.last_error = Some(Error::Closed(DisconnectReason::ClientDisconnect));
+            socket.last_error = Some(Box::new(Error::Closed(DisconnectReason::ClientDisconnect)));
         }
         socket.recovery.forget();
         socket.auth_failures = 0;

@@ -93,7 +93,7 @@ impl EarlyEvents {
     pub(in crate::client) fn push(&mut self, early: Early, limits: Load) -> Result<(), Excess> {
         let attachments = early.args.attachments().iter().map(|bytes| bytes.len());
         let added = attachments.fold(early.event.len().saturating_add(early.args.raw().len()), usize::saturating_add);
-        self.load().check_room(added, limits)?;
+        self.load().check_room(added, || limits)?;
         self.bytes = self.bytes.saturating_add(added);
         self.events.push(early);
         Ok(())
