@@ -170,7 +170,7 @@ impl<L: Layer> Owner<L> {
 
     /// Reads once from each stream that has something. Whether any had. What the machine says to it first is in `said`, if
     /// there is nothing before: most often it is all that there is, and takes no lock of its own.
-    fn read(&mut self, cx: &mut Context<'_>, now: Instant, said: &mut Option<TaskOf<L>>) -> bool {
+    fn read(&mut self, cx: &mut Context<'_>, now: Instant, mut said: Option<&mut Option<TaskOf<L>>>) -> bool {
         let mut any = false;
         for transport in &mut self.streams {
             if self.withheld && !transport.draining {
@@ -181,7 +181,7 @@ impl<L: Layer> Owner<L> {
                 if let Some(machine) = locked.machine() {
                     machine.handle_bytes(now, transport.id, bytes);
                 }
-                if said.is_none() {
+                if let Some(said) = said.as_deref_mut().filter(|said| said.is_none()) {
                     *said = locked.poll_task();
                 }
             }) {
@@ -197,6 +197,11 @@ impl<L: Layer> Owner<L> {
             self.reap();
         }
         any
+    }
+
+    /// The same before handlers in flight go on: those come first, and may disconnect before the machine looks at what is read.
+    fn read_early(&mut self, cx: &mut Context<'_>, now: Instant, said: &mut Option<TaskOf<L>>) -> bool {
+        if self.seats.is_idle() { self.read(cx, now, Some(said)) } else { self.read(cx, now, None) }
     }
 
     /// Reports the streams that have ended, and drops them. Whether any had.
@@ -255,14 +260,15 @@ impl<L: Layer> Owner<L> {
         // And who is woken by the heap looks at the clock, whatever it thinks to have there: that may have been cleared
         // away, behind the entry which has come now.
         let due = now >= self.armed || reasons.contains(Reasons::TIMER);
-        let read = due && self.read(cx, now, said);
+        let read = due && self.read_early(cx, now, said);
         let ticked = due && self.tick(now);
         let owner = Ownership { layer: &self.layer, link: &self.link, now };
         let ran = self.seats.poll(&owner, cx, reasons.contains(Reasons::LISTENER));
         // Handlers that wait on may have sent something.
         let ran = turn.take_given() || ran;
         // What is there comes before what there may be to read.
-        let work = more || read || ticked || ran || self.blocked || !reasons.is_none() || self.read(cx, now, said);
+        let work =
+            more || read || ticked || ran || self.blocked || !reasons.is_none() || self.read(cx, now, Some(said));
         if !work {
             if due {
                 self.arm_next();
@@ -279,7 +285,7 @@ impl<L: Layer> Owner<L> {
             self.settle();
         }
         self.arm(deadline);
-        more || given || turn.take_given() || self.read(cx, now, said)
+        more || given || turn.take_given() || self.read_early(cx, now, said)
     }
 
     /// Whether the server ends whatever still runs. If not, the task is woken when it does.

@@ -62,6 +62,25 @@ fn handlers_start_in_order_of_arrival_and_interleave_only_where_they_wait() {
 }
 
 #[test]
+fn what_is_read_while_a_handler_waits_is_looked_at_after_that_handler() {
+    rig(|rig| {
+        let (io, log) = server();
+        io.of("/").with_state(log.clone()).on("leave", async |State(log): State<Log>, socket: Socket| {
+            yield_now().await;
+            log.add("leaves");
+            socket.disconnect(false);
+        });
+        io.of("/").on("late", note(&log, "late"));
+        let mut client = rig.joined_with(&io, 1024 * 1024);
+        // More than one read takes: the end of the second event is read while the first one's handler is about to go on.
+        client.event("leave", "");
+        client.event("late", &format!(",\"{}\"", "x".repeat(300 * 1024)));
+        rig.run();
+        assert_eq!(log.take(), ["leaves"]);
+    });
+}
+
+#[test]
 fn a_thousand_events_in_one_read_start_in_order() {
     rig(|rig| {
         let (io, log) = server();

@@ -142,7 +142,7 @@ impl Owner {
         let mut work = resumed | self.poll_jobs(cx, now) | woken | self.blocked;
         if self.deadline.is_some_and(|at| at <= now) {
             // A ping that has arrived by now is in time, however late this task is.
-            self.read(cx, now, said);
+            self.read_early(cx, now, said);
             self.shared.look(|state| state.manager.handle_timeout(now));
             work = true;
         }
@@ -154,14 +154,14 @@ impl Owner {
         // Handlers that wait on may have sent something.
         work |= turn.take_given();
         // What is there comes before what there may be to read.
-        if !work && !self.read(cx, now, said) {
+        if !work && !self.read(cx, now, Some(said)) {
             return false;
         }
         let (more, written) = self.drain_and_write(cx, turn, said);
         let ended = self.on_written(now, written);
         // This round may have started all that waited, and nothing wakes the task where nothing is read.
         let turned = self.withhold(now);
-        more || ended || turned || self.has_new_jobs || turn.take_given() || self.read(cx, now, said)
+        more || ended || turned || self.has_new_jobs || turn.take_given() || self.read_early(cx, now, said)
     }
 
     /// Stops reading where too much waits for handlers, or for whoever pulls, and goes on. (That writing is stuck is no
@@ -230,7 +230,7 @@ impl Owner {
 
     /// Reads once from each stream that has something. Whether any had. What the machine says to it first is in `said`, if
     /// there is nothing before: most often it is all that there is, and takes no lock of its own.
-    fn read(&mut self, cx: &mut Context<'_>, now: Instant, said: &mut Option<Next>) -> bool {
+    fn read(&mut self, cx: &mut Context<'_>, now: Instant, mut said: Option<&mut Option<Next>>) -> bool {
         let (mut any, shared) = (false, &self.shared);
         for transport in &mut self.transports {
             if self.withheld && !transport.draining {
@@ -240,7 +240,7 @@ impl Owner {
             match read(&mut *transport.stream, cx, |bytes| {
                 shared.look(|state| {
                     state.manager.handle_bytes(now, id, bytes);
-                    if said.is_none() {
+                    if let Some(said) = said.as_deref_mut().filter(|said| said.is_none()) {
                         *said = Some(state.next()).filter(|next| !matches!(next, Next::Nothing(None)));
                     }
                 });
@@ -257,6 +257,11 @@ impl Owner {
             self.reap(now);
         }
         any
+    }
+
+    /// The same before handlers in flight go on: those come first, and may disconnect before the machine looks at what is read.
+    fn read_early(&mut self, cx: &mut Context<'_>, now: Instant, said: &mut Option<Next>) -> bool {
+        if self.flights.len() == 0 { self.read(cx, now, Some(said)) } else { self.read(cx, now, None) }
     }
 
     /// What the machine has to say, up to a bound, and behind that what there is to write. `said` is what the machine has said

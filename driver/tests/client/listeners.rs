@@ -6,7 +6,7 @@ use sockeye_driver::client::{Client, DisconnectReason as Reason, Error, ManagerE
 
 use crate::{
     net::Net,
-    support::{Log, note, rig},
+    support::{Log, note, rig, yield_now},
 };
 
 #[test]
@@ -36,6 +36,31 @@ fn disconnect_handlers_have_what_is_behind_the_reason() {
         net.join(&rig).send("41");
         rig.run();
         assert_eq!(log.take(), ["/ io server disconnect None"]);
+    });
+}
+
+#[test]
+fn what_is_read_while_a_handler_waits_is_looked_at_after_that_handler() {
+    rig(|rig| {
+        let net = Net::default();
+        let client = net.client(&rig).start().unwrap();
+        let log = Log::default();
+        let told = log.clone();
+        client.on("leave", move |client: Client| {
+            let told = told.clone();
+            async move {
+                yield_now().await;
+                told.add("leaves");
+                client.disconnect();
+            }
+        });
+        client.on("late", note(&log, "late"));
+        let mut peer = net.join(&rig);
+        // More than one read takes: the end of the second event is read while the first one's handler is about to go on.
+        peer.send("42[\"leave\"]");
+        peer.send(&format!("42[\"late\",\"{}\"]", "x".repeat(300 * 1024)));
+        rig.run();
+        assert_eq!(log.take(), ["leaves"]);
     });
 }
 

@@ -1,6 +1,7 @@
 //! One side of a WebSocket connection as a state machine.
 
 use alloc::boxed::Box;
+use core::fmt;
 
 use bytes::{Bytes, BytesMut};
 
@@ -555,12 +556,18 @@ impl Stream {
 }
 
 /// 5.3: "The masking key is a 32-bit value chosen at random by the client", anew for each frame.
-#[derive(Debug)]
 struct Masks {
-    /// Drawn ahead: the generator is large, and a frame looks at no more than these.
+    /// Drawn ahead, as many as lie with their count in 64 bytes: the generator is large, and most frames need not look at it.
     drawn: [u8; 4 * Self::AHEAD],
     used: usize,
     rng: Rng,
+}
+
+impl fmt::Debug for Masks {
+    /// Nobody is to know a mask before it is used (10.3).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Masks(..)")
+    }
 }
 
 impl Masks {

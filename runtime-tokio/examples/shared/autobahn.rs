@@ -32,7 +32,7 @@ const NOW: Instant = Instant::ZERO;
 pub(crate) async fn run(connector: &impl Connector, agent: &str) -> Result<(), BoxError> {
     let url = env::args().skip_while(|arg| arg != "--url").nth(1).ok_or("--url is missing")?;
     let mut first = None;
-    let end = converse(connector, &url, "/getCaseCount", &[], 0, &mut first).await;
+    let end = open(connector, &url, "/getCaseCount", &[], 0).await?.converse(&mut first).await;
     let count: u64 = match (first, end) {
         // However that connection ends: the server closes it at once, which may reset what was not read there.
         (Some(Message::Text(count)), _) => count.parse()?,
@@ -43,60 +43,62 @@ pub(crate) async fn run(connector: &impl Connector, agent: &str) -> Result<(), B
     let broken: usize = stream::iter(1..=count)
         .map(async |case| {
             let query = [("case", &*case.to_string()), ("agent", agent)];
-            let result = converse(connector, &url, "/runCase", &query, case, &mut None).await;
-            result.inspect_err(|error| eprintln!("case {case}: {error}")).is_err()
+            let result = async { open(connector, &url, "/runCase", &query, case).await?.converse(&mut None).await };
+            result.await.inspect_err(|error| eprintln!("case {case}: {error}")).is_err()
         })
         .buffer_unordered(AT_A_TIME)
         .fold(0, async |sum, broken| usize::from(broken).saturating_add(sum))
         .await;
     println!("{count} cases, {broken} connections broken");
     // The server's process ends with that, and this connection anyhow: whoever runs the suite reads the report.
-    if let Err(error) = converse(connector, &url, "/updateReports", &[("agent", agent)], 0, &mut None).await {
+    let last = open(connector, &url, "/updateReports", &[("agent", agent)], 0).await?;
+    if let Err(error) = last.converse(&mut None).await {
         eprintln!("behind the request for the report: {error}");
     }
     Ok(())
 }
 
-/// One connection, until it ends, and its first message.
-async fn converse(
-    connector: &impl Connector,
-    url: &str,
-    path: &str,
-    query: &[(&str, &str)],
-    seed: u64,
-    first: &mut Option<Message>,
-) -> Result<(), BoxError> {
-    let seed = Seed::for_tests(seed);
-    let (mut stream, mut buffer) = open(connector, url, path, query, &seed).await?;
-    let settings = Settings { max_message: MAX_MESSAGE, ..Settings::new(Role::Client) };
-    let mut socket = WebSocket::new(settings, Some(&seed));
-    loop {
-        socket.handle_bytes(&mut buffer);
-        while let Some(event) = socket.poll_event(NOW) {
-            if let Event::Message(message) = event {
-                socket.send(&message);
-                first.get_or_insert(message);
+/// A WebSocket that is open.
+struct Connection {
+    stream: Box<dyn Stream>,
+    /// What was read behind the answer to its request.
+    buffer: BytesMut,
+    seed: Seed,
+}
+
+impl Connection {
+    /// Sends every message back until the connection ends. The first one is kept.
+    async fn converse(mut self, first: &mut Option<Message>) -> Result<(), BoxError> {
+        let settings = Settings { max_message: MAX_MESSAGE, ..Settings::new(Role::Client) };
+        let mut socket = WebSocket::new(settings, Some(&self.seed));
+        loop {
+            socket.handle_bytes(&mut self.buffer);
+            while let Some(event) = socket.poll_event(NOW) {
+                if let Event::Message(message) = event {
+                    socket.send(&message);
+                    first.get_or_insert(message);
+                }
             }
-        }
-        write(&mut *stream, socket.transmit()).await?;
-        if socket.is_finished() {
-            return Ok(());
-        }
-        if !read(&mut *stream, &mut buffer).await? {
-            socket.handle_eof();
+            write(&mut *self.stream, socket.transmit()).await?;
+            if socket.is_finished() {
+                return Ok(());
+            }
+            if !read(&mut *self.stream, &mut self.buffer).await? {
+                socket.handle_eof();
+            }
         }
     }
 }
 
-/// The opening handshake: the request and the check of its answer are those of the client's engine. Returns what was read
-/// behind the answer too.
+/// The opening handshake: the request and the check of its answer are those of the client's engine.
 async fn open(
     connector: &impl Connector,
     url: &str,
     path: &str,
     query: &[(&str, &str)],
-    seed: &Seed,
-) -> Result<(Box<dyn Stream>, BytesMut), BoxError> {
+    seed: u64,
+) -> Result<Connection, BoxError> {
+    let seed = Seed::for_tests(seed);
     let config = Config {
         path: path.into(),
         add_trailing_slash: false,
@@ -104,7 +106,7 @@ async fn open(
         transports: vec![Transport::WebSocket],
         ..Config::default()
     };
-    let mut engine = Engine::new(NOW, Arc::new(config), &Endpoint::parse(url)?, Cookies::EMPTY, false, seed);
+    let mut engine = Engine::new(NOW, Arc::new(config), &Endpoint::parse(url)?, Cookies::EMPTY, false, &seed);
     let Some(Output::Open { transport, request }) = engine.poll_output() else {
         return Err("a WebSocket is what it was told to open".into());
     };
@@ -120,7 +122,7 @@ async fn open(
     }
     // A refused answer ends the session, an accepted one waits for the first packet.
     match engine.poll_output() {
-        None => Ok((stream, buffer)),
+        None => Ok(Connection { stream, buffer, seed }),
         Some(output) => Err(format!("refused: {output:?}").into()),
     }
 }

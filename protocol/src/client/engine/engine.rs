@@ -64,7 +64,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Engine {
     pub(super) config: Arc<Config>,
-    pub(super) route: Box<Route>,
+    pub(super) way: Box<Way>,
     pub(super) rng: Box<Rng>,
     generation: u32,
     next_request: u32,
@@ -94,9 +94,10 @@ pub struct Engine {
     pub(super) out: Fifo<Box<Step<Output>>>,
 }
 
-/// The way to the server, which only requests look at. (Apart, for what messages need lies closer together without it.)
+/// The way to the server, which is looked at with requests and by who opens one. (Apart, for what messages need lies closer
+/// together without it.)
 #[derive(Debug)]
-pub(super) struct Route {
+pub(super) struct Way {
     /// Where the cookies and headers of the configuration belong.
     pub(super) home: Origin,
     /// Where requests go.
@@ -163,7 +164,7 @@ impl Engine {
             }
         }
         let mut engine = Self {
-            route: Box::new(Route {
+            way: Box::new(Way {
                 home: endpoint.origin().clone(),
                 place: Place::of(endpoint),
                 cookies,
@@ -197,7 +198,7 @@ impl Engine {
             engine.timers.set(Timer::Body, after(now, timeout));
         }
         let remembered = engine.config.remember_upgrade && remembered;
-        let first = engine.route.untried.iter().position(|transport| remembered && *transport == Transport::WebSocket);
+        let first = engine.way.untried.iter().position(|transport| remembered && *transport == Transport::WebSocket);
         engine.open_next(first.unwrap_or(0));
         engine
     }
@@ -509,10 +510,10 @@ impl Engine {
 
     /// Opens the transport at this place among those that were not tried yet.
     fn open_next(&mut self, index: usize) {
-        if index >= self.route.untried.len() {
+        if index >= self.way.untried.len() {
             return self.end(CloseReason::TransportError, Some(Error::NoTransports));
         }
-        self.transport = self.route.untried.remove(index);
+        self.transport = self.way.untried.remove(index);
         match self.transport {
             Transport::Polling => self.poll(),
             Transport::WebSocket => self.open_websocket(),
@@ -522,7 +523,7 @@ impl Engine {
     /// The session's transport has failed: while it is being opened the next one may be tried.
     pub(super) fn fail(&mut self, error: Error) {
         self.prior = false;
-        if self.phase == Phase::Opening && self.config.try_all_transports && !self.route.untried.is_empty() {
+        if self.phase == Phase::Opening && self.config.try_all_transports && !self.way.untried.is_empty() {
             self.leave_transport();
             self.open_next(0);
         } else {

@@ -213,7 +213,7 @@ impl Engine {
     /// # }
     /// ```
     pub fn cookies(&self) -> &Cookies {
-        &self.route.cookies
+        &self.way.cookies
     }
 
     /// What this engine holds.

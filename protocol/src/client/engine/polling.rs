@@ -153,17 +153,17 @@ impl Engine {
             return Err(RedirectError::TooMany { limit });
         }
         let mut place =
-            head.with(|head: &Response<'_>| self.route.place.redirect(&get.target, head.header("location")))?;
-        if place.origin == self.route.home {
-            self.route.away = None;
+            head.with(|head: &Response<'_>| self.way.place.redirect(&get.target, head.header("location")))?;
+        if place.origin == self.way.home {
+            self.way.away = None;
         } else {
             // RFC 9110, 15.4: what belongs to one origin does not go to another. That is the options' query, too.
-            if place.origin != self.route.place.origin {
-                self.route.away = Some(Default::default());
+            if place.origin != self.way.place.origin {
+                self.way.away = Some(Default::default());
             }
             place.query.get_or_insert_default();
         }
-        self.route.place = place;
+        self.way.place = place;
         self.send_get(get.redirects.saturating_add(1));
         Ok(())
     }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use iri_string::percent_encode::PercentEncodedForUri;
 
 use super::{
-    engine::{Engine, Route},
+    engine::{Engine, Way},
     input::Head,
 };
 use crate::{
@@ -83,7 +83,7 @@ impl Engine {
         body: Bytes,
     ) -> Request {
         let target = self.target(transport);
-        let origin = &self.route.place.origin;
+        let origin = &self.way.place.origin;
         Request {
             method,
             secure: origin.secure,
@@ -111,7 +111,7 @@ impl Engine {
         let host = headers.iter().position(|(name, _)| name.eq_ignore_ascii_case("host"));
         let host = match host.map(|index| headers.remove(index)) {
             Some((_, value)) => value,
-            None => alloc::format!("{}", self.route.place.origin).into(),
+            None => alloc::format!("{}", self.way.place.origin).into(),
         };
         headers.retain(|(name, _)| !name.eq_ignore_ascii_case("host"));
         headers.insert(0, ("Host".into(), host));
@@ -120,7 +120,7 @@ impl Engine {
             .filter(|(name, value)| !away && name.eq_ignore_ascii_case("cookie") && is_field_value(value.as_bytes()));
         let mut cookies: Vec<String> = given.map(|(_, value)| value.trim().into()).collect();
         if self.config.cookies(transport) {
-            cookies.extend(self.route.away.as_ref().unwrap_or(&self.route.cookies).header(self.clock));
+            cookies.extend(self.way.away.as_ref().unwrap_or(&self.way.cookies).header(self.clock));
         }
         // RFC 6265, 5.4: one header with all of them.
         if !cookies.is_empty() {
@@ -134,7 +134,7 @@ impl Engine {
         let default = transport == Transport::Polling;
         let stamped = overrides.timestamp_requests.or(self.config.timestamp_requests).unwrap_or(default);
         let nonce = stamped.then(|| self.nonce());
-        let mut target = match &self.route.place.path {
+        let mut target = match &self.way.place.path {
             Some(path) => String::from(path.as_str()),
             None => {
                 let path = self.config.overrides(transport).path.as_ref().unwrap_or(&self.config.path);
@@ -163,11 +163,11 @@ impl Engine {
 
     /// Whether requests go to another origin than the endpoint's.
     fn is_away(&self) -> bool {
-        self.route.away.is_some()
+        self.way.away.is_some()
     }
 
     fn cookie_jar(&mut self) -> &mut Cookies {
-        let Route { away, cookies, .. } = &mut *self.route;
+        let Way { away, cookies, .. } = &mut *self.way;
         away.as_mut().unwrap_or(cookies)
     }
 
@@ -190,8 +190,8 @@ impl Engine {
             }
         };
         let own = self.config.overrides(transport).query.as_ref();
-        match &self.route.place.query {
-            Some(raw) if own.is_none() || self.route.place.is_redirected() => {
+        match &self.way.place.query {
+            Some(raw) if own.is_none() || self.way.place.is_redirected() => {
                 for pair in raw.split('&').filter(|pair| !pair.is_empty()) {
                     let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
                     // A plus sign of a URL is one to JavaScript's client, and a space to a server.
