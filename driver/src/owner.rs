@@ -168,9 +168,9 @@ impl<L: Layer> Owner<L> {
         }
     }
 
-    /// Reads once from each stream that has something. Whether any had. What the machine says to it first is in `said`, if
-    /// there is nothing before: most often it is all that there is, and takes no lock of its own.
-    fn read(&mut self, cx: &mut Context<'_>, now: Instant, mut said: Option<&mut Option<TaskOf<L>>>) -> bool {
+    /// Reads once from each stream that has something. Whether any had. What the machine says to it first is in `said`, if it
+    /// is asked and there is nothing before: most often it is all that there is, and takes no lock of its own.
+    fn read(&mut self, cx: &mut Context<'_>, now: Instant, said: &mut Option<TaskOf<L>>, asks: bool) -> bool {
         let mut any = false;
         for transport in &mut self.streams {
             if self.withheld && !transport.draining {
@@ -181,7 +181,7 @@ impl<L: Layer> Owner<L> {
                 if let Some(machine) = locked.machine() {
                     machine.handle_bytes(now, transport.id, bytes);
                 }
-                if let Some(said) = said.as_deref_mut().filter(|said| said.is_none()) {
+                if asks && said.is_none() {
                     *said = locked.poll_task();
                 }
             }) {
@@ -201,7 +201,7 @@ impl<L: Layer> Owner<L> {
 
     /// The same before handlers in flight go on: those come first, and may disconnect before the machine looks at what is read.
     fn read_early(&mut self, cx: &mut Context<'_>, now: Instant, said: &mut Option<TaskOf<L>>) -> bool {
-        if self.seats.is_idle() { self.read(cx, now, Some(said)) } else { self.read(cx, now, None) }
+        self.read(cx, now, said, self.seats.is_idle())
     }
 
     /// Reports the streams that have ended, and drops them. Whether any had.
@@ -268,7 +268,7 @@ impl<L: Layer> Owner<L> {
         let ran = turn.take_given() || ran;
         // What is there comes before what there may be to read.
         let work =
-            more || read || ticked || ran || self.blocked || !reasons.is_none() || self.read(cx, now, Some(said));
+            more || read || ticked || ran || self.blocked || !reasons.is_none() || self.read(cx, now, said, true);
         if !work {
             if due {
                 self.arm_next();

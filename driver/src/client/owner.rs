@@ -154,7 +154,7 @@ impl Owner {
         // Handlers that wait on may have sent something.
         work |= turn.take_given();
         // What is there comes before what there may be to read.
-        if !work && !self.read(cx, now, Some(said)) {
+        if !work && !self.read(cx, now, said, true) {
             return false;
         }
         let (more, written) = self.drain_and_write(cx, turn, said);
@@ -228,9 +228,9 @@ impl Owner {
         }
     }
 
-    /// Reads once from each stream that has something. Whether any had. What the machine says to it first is in `said`, if
-    /// there is nothing before: most often it is all that there is, and takes no lock of its own.
-    fn read(&mut self, cx: &mut Context<'_>, now: Instant, mut said: Option<&mut Option<Next>>) -> bool {
+    /// Reads once from each stream that has something. Whether any had. What the machine says to it first is in `said`, if it
+    /// is asked and there is nothing before: most often it is all that there is, and takes no lock of its own.
+    fn read(&mut self, cx: &mut Context<'_>, now: Instant, said: &mut Option<Next>, asks: bool) -> bool {
         let (mut any, shared) = (false, &self.shared);
         for transport in &mut self.transports {
             if self.withheld && !transport.draining {
@@ -240,7 +240,7 @@ impl Owner {
             match read(&mut *transport.stream, cx, |bytes| {
                 shared.look(|state| {
                     state.manager.handle_bytes(now, id, bytes);
-                    if let Some(said) = said.as_deref_mut().filter(|said| said.is_none()) {
+                    if asks && said.is_none() {
                         *said = Some(state.next()).filter(|next| !matches!(next, Next::Nothing(None)));
                     }
                 });
@@ -261,7 +261,7 @@ impl Owner {
 
     /// The same before handlers in flight go on: those come first, and may disconnect before the machine looks at what is read.
     fn read_early(&mut self, cx: &mut Context<'_>, now: Instant, said: &mut Option<Next>) -> bool {
-        if self.flights.len() == 0 { self.read(cx, now, Some(said)) } else { self.read(cx, now, None) }
+        self.read(cx, now, said, self.flights.len() == 0)
     }
 
     /// What the machine has to say, up to a bound, and behind that what there is to write. `said` is what the machine has said

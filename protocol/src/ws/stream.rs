@@ -1,7 +1,6 @@
 //! One side of a WebSocket connection as a state machine.
 
 use alloc::boxed::Box;
-use core::fmt;
 
 use bytes::{Bytes, BytesMut};
 
@@ -35,7 +34,7 @@ use crate::{Instant, Seed, rng::Rng};
 pub struct Stream {
     settings: Settings,
     /// Draws the masks of a client.
-    masks: Option<Box<Masks>>,
+    rng: Option<Box<Rng>>,
     inbound: Inbound,
     /// The frame whose header is read and whose payload is not complete.
     frame: Option<Frame>,
@@ -76,15 +75,15 @@ impl Stream {
     /// # }
     /// ```
     pub fn new(settings: Settings, seed: Option<&Seed>) -> Self {
-        let masks = match settings.role {
+        let rng = match settings.role {
             Role::Server => None,
-            Role::Client => Some(Box::new(Masks::new(seed.unwrap_or(&Seed([0; 32]))))),
+            Role::Client => Some(Box::new(Rng::new(seed.unwrap_or(&Seed([0; 32]))))),
         };
         // No buffer is larger, and so the sums below cannot overflow.
         let max_message = settings.max_message.min(isize::MAX.unsigned_abs());
         Self {
             settings: Settings { max_message, ..settings },
-            masks,
+            rng,
             inbound: Inbound::default(),
             frame: None,
             assembly: None,
@@ -373,7 +372,7 @@ impl Stream {
         if self.is_closing() {
             return;
         }
-        if self.masks.is_none() {
+        if self.rng.is_none() {
             self.queue.push_encoded(frame);
         } else if let Ok(Some((header, len))) = Header::decode(frame, Role::Client) {
             let payload = frame.get(len..).unwrap_or_default();
@@ -550,40 +549,9 @@ impl Stream {
         }
     }
 
+    /// 5.3: "The masking key is a 32-bit value chosen at random by the client", anew for each frame.
     fn mask(&mut self) -> Option<[u8; 4]> {
-        self.masks.as_mut().map(|masks| masks.next())
-    }
-}
-
-/// 5.3: "The masking key is a 32-bit value chosen at random by the client", anew for each frame.
-struct Masks {
-    /// Drawn ahead, as many as lie with their count in 64 bytes: the generator is large, and most frames need not look at it.
-    drawn: [u8; 4 * Self::AHEAD],
-    used: usize,
-    rng: Rng,
-}
-
-impl fmt::Debug for Masks {
-    /// Nobody is to know a mask before it is used (10.3).
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Masks(..)")
-    }
-}
-
-impl Masks {
-    const AHEAD: usize = 14;
-
-    fn new(seed: &Seed) -> Self {
-        Self { drawn: [0; 4 * Self::AHEAD], used: Self::AHEAD, rng: Rng::new(seed) }
-    }
-
-    fn next(&mut self) -> [u8; 4] {
-        if self.used == Self::AHEAD {
-            (self.drawn, self.used) = (self.rng.bytes(), 0);
-        }
-        let mask = self.drawn.as_chunks::<4>().0.get(self.used).copied().unwrap_or_default();
-        self.used = self.used.saturating_add(1);
-        mask
+        self.rng.as_mut().map(|rng| rng.word())
     }
 }
 

@@ -235,7 +235,7 @@ fn an_idle_stream_is_small_and_holds_no_buffer() {
     sent(&mut stream);
     assert_eq!(stream.buffered(), 0);
     assert!(stream.inbound.holds_no_memory());
-    assert!(stream.assembly.is_none() && stream.masks.is_none() && stream.queue.is_empty());
+    assert!(stream.assembly.is_none() && stream.rng.is_none() && stream.queue.is_empty());
     // The lent buffer is whole again.
     assert!(lent.try_reclaim(65_536));
 }
