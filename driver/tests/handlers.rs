@@ -16,6 +16,8 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    thread,
+    time::Duration,
 };
 
 use sockeye_driver::{Ack, AckSendError, Args, Config, EventName, Handshake, Server, Socket, State, Value, Values};
@@ -75,6 +77,36 @@ fn what_is_read_while_a_handler_waits_is_looked_at_after_that_handler() {
         // More than one read takes: the end of the second event is read while the first one's handler is about to go on.
         client.event("leave", "");
         client.event("late", &format!(",\"{}\"", "x".repeat(300 * 1024)));
+        rig.run();
+        assert_eq!(log.take(), ["leaves"]);
+    });
+}
+
+#[test]
+fn what_is_read_when_a_deadline_has_come_is_looked_at_after_handlers_in_flight() {
+    rig(|rig| {
+        let interval = Duration::from_millis(200);
+        let mut config = Config::default();
+        config.ping_interval = interval;
+        let (io, log, latch) = (Server::new(config), Log::default(), Latch::default());
+        let waiting = latch.clone();
+        io.of("/").with_state(log.clone()).on("leave", move |State(log): State<Log>, socket: Socket| {
+            let waiting = waiting.clone();
+            async move {
+                waiting.wait().await;
+                log.add("leaves");
+                socket.disconnect(false);
+            }
+        });
+        io.of("/").on("late", note(&log, "late"));
+        let mut client = rig.joined(&io);
+        client.event("leave", "");
+        rig.run();
+        assert_eq!(log.take(), [""; 0]);
+        // The deadline of the ping is over when its task is polled next.
+        thread::sleep(2 * interval);
+        client.event("late", "");
+        latch.open();
         rig.run();
         assert_eq!(log.take(), ["leaves"]);
     });

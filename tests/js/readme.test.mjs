@@ -1,4 +1,5 @@
-// The first command of README.md does what it says.
+// The first command of README.md does what it says: what it fetches is fetched, what it compiles is checked, and the program,
+// as the other tests have built it, is served.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";

@@ -259,9 +259,10 @@ impl Owner {
         any
     }
 
-    /// The same before handlers in flight go on: those come first, and may disconnect before the machine looks at what is read.
+    /// The same before handlers in flight go on, and what the application provides: those come first, and may disconnect
+    /// before the machine looks at what is read.
     fn read_early(&mut self, cx: &mut Context<'_>, now: Instant, said: &mut Option<Next>) -> bool {
-        self.read(cx, now, said, self.flights.len() == 0)
+        self.read(cx, now, said, self.flights.len() == 0 && self.jobs.is_empty())
     }
 
     /// What the machine has to say, up to a bound, and behind that what there is to write. `said` is what the machine has said

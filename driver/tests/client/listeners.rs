@@ -1,12 +1,15 @@
 //! Listeners of clients.
 
-use std::future::ready;
+use std::{future::ready, thread, time::Duration};
 
-use sockeye_driver::client::{Client, DisconnectReason as Reason, Error, ManagerEvent};
+use sockeye_driver::{
+    AckError, EmitError,
+    client::{Client, DisconnectReason as Reason, Error, ManagerEvent},
+};
 
 use crate::{
     net::Net,
-    support::{Log, note, rig, yield_now},
+    support::{Latch, Log, note, rig, yield_now},
 };
 
 #[test]
@@ -59,6 +62,72 @@ fn what_is_read_while_a_handler_waits_is_looked_at_after_that_handler() {
         // More than one read takes: the end of the second event is read while the first one's handler is about to go on.
         peer.send("42[\"leave\"]");
         peer.send(&format!("42[\"late\",\"{}\"]", "x".repeat(300 * 1024)));
+        rig.run();
+        assert_eq!(log.take(), ["leaves"]);
+    });
+}
+
+#[test]
+fn what_is_read_while_auth_is_asked_for_is_looked_at_after_that() {
+    rig(|rig| {
+        let net = Net::default();
+        let client = net.client(&rig).start().unwrap();
+        let mut peer = net.join(&rig);
+        let (log, latch) = (Log::default(), Latch::default());
+        let (root, told, waiting) = (client.clone(), log.clone(), latch.clone());
+        let admin = client
+            .of("/admin")
+            .auth_with(move |_| {
+                let (root, told, waiting) = (root.clone(), told.clone(), waiting.clone());
+                async move {
+                    waiting.wait().await;
+                    told.add("leaves");
+                    root.disconnect();
+                    Ok::<_, EmitError>(())
+                }
+            })
+            .start();
+        admin.open();
+        rig.run();
+        client.on("leave", move || {
+            latch.open();
+            ready(())
+        });
+        client.on("late", note(&log, "late"));
+        // More than one read takes: the end of the second event is read when the first one's handler has returned.
+        peer.send("42[\"leave\"]");
+        peer.send(&format!("42[\"late\",\"{}\"]", "x".repeat(300 * 1024)));
+        rig.run();
+        assert_eq!(log.take(), ["leaves"]);
+    });
+}
+
+#[test]
+fn what_is_read_when_a_deadline_has_come_is_looked_at_after_handlers_in_flight() {
+    rig(|rig| {
+        let net = Net::default();
+        let client = net.client(&rig).start().unwrap();
+        let (log, latch) = (Log::default(), Latch::default());
+        let (told, waiting) = (log.clone(), latch.clone());
+        client.on("leave", move |client: Client| {
+            let (told, waiting) = (told.clone(), waiting.clone());
+            async move {
+                waiting.wait().await;
+                told.add("leaves");
+                client.disconnect();
+            }
+        });
+        client.on("late", note(&log, "late"));
+        let mut peer = net.join(&rig);
+        peer.send("42[\"leave\"]");
+        let timeout = Duration::from_millis(100);
+        client.timeout(timeout).emit_then("unanswered", &(), |_: Result<(), AckError>| {}).unwrap();
+        rig.run();
+        assert_eq!(log.take(), [""; 0]);
+        // The deadline is over when its task is polled next; what came in time is read then.
+        thread::sleep(2 * timeout);
+        peer.send("42[\"late\"]");
+        latch.open();
         rig.run();
         assert_eq!(log.take(), ["leaves"]);
     });
