@@ -10,7 +10,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_channel::oneshot;
 use sockeye_protocol::{ConnKey, Instant, RequestId, TransportId, http::Response, server::Stats};
 
 use crate::{
@@ -47,7 +46,8 @@ struct State<M: Machine> {
 /// What the machine's lock guards beside the machine.
 pub(crate) struct Rest<M: Machine> {
     pub(crate) beside: M::Beside,
-    waiting: Vec<(RequestId, oneshot::Sender<Answer>)>,
+    /// Requests that have no answer yet, or one that nobody has fetched.
+    waiting: Vec<Waiting>,
     /// Tasks that wait for the send queue to drain, or for the peer to be read from again.
     pub(crate) room: Vec<Waker>,
     /// So much waits for handlers that nothing more is taken from the peer.
@@ -58,6 +58,13 @@ pub(crate) struct Rest<M: Machine> {
     pub(crate) progress: bool,
 }
 
+/// A request that waits for its answer.
+struct Waiting {
+    id: RequestId,
+    waker: Option<Waker>,
+    answer: Option<Answer>,
+}
+
 /// The answer to a request.
 pub(crate) struct Answer {
     pub(crate) response: Response,
@@ -66,6 +73,15 @@ pub(crate) struct Answer {
 }
 
 impl<M: Machine> Rest<M> {
+    fn forget(&mut self, id: RequestId) -> Option<Waiting> {
+        let index = self.waiting.iter().position(|waiting| waiting.id == id)?;
+        let waiting = self.waiting.swap_remove(index);
+        if self.waiting.is_empty() {
+            self.waiting = Vec::new();
+        }
+        Some(waiting)
+    }
+
     /// Has a task woken when something was sent, or when the peer is read from again.
     pub(crate) fn await_room(&mut self, waker: &Waker) {
         if !self.room.iter().any(|other| other.will_wake(waker)) {
@@ -76,8 +92,8 @@ impl<M: Machine> Rest<M> {
 
 /// What is left for a machine's owner to do.
 pub(crate) enum OwnersTask<S> {
-    /// Answer a request.
-    Answer(oneshot::Sender<Answer>, Answer),
+    /// Wake who waits for an answer that is there now.
+    Wake(Waker),
     /// Write what is queued, then close the byte stream.
     Shutdown(TransportId),
     /// Drop the byte stream.
@@ -191,7 +207,7 @@ impl<M: Machine> Link<M> {
                 letters.into_iter().for_each(|letter| machine.handle_letter(now, letter));
             }
         }
-        Locked(state)
+        Locked { state, now }
     }
 
     /// Puts a letter into the mail. The waker is to be called once no lock is held. Says whether the mail should be
@@ -220,6 +236,44 @@ impl<M: Machine> Link<M> {
         mem::take(&mut lock(&self.mail).streams)
     }
 
+    /// The answer to a request ([`Locked::await_answer`]): nothing if the connection is gone without one.
+    pub(crate) fn poll_answer(&self, cx: &Context<'_>, id: RequestId) -> Poll<Option<Answer>> {
+        let rest = &mut lock(&self.state).rest;
+        let Some(waiting) = rest.waiting.iter_mut().find(|waiting| waiting.id == id) else { return Poll::Ready(None) };
+        match waiting.answer.take() {
+            Some(answer) => {
+                rest.forget(id);
+                Poll::Ready(Some(answer))
+            }
+            None => {
+                match &mut waiting.waker {
+                    Some(waker) => waker.clone_from(cx.waker()),
+                    None => waiting.waker = Some(cx.waker().clone()),
+                }
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Nobody waits for the answer to a request any more.
+    pub(crate) fn forget_request(&self, now: Instant, id: RequestId) {
+        let mut locked = self.lock(now);
+        let told = match locked.rest().forget(id) {
+            // Gone, and with it what it would be told.
+            None => false,
+            Some(Waiting { answer: None, .. }) => locked.act(|machine, _| machine.handle_abort(now, id)).is_some(),
+            // The answer came, and nobody took it.
+            Some(Waiting { answer: Some(Answer { upgrade: Some(transport), .. }), .. }) => {
+                locked.act(|machine, _| machine.handle_eof(now, transport)).is_some()
+            }
+            Some(_) => false,
+        };
+        drop(locked);
+        if told {
+            self.call_owner();
+        }
+    }
+
     /// What the connection holds.
     pub(crate) fn stats(&self) -> Stats {
         let state = lock(&self.state);
@@ -239,7 +293,11 @@ impl<M: Machine> Link<M> {
         let mut state = lock(&self.state);
         let State { machine, rest } = &mut *state;
         let (machine, beside) = (machine.take(), M::forsake(&mut rest.beside));
-        let (room, waiting) = (mem::take(&mut rest.room), mem::take(&mut rest.waiting));
+        let room = mem::take(&mut rest.room);
+        // An answer that has not been fetched still is, as the last one of a session.
+        let (waiting, answered) =
+            mem::take(&mut rest.waiting).into_iter().partition(|waiting| waiting.answer.is_none());
+        rest.waiting = answered;
         let (letters, streams) = {
             let mut mail = lock(&self.mail);
             self.has_letters.store(false, Ordering::Release);
@@ -247,66 +305,66 @@ impl<M: Machine> Link<M> {
         };
         drop(state);
         // Callbacks are among this: without the lock.
-        drop((machine, waiting, letters, streams));
+        drop((machine, letters, streams));
         let (beside, reader) = beside;
         drop(beside);
-        room.into_iter().chain(reader).for_each(Waker::wake);
+        let requests = waiting.into_iter().filter_map(|waiting| waiting.waker);
+        room.into_iter().chain(reader).chain(requests).for_each(Waker::wake);
     }
 }
 
 /// The machine's lock.
-pub(crate) struct Locked<'a, M: Machine>(MutexGuard<'a, State<M>>);
+pub(crate) struct Locked<'a, M: Machine> {
+    state: MutexGuard<'a, State<M>>,
+    now: Instant,
+}
 
 impl<M: Machine> Locked<'_, M> {
     pub(crate) fn machine(&mut self) -> Option<&mut M> {
-        self.0.machine.as_mut()
+        self.state.machine.as_mut()
     }
 
     pub(crate) fn rest(&mut self) -> &mut Rest<M> {
-        &mut self.0.rest
+        &mut self.state.rest
     }
 
     pub(crate) fn act<T>(&mut self, act: impl FnOnce(&mut M, &mut Rest<M>) -> T) -> Option<T> {
-        let State { machine, rest } = &mut *self.0;
+        let State { machine, rest } = &mut *self.state;
         machine.as_mut().map(|machine| act(machine, rest))
     }
 
     /// What the machine wants its owner to do next.
     pub(crate) fn poll_task(&mut self) -> Option<OwnersTask<M::Said>> {
         loop {
-            let (id, answer) = match self.0.machine.as_mut()?.poll_output()? {
+            let (id, answer) = match self.state.machine.as_mut()?.poll_output()? {
                 Output::Respond { id, response } => (id, Answer { response, upgrade: None }),
                 Output::Upgrade { id, response, transport } => (id, Answer { response, upgrade: Some(transport) }),
                 Output::Shutdown(transport) => return Some(OwnersTask::Shutdown(transport)),
                 Output::Abort(transport) => return Some(OwnersTask::Abort(transport)),
                 Output::Said(said) => return Some(OwnersTask::Tell(said)),
             };
-            self.0.rest.progress = true;
-            if let Some(sender) = self.take_waiting(id) {
-                return Some(OwnersTask::Answer(sender, answer));
+            let rest = &mut self.state.rest;
+            rest.progress = true;
+            match rest.waiting.iter_mut().find(|waiting| waiting.id == id) {
+                Some(waiting) => {
+                    waiting.answer = Some(answer);
+                    if let Some(waker) = waiting.waker.take() {
+                        return Some(OwnersTask::Wake(waker));
+                    }
+                }
+                // Whoever asked has gone: the byte stream never comes.
+                None => {
+                    if let (Some(machine), Some(transport)) = (&mut self.state.machine, answer.upgrade) {
+                        machine.handle_eof(self.now, transport);
+                    }
+                }
             }
         }
     }
 
-    /// Who waits for the answer to a request.
-    pub(crate) fn await_answer(&mut self, id: RequestId) -> oneshot::Receiver<Answer> {
-        let (sender, receiver) = oneshot::channel();
-        self.0.rest.waiting.push((id, sender));
-        receiver
-    }
-
-    pub(crate) fn forget_request(&mut self, id: RequestId) {
-        self.0.rest.waiting.retain(|(other, _)| *other != id);
-    }
-
-    fn take_waiting(&mut self, id: RequestId) -> Option<oneshot::Sender<Answer>> {
-        let waiting = &mut self.0.rest.waiting;
-        let index = waiting.iter().position(|(other, _)| *other == id)?;
-        let (_, sender) = waiting.swap_remove(index);
-        if waiting.is_empty() {
-            *waiting = Vec::new();
-        }
-        Some(sender)
+    /// Keeps the answer to a request for [`Link::poll_answer`].
+    pub(crate) fn await_answer(&mut self, id: RequestId) {
+        self.state.rest.waiting.push(Waiting { id, waker: None, answer: None });
     }
 }
 

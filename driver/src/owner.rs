@@ -15,7 +15,7 @@ use crate::{
     Runtime,
     core::{Level, Task, attach},
     layer::{Layer, Machine, Ownership, Seats},
-    link::{Answer, Link, Locked, OwnersTask},
+    link::{Link, Locked, OwnersTask},
     signal::Reasons,
     transport::{Transport, read},
     turn::Turn,
@@ -117,13 +117,8 @@ impl<L: Layer> Owner<L> {
 
     fn handle(&mut self, cx: Option<&mut Context<'_>>, now: Instant, task: TaskOf<L>) {
         match task {
-            // Wakes somebody: without the lock.
-            OwnersTask::Answer(sender, answer) => {
-                if let Err(Answer { upgrade: Some(transport), .. }) = sender.send(answer) {
-                    // Whoever asked has gone: the byte stream never comes.
-                    self.ended(transport);
-                }
-            }
+            // Without the lock.
+            OwnersTask::Wake(waker) => waker.wake(),
             OwnersTask::Tell(said) => {
                 let owner = Ownership { layer: &self.layer, link: &self.link, now };
                 self.seats.handle(&owner, cx, said);

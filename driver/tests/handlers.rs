@@ -86,8 +86,7 @@ fn what_is_read_while_a_handler_waits_is_looked_at_after_that_handler() {
 fn what_is_read_when_a_deadline_has_come_is_looked_at_after_handlers_in_flight() {
     rig(|rig| {
         let interval = Duration::from_millis(200);
-        let mut config = Config::default();
-        config.ping_interval = interval;
+        let config = Config { ping_interval: interval, ..Config::default() };
         let (io, log, latch) = (Server::new(config), Log::default(), Latch::default());
         let waiting = latch.clone();
         io.of("/").with_state(log.clone()).on("leave", move |State(log): State<Log>, socket: Socket| {

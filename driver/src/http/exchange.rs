@@ -7,12 +7,11 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bytes::{Buf as _, BytesMut};
-use futures_channel::oneshot;
+use bytes::{Buf as _, BufMut as _, BytesMut};
 use http_body::Body as HttpBody;
-use sockeye_protocol::{RequestId, TransportId, http as core_http};
+use sockeye_protocol::{Instant, RequestId, TransportId, engine, http as core_http};
 
-use super::{Body, encode, unavailable};
+use super::{Body, Lines, Peer, encode, unavailable};
 use crate::{
     Runtime, Stream,
     layer::{Layer, Machine as _},
@@ -21,52 +20,87 @@ use crate::{
     signal::Reasons,
 };
 
-/// A request that a machine has. The future brings its answer; dropped before, it tells the machine so.
+/// A request that a machine has, or will have once this is polled. The future brings its answer; dropped before, it tells
+/// the machine so.
 pub(crate) struct Exchange<L: Layer, B> {
     layer: Arc<L>,
     link: Arc<Link<L::Machine>>,
     id: RequestId,
-    receiver: oneshot::Receiver<Answer>,
+    /// What is not handed over yet: nothing but a body makes a request wait for that.
+    head: Option<Box<(http::request::Parts, Peer)>>,
     /// What is still to be read.
     body: Option<B>,
     read: BytesMut,
     /// Nothing is left to be read.
     whole: bool,
-    answered: bool,
+    /// The machine has it, and its answer was not fetched.
+    asked: bool,
 }
 
 impl<L: Layer, B> Exchange<L, B> {
-    pub(super) fn new(
-        layer: Arc<L>,
-        link: Arc<Link<L::Machine>>,
-        id: RequestId,
-        receiver: oneshot::Receiver<Answer>,
-        body: Option<B>,
-    ) -> Self {
-        let whole = body.is_none();
-        Self { layer, link, id, receiver, body, read: BytesMut::new(), whole, answered: false }
+    pub(super) fn new(layer: Arc<L>, link: Arc<Link<L::Machine>>, id: RequestId) -> Self {
+        Self { layer, link, id, head: None, body: None, read: BytesMut::new(), whole: true, asked: false }
     }
 
-    /// Has the connection's owner see to what the machine was handed.
-    pub(super) fn announce(&self) {
-        self.link.signal.raise(Reasons::MACHINE);
+    /// The request is handed over when this is polled.
+    pub(super) fn ask_later(&mut self, request: http::Request<B>, peer: Peer) {
+        let (head, body) = request.into_parts();
+        self.head = Some(Box::new((head, peer)));
+        self.expect(body);
     }
 
-    /// A new connection: its owner says the first things right here, and runs on by itself.
-    pub(super) fn open(&self, runtime: &Arc<dyn Runtime>) {
-        let now = self.layer.core().now();
-        let owner = Owner::new(Arc::clone(&self.layer), Arc::clone(runtime), Arc::clone(&self.link), now);
-        runtime.spawn(Box::pin(owner));
+    /// The body of the request that was handed over follows.
+    pub(super) fn expect(&mut self, body: B) {
+        self.body = Some(body);
+        self.whole = false;
+    }
+
+    /// Hands the request over, and has the connection's owner see to it: on a new connection that says the first things
+    /// right here, and runs on by itself on the runtime.
+    ///
+    /// # Errors
+    ///
+    /// The answer, if the connection is gone since the request was routed.
+    pub(super) fn ask(
+        &mut self,
+        now: Instant,
+        head: &core_http::Request<'_>,
+        body: core_http::Body,
+        opened: Option<&Arc<dyn Runtime>>,
+    ) -> Result<(), core_http::Response> {
+        let mut locked = self.link.lock(now);
+        let Some(machine) = locked.machine() else {
+            let unread = !matches!(body, core_http::Body::Whole(_));
+            return Err(engine::gone(&self.layer.core().config, head, unread));
+        };
+        // Most GETs only wait, for which nobody is woken.
+        let waits = opened.is_none() && body == core_http::Body::EMPTY && machine.handle_poll(now, self.id, head);
+        if !waits {
+            machine.handle_request(now, self.id, head, body);
+        }
+        locked.await_answer(self.id);
+        self.asked = true;
+        drop(locked);
+        match opened {
+            Some(runtime) => {
+                let owner = Owner::new(Arc::clone(&self.layer), Arc::clone(runtime), Arc::clone(&self.link), now);
+                runtime.spawn(Box::pin(owner));
+            }
+            None if waits => {}
+            // Its head alone may be answered, and a body that does not come has a deadline.
+            None => self.link.signal.raise(Reasons::MACHINE),
+        }
+        Ok(())
+    }
+
+    /// Whether the machine has the request.
+    pub(super) fn is_asked(&self) -> bool {
+        self.asked
     }
 
     /// Whether the request was read to its end.
     pub(super) fn is_whole(&self) -> bool {
         self.whole
-    }
-
-    fn hand_over(&self, body: core_http::Body) {
-        let now = self.layer.core().now();
-        self.link.with(now, |machine, _| machine.handle_body(now, self.id, body));
     }
 }
 
@@ -74,41 +108,57 @@ impl<L: Layer, B> Exchange<L, B>
 where
     B: HttpBody + Unpin,
 {
-    /// Reads what there is of the body. What a peer sends is not taken while it is held back.
-    fn read_body(&mut self, cx: &mut Context<'_>) {
+    /// Reads what there is of the body, and gives it when that is all, or too much. What a peer sends is not taken while it
+    /// is held back.
+    fn read_body(&mut self, cx: &mut Context<'_>, now: Instant) -> Option<core_http::Body> {
         let limit = self.layer.core().config.limits.max_payload;
-        let now = self.layer.core().now();
-        while let Some(body) = &mut self.body {
-            {
-                let mut locked = self.link.lock(now);
-                let rest = locked.rest();
-                if rest.full {
-                    rest.await_room(cx.waker());
-                    return;
-                }
+        {
+            let mut locked = self.link.lock(now);
+            let rest = locked.rest();
+            if rest.full {
+                rest.await_room(cx.waker());
+                return None;
             }
-            let Poll::Ready(frame) = Pin::new(body).poll_frame(cx) else { return };
+        }
+        while let Some(body) = &mut self.body {
+            let Poll::Ready(frame) = Pin::new(body).poll_frame(cx) else { return None };
             match frame.map(|frame| frame.map(http_body::Frame::into_data)) {
                 Some(Ok(Ok(data))) => {
                     if self.read.len().saturating_add(data.remaining()) > limit {
                         self.body = None;
                         self.read = BytesMut::new();
-                        return self.hand_over(core_http::Body::TooLarge);
+                        return Some(core_http::Body::TooLarge);
                     }
-                    bytes::BufMut::put(&mut self.read, data);
+                    self.read.put(data);
                 }
                 // Trailers mean nothing here.
                 Some(Ok(Err(_))) => {}
                 None => {
                     self.body = None;
                     self.whole = true;
-                    let body = std::mem::take(&mut self.read).freeze();
-                    return self.hand_over(core_http::Body::Whole(body));
+                    return Some(core_http::Body::Whole(std::mem::take(&mut self.read).freeze()));
                 }
                 // The rest never comes. The core judges that when the body's time is over, or the peer is gone.
                 Some(Err(_)) => self.body = None,
             }
         }
+        None
+    }
+
+    /// Hands over what there is to hand over.
+    fn ask_more(&mut self, cx: &mut Context<'_>) -> Result<(), core_http::Response> {
+        let now = self.layer.core().now();
+        let body = self.read_body(cx, now);
+        if let Some(asked) = self.head.take() {
+            let (head, peer) = &*asked;
+            let lines = Lines::of(&head.headers);
+            let head = lines.head(&head.method, &head.uri, *peer);
+            return self.ask(now, &head, body.unwrap_or(core_http::Body::Pending), None);
+        }
+        if let Some(body) = body {
+            self.link.with(now, |machine, _| machine.handle_body(now, self.id, body));
+        }
+        Ok(())
     }
 }
 
@@ -117,12 +167,14 @@ impl<L: Layer, B: HttpBody + Unpin> Future for Exchange<L, B> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        if this.body.is_some() {
-            this.read_body(cx);
+        if this.body.is_some()
+            && let Err(response) = this.ask_more(cx)
+        {
+            return Poll::Ready((encode(response), None));
         }
-        let answer = ready!(Pin::new(&mut this.receiver).poll(cx));
-        this.answered = true;
-        let Ok(Answer { response, upgrade }) = answer else {
+        let answer = ready!(this.link.poll_answer(cx, this.id));
+        this.asked = false;
+        let Some(Answer { response, upgrade }) = answer else {
             // The connection is gone, and so is whoever would have answered.
             return Poll::Ready((unavailable(), None));
         };
@@ -137,21 +189,8 @@ impl<L: Layer, B: HttpBody + Unpin> Future for Exchange<L, B> {
 
 impl<L: Layer, B> Drop for Exchange<L, B> {
     fn drop(&mut self) {
-        if self.answered {
-            return;
-        }
-        let now = self.layer.core().now();
-        self.receiver.close();
-        match self.receiver.try_recv() {
-            // The answer came, and nobody took it.
-            Ok(Some(Answer { upgrade: Some(transport), .. })) => {
-                self.link.with(now, |machine, _| machine.handle_eof(now, transport));
-            }
-            Ok(Some(_)) => {}
-            Ok(None) | Err(_) => {
-                self.link.lock(now).forget_request(self.id);
-                self.link.with(now, |machine, _| machine.handle_abort(now, self.id));
-            }
+        if self.asked {
+            self.link.forget_request(self.layer.core().now(), self.id);
         }
     }
 }

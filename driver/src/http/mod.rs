@@ -8,6 +8,7 @@ use std::{borrow::Cow, io, net::SocketAddr, sync::Arc};
 use bytes::Bytes;
 use http_body::Body as HttpBody;
 use http_body_util::Full;
+use smallvec::SmallVec;
 use sockeye_protocol::http as core_http;
 
 pub(crate) use self::{
@@ -16,7 +17,7 @@ pub(crate) use self::{
 };
 use crate::{
     Runtime, Stream,
-    layer::{Layer, Machine as _, Route},
+    layer::{Layer, Route},
     runtime::BoxFuture,
 };
 
@@ -82,51 +83,66 @@ pub(crate) fn route<L: Layer, B: HttpBody>(
     request: http::Request<B>,
     peer: Peer,
 ) -> Routed<L, B> {
-    let headers: Vec<(&str, &[u8])> =
-        request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
-    let head = core_http::Request {
-        method: request.method().as_str(),
-        target: request.uri().path_and_query().map_or("", |target| target.as_str()),
-        headers: &headers,
-        peer: peer.address,
-        secure: peer.secure,
+    let mut exchange = match begin(layer, runtime, &request, peer) {
+        Ok(exchange) => exchange,
+        Err(None) => return Routed::NotFound(request),
+        Err(Some(response)) => return Routed::Answered(encode(response)),
     };
+    if !exchange.is_asked() {
+        exchange.ask_later(request, peer);
+    } else if !request.body().is_end_stream() {
+        exchange.expect(request.into_body());
+    }
+    Routed::Exchange(exchange)
+}
+
+/// Finds who a request belongs to, and hands it over unless a body follows: that may be there when it is polled first.
+///
+/// # Errors
+///
+/// The answer, or nothing if the path is not ours.
+fn begin<L: Layer, B: HttpBody>(
+    layer: &Arc<L>,
+    runtime: &Arc<dyn Runtime>,
+    request: &http::Request<B>,
+    peer: Peer,
+) -> Result<Exchange<L, B>, Option<core_http::Response>> {
+    let lines = Lines::of(request.headers());
+    let head = lines.head(request.method(), request.uri(), peer);
     let core = layer.core();
     let now = core.now();
     let (link, opened) = match layer.route(now, &head) {
-        Route::NotFound => {
-            drop(headers);
-            return Routed::NotFound(request);
-        }
-        Route::Response(response) => return Routed::Answered(encode(response)),
-        Route::Existing(link) => (link, false),
-        Route::Open(link) => (link, true),
+        Route::NotFound => return Err(None),
+        Route::Response(response) => return Err(Some(response)),
+        Route::Existing(link) => (link, None),
+        Route::Open(link) => (link, Some(runtime)),
     };
-    let id = core.next_request();
+    let mut exchange = Exchange::new(Arc::clone(layer), link, core.next_request());
     let whole = request.body().is_end_stream();
-    let body = if whole { core_http::Body::EMPTY } else { core_http::Body::Pending };
-    let mut locked = link.lock(now);
-    let Some(machine) = locked.machine() else {
-        // Gone since it was routed.
-        return Routed::Answered(encode(sockeye_protocol::engine::gone(&core.config, &head, !whole)));
-    };
-    // Most GETs only wait, for which nobody is woken.
-    let waits = whole && !opened && machine.handle_poll(now, id, &head);
-    if !waits {
-        machine.handle_request(now, id, &head, body);
+    if whole || opened.is_some() {
+        let body = if whole { core_http::Body::EMPTY } else { core_http::Body::Pending };
+        exchange.ask(now, &head, body, opened)?;
     }
-    let receiver = locked.await_answer(id);
-    drop(locked);
-    drop(headers);
-    let body = (!whole).then(|| request.into_body());
-    let exchange = Exchange::new(Arc::clone(layer), link, id, receiver, body);
-    match opened {
-        true => exchange.open(runtime),
-        false if waits => {}
-        // Its head alone may be answered, and a body that does not come has a deadline.
-        false => exchange.announce(),
+    Ok(exchange)
+}
+
+/// Headers as the core takes them: those of a browser without an allocation.
+struct Lines<'a>(SmallVec<[(&'a str, &'a [u8]); 20]>);
+
+impl<'a> Lines<'a> {
+    fn of(headers: &'a http::HeaderMap) -> Self {
+        Self(headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect())
     }
-    Routed::Exchange(exchange)
+
+    fn head<'b>(&'b self, method: &'b http::Method, uri: &'b http::Uri, peer: Peer) -> core_http::Request<'b> {
+        core_http::Request {
+            method: method.as_str(),
+            target: uri.path_and_query().map_or("", |target| target.as_str()),
+            headers: &self.0,
+            peer: peer.address,
+            secure: peer.secure,
+        }
+    }
 }
 
 /// A response of the core for an HTTP library.

@@ -8,7 +8,7 @@ use super::error::Error;
 use crate::{
     Config, Instant, RequestId, TransportId,
     fifo::Fifo,
-    http::{Body, RefuseCode, Request, Response, cors::Grant, upgrade},
+    http::{Body, Query, RefuseCode, Request, Response, cors::Grant, upgrade},
     ws::Message,
 };
 
@@ -175,7 +175,7 @@ impl Ask {
 }
 
 fn kind(head: &Request<'_>) -> Kind {
-    let [transport, version, b64] = head.queries(["transport", "EIO", "b64"]);
+    let Query { transport, version, b64, .. } = Query::read(head.target);
     let websocket = transport.as_deref() == Some("websocket");
     let contradiction = version.as_deref() != Some("4") || websocket != head.is_upgrade();
     match head.method {

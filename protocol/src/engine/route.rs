@@ -3,7 +3,7 @@
 use crate::{
     Config, Sid,
     http::{
-        RefuseCode, Request, Response,
+        Query, RefuseCode, Request, Response,
         cors::{self, Grant},
         is_field_value, upgrade,
     },
@@ -97,7 +97,7 @@ fn check<K>(
     if *grant == Grant::Denied {
         return refuse(RefuseCode::Forbidden);
     }
-    let [transport, sid, version] = head.queries(["transport", "sid", "EIO"]);
+    let Query { transport, sid, version, .. } = Query::read(head.target);
     let websocket = match transport.as_deref() {
         Some("polling") if config.transports.polling => false,
         Some("websocket") if config.transports.websocket => true,

@@ -10,7 +10,7 @@ mod request;
 mod response;
 pub(crate) mod upgrade;
 
-pub(crate) use request::{decode, has_token, query};
+pub(crate) use request::{Query, decode, has_token, parameter};
 pub(crate) use response::{is_field_value, is_token};
 
 pub use request::{Body, Request};

@@ -65,12 +65,7 @@ impl Request<'_> {
     /// The value of a query parameter, percent-decoded as `application/x-www-form-urlencoded` (WHATWG URL, 5.1). Of
     /// several parameters with the same name the last one counts, as in JavaScript where they become an object.
     pub fn query(&self, name: &str) -> Option<Cow<'_, str>> {
-        query(self.target, name)
-    }
-
-    /// The values of several query parameters, found in one pass: each as in [`query`](Self::query).
-    pub(crate) fn queries<const N: usize>(&self, names: [&str; N]) -> [Option<Cow<'_, str>>; N] {
-        queries(self.target, names)
+        parameter(self.target, name)
     }
 
     /// The value of the first header with this name, in any case.
@@ -81,7 +76,8 @@ impl Request<'_> {
     /// Whether this asks to turn the connection into a WebSocket: `Connection` names `upgrade` and `Upgrade` names
     /// `websocket`, each among any other tokens (RFC 6455, 4.2.1; RFC 9110, 7.8).
     pub fn is_upgrade(&self) -> bool {
-        has_token(self.header_lines("connection"), "upgrade") && has_token(self.header_lines("upgrade"), "websocket")
+        // Most requests have no `Upgrade` at all.
+        has_token(self.header_lines("upgrade"), "websocket") && has_token(self.header_lines("connection"), "upgrade")
     }
 
     /// The values of all headers with this name.
@@ -97,30 +93,59 @@ pub(crate) fn has_token<'a>(mut lines: impl Iterator<Item = &'a [u8]>, token: &s
     })
 }
 
-/// The value of a query parameter of a request target: see [`Request::query`].
-pub(crate) fn query<'a>(target: &'a str, name: &str) -> Option<Cow<'a, str>> {
-    let [value] = queries(target, [name]);
-    value
+/// What Engine.IO wants to know of a query.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Query<'a> {
+    /// `transport`.
+    pub(crate) transport: Option<Cow<'a, str>>,
+    /// `sid`.
+    pub(crate) sid: Option<Cow<'a, str>>,
+    /// `EIO`.
+    pub(crate) version: Option<Cow<'a, str>>,
+    /// `b64`.
+    pub(crate) b64: Option<Cow<'a, str>>,
 }
 
-fn queries<'a, const N: usize>(target: &'a str, names: [&str; N]) -> [Option<Cow<'a, str>>; N] {
-    let mut values = [const { None }; N];
-    let (_, mut query) = split_target(target);
-    let is_plain = memchr2(b'%', b'+', query.as_bytes()).is_none();
-    loop {
-        let (pair, rest) = cut(query, b'&').map_or((query, None), |(pair, rest)| (pair, Some(rest)));
-        let (key, value) = cut(pair, b'=').unwrap_or((pair, ""));
-        for (found, name) in values.iter_mut().zip(names) {
-            // What nearly no query needs is not looked for in each of its parts.
-            if key == name || (!is_plain && decode(key) == name) {
-                *found = Some(if is_plain { Cow::Borrowed(value) } else { decode(value) });
-            }
+impl<'a> Query<'a> {
+    pub(crate) fn read(target: &'a str) -> Self {
+        let mut query = Self::default();
+        for (key, value) in parameters(target) {
+            let place = match &*key {
+                "transport" => &mut query.transport,
+                "sid" => &mut query.sid,
+                "EIO" => &mut query.version,
+                "b64" => &mut query.b64,
+                _ => continue,
+            };
+            *place = Some(value);
         }
-        match rest {
-            Some(rest) => query = rest,
-            None => return values,
-        }
+        query
     }
+}
+
+/// The value of a query parameter of a request target: see [`Request::query`].
+pub(crate) fn parameter<'a>(target: &'a str, name: &str) -> Option<Cow<'a, str>> {
+    parameters(target).filter(|(key, _)| key == name).map(|(_, value)| value).last()
+}
+
+/// The parameters of a request target, decoded.
+fn parameters(target: &str) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+    let (_, query) = split_target(target);
+    // What nearly no query needs is not looked for in each of its parts.
+    let is_plain = memchr2(b'%', b'+', query.as_bytes()).is_none();
+    let read = move |text| if is_plain { Cow::Borrowed(text) } else { decode(text) };
+    let mut rest = Some(query);
+    core::iter::from_fn(move || {
+        let pair;
+        (pair, rest) = match cut(rest?, b'&') {
+            Some((pair, rest)) => (pair, Some(rest)),
+            None => (rest?, None),
+        };
+        // Names are short.
+        let end = pair.bytes().position(|byte| byte == b'=');
+        let (key, value) = end.and_then(|end| pair.split_at_checked(end)).unwrap_or((pair, ""));
+        Some((read(key), read(value.strip_prefix('=').unwrap_or(value))))
+    })
 }
 
 /// What is in front of the first of these bytes (of ASCII), and what is behind it.
@@ -229,7 +254,7 @@ mod tests {
             assert_eq!(request(&target, &[]).query("a").as_deref(), value, "{query}");
         }
         for (query, name, value) in
-            [("a=b=c", "a=b", None), ("c++=1", "c++", Some("1")), ("c++=1", "c  ", Some("1")), ("=1", "", Some("1"))]
+            [("a=b=c", "a=b", None), ("c++=1", "c++", None), ("c++=1", "c  ", Some("1")), ("=1", "", Some("1"))]
         {
             let target = alloc::format!("/?{query}");
             assert_eq!(request(&target, &[]).query(name).as_deref(), value, "{name} in {query}");

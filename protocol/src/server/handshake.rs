@@ -66,7 +66,7 @@ impl Handshake {
 
     /// A parameter of the query, percent-decoded; the last one of that name.
     pub fn query(&self, name: &str) -> Option<Cow<'_, str>> {
-        crate::http::query(self.url(), name)
+        crate::http::parameter(self.url(), name)
     }
 
     /// The headers in order, names as they came.
