@@ -61,8 +61,24 @@ pub(crate) struct Rest<M: Machine> {
 /// A request that waits for its answer.
 struct Waiting {
     id: RequestId,
-    waker: Option<Waker>,
+    waker: Option<Asker>,
     answer: Option<Answer>,
+}
+
+/// Who waits for an answer: woken when this is dropped, so that nobody waits in vain whatever happens.
+pub(crate) struct Asker(Waker);
+
+impl Asker {
+    /// Drops it without waking anybody.
+    fn forget(mut self) {
+        self.0 = Waker::noop().clone();
+    }
+}
+
+impl Drop for Asker {
+    fn drop(&mut self) {
+        self.0.wake_by_ref();
+    }
 }
 
 /// The answer to a request.
@@ -92,8 +108,8 @@ impl<M: Machine> Rest<M> {
 
 /// What is left for a machine's owner to do.
 pub(crate) enum OwnersTask<S> {
-    /// Wake who waits for an answer that is there now.
-    Wake(Waker),
+    /// Drop this, without a lock: it wakes who waits for an answer that is there now.
+    Wake(Asker),
     /// Write what is queued, then close the byte stream.
     Shutdown(TransportId),
     /// Drop the byte stream.
@@ -238,37 +254,41 @@ impl<M: Machine> Link<M> {
 
     /// The answer to a request ([`Locked::await_answer`]): nothing if the connection is gone without one.
     pub(crate) fn poll_answer(&self, cx: &Context<'_>, id: RequestId) -> Poll<Option<Answer>> {
-        let rest = &mut lock(&self.state).rest;
-        let Some(waiting) = rest.waiting.iter_mut().find(|waiting| waiting.id == id) else { return Poll::Ready(None) };
-        match waiting.answer.take() {
-            Some(answer) => {
-                rest.forget(id);
-                Poll::Ready(Some(answer))
-            }
-            None => {
-                match &mut waiting.waker {
-                    Some(waker) => waker.clone_from(cx.waker()),
-                    None => waiting.waker = Some(cx.waker().clone()),
-                }
-                Poll::Pending
-            }
+        let mut state = lock(&self.state);
+        let Some(waiting) = state.rest.waiting.iter_mut().find(|waiting| waiting.id == id) else {
+            return Poll::Ready(None);
+        };
+        if let Some(answer) = waiting.answer.take() {
+            state.rest.forget(id);
+            return Poll::Ready(Some(answer));
         }
+        let knows = waiting.waker.as_ref().is_some_and(|waker| waker.0.will_wake(cx.waker()));
+        let stale = if knows { None } else { waiting.waker.replace(Asker(cx.waker().clone())) };
+        // Without the lock: a waker may be all that keeps a task.
+        drop(state);
+        if let Some(stale) = stale {
+            stale.forget();
+        }
+        Poll::Pending
     }
 
     /// Nobody waits for the answer to a request any more.
     pub(crate) fn forget_request(&self, now: Instant, id: RequestId) {
         let mut locked = self.lock(now);
-        let told = match locked.rest().forget(id) {
-            // Gone, and with it what it would be told.
-            None => false,
-            Some(Waiting { answer: None, .. }) => locked.act(|machine, _| machine.handle_abort(now, id)).is_some(),
+        // What would be told is gone, unless it was there.
+        let Some(Waiting { waker, answer, .. }) = locked.rest().forget(id) else { return };
+        let told = match answer {
+            None => locked.act(|machine, _| machine.handle_abort(now, id)).is_some(),
             // The answer came, and nobody took it.
-            Some(Waiting { answer: Some(Answer { upgrade: Some(transport), .. }), .. }) => {
+            Some(Answer { upgrade: Some(transport), .. }) => {
                 locked.act(|machine, _| machine.handle_eof(now, transport)).is_some()
             }
             Some(_) => false,
         };
         drop(locked);
+        if let Some(waker) = waker {
+            waker.forget();
+        }
         if told {
             self.call_owner();
         }
@@ -308,8 +328,9 @@ impl<M: Machine> Link<M> {
         drop((machine, letters, streams));
         let (beside, reader) = beside;
         drop(beside);
-        let requests = waiting.into_iter().filter_map(|waiting| waiting.waker);
-        room.into_iter().chain(reader).chain(requests).for_each(Waker::wake);
+        // Who asked for something is woken, too.
+        drop(waiting);
+        room.into_iter().chain(reader).for_each(Waker::wake);
     }
 }
 

@@ -118,7 +118,7 @@ impl<L: Layer> Owner<L> {
     fn handle(&mut self, cx: Option<&mut Context<'_>>, now: Instant, task: TaskOf<L>) {
         match task {
             // Without the lock.
-            OwnersTask::Wake(waker) => waker.wake(),
+            OwnersTask::Wake(asker) => drop(asker),
             OwnersTask::Tell(said) => {
                 let owner = Ownership { layer: &self.layer, link: &self.link, now };
                 self.seats.handle(&owner, cx, said);

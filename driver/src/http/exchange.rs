@@ -4,7 +4,7 @@ use std::{
     future::Future,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 
 use bytes::{Buf as _, BufMut as _, BytesMut};
@@ -20,9 +20,9 @@ use crate::{
     signal::Reasons,
 };
 
-/// A request that a machine has, or will have once this is polled. The future brings its answer; dropped before, it tells
-/// the machine so.
-pub(crate) struct Exchange<L: Layer, B> {
+/// A request that a machine has, or will have once this is polled or dropped. The future brings its answer; dropped before,
+/// it tells the machine so.
+pub(crate) struct Exchange<L: Layer, B: HttpBody + Unpin> {
     layer: Arc<L>,
     link: Arc<Link<L::Machine>>,
     id: RequestId,
@@ -33,13 +33,25 @@ pub(crate) struct Exchange<L: Layer, B> {
     read: BytesMut,
     /// Nothing is left to be read.
     whole: bool,
+    /// The rest of the body never comes.
+    broken: bool,
     /// The machine has it, and its answer was not fetched.
     asked: bool,
 }
 
-impl<L: Layer, B> Exchange<L, B> {
+impl<L: Layer, B: HttpBody + Unpin> Exchange<L, B> {
     pub(super) fn new(layer: Arc<L>, link: Arc<Link<L::Machine>>, id: RequestId) -> Self {
-        Self { layer, link, id, head: None, body: None, read: BytesMut::new(), whole: true, asked: false }
+        Self {
+            layer,
+            link,
+            id,
+            head: None,
+            body: None,
+            read: BytesMut::new(),
+            whole: true,
+            broken: false,
+            asked: false,
+        }
     }
 
     /// The request is handed over when this is polled.
@@ -102,12 +114,7 @@ impl<L: Layer, B> Exchange<L, B> {
     pub(super) fn is_whole(&self) -> bool {
         self.whole
     }
-}
 
-impl<L: Layer, B> Exchange<L, B>
-where
-    B: HttpBody + Unpin,
-{
     /// Reads what there is of the body, and gives it when that is all, or too much. What a peer sends is not taken while it
     /// is held back.
     fn read_body(&mut self, cx: &mut Context<'_>, now: Instant) -> Option<core_http::Body> {
@@ -138,8 +145,10 @@ where
                     self.whole = true;
                     return Some(core_http::Body::Whole(std::mem::take(&mut self.read).freeze()));
                 }
-                // The rest never comes. The core judges that when the body's time is over, or the peer is gone.
-                Some(Err(_)) => self.body = None,
+                Some(Err(_)) => {
+                    self.body = None;
+                    self.broken = true;
+                }
             }
         }
         None
@@ -172,7 +181,12 @@ impl<L: Layer, B: HttpBody + Unpin> Future for Exchange<L, B> {
         {
             return Poll::Ready((encode(response), None));
         }
-        let answer = ready!(this.link.poll_answer(cx, this.id));
+        let answer = this.link.poll_answer(cx, this.id);
+        if answer.is_pending() && this.broken {
+            // Half a request: the peer is gone, or cannot speak HTTP. JavaScript ends the session at once, too.
+            return Poll::Ready((encode(core_http::Response::status(400).closing()), None));
+        }
+        let answer = ready!(answer);
         this.asked = false;
         let Some(Answer { response, upgrade }) = answer else {
             // The connection is gone, and so is whoever would have answered.
@@ -187,8 +201,13 @@ impl<L: Layer, B: HttpBody + Unpin> Future for Exchange<L, B> {
     }
 }
 
-impl<L: Layer, B> Drop for Exchange<L, B> {
+impl<L: Layer, B: HttpBody + Unpin> Drop for Exchange<L, B> {
     fn drop(&mut self) {
+        if self.body.is_some() {
+            // Its HTTP connection may have ended right behind it, and it counts if it has come whole, as in JavaScript. Nobody is
+            // there for a refusal.
+            let _ = self.ask_more(&mut Context::from_waker(Waker::noop()));
+        }
         if self.asked {
             self.link.forget_request(self.layer.core().now(), self.id);
         }

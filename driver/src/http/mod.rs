@@ -67,17 +67,17 @@ pub struct Peer {
 }
 
 /// What has become of a request that may be ours.
-pub(crate) enum Routed<L: Layer, B> {
+pub(crate) enum Routed<L: Layer, B: HttpBody + Unpin> {
     /// Its path is not.
     NotFound(http::Request<B>),
     /// It is answered already.
     Answered(http::Response<Body>),
-    /// A machine has it.
+    /// A machine has it, or will have it with its body.
     Exchange(Exchange<L, B>),
 }
 
-/// Hands a request to the machine that it belongs to.
-pub(crate) fn route<L: Layer, B: HttpBody>(
+/// Finds the machine that a request belongs to, and hands it over: one with a body when the exchange is polled.
+pub(crate) fn route<L: Layer, B: HttpBody + Unpin>(
     layer: &Arc<L>,
     runtime: &Arc<dyn Runtime>,
     request: http::Request<B>,
@@ -101,7 +101,7 @@ pub(crate) fn route<L: Layer, B: HttpBody>(
 /// # Errors
 ///
 /// The answer, or nothing if the path is not ours.
-fn begin<L: Layer, B: HttpBody>(
+fn begin<L: Layer, B: HttpBody + Unpin>(
     layer: &Arc<L>,
     runtime: &Arc<dyn Runtime>,
     request: &http::Request<B>,

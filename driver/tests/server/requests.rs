@@ -61,7 +61,7 @@ fn an_answer_can_be_fetched_when_its_session_is_gone() {
 }
 
 #[test]
-fn a_post_that_is_dropped_before_it_is_polled_was_none() {
+fn a_post_counts_if_it_has_come_whole_before_it_is_dropped() {
     rig(|rig| {
         let io = Server::new(Config::default());
         let log = Log::default();
@@ -69,9 +69,26 @@ fn a_post_that_is_dropped_before_it_is_polled_was_none() {
         let mut client = joined(&rig, &io);
         drop(request(&rig, &io, &client.target, "42[\"x\"]"));
         rig.run();
-        assert_eq!((log.take(), io.stats().waiting), (vec![], 0));
+        assert_eq!((log.take(), io.stats().waiting), (vec!["x".to_owned()], 0));
         client.post("42[\"x\"]");
         assert_eq!(log.take(), ["x"]);
+        // The same where the peer closes right behind it.
+        client.posts.send("POST", &client.target, "", "42[\"x\"]");
+        client.posts.end.end();
+        rig.run();
+        assert_eq!((log.take(), io.stats().waiting, io.stats().connections), (vec!["x".to_owned()], 0, 1));
+    });
+}
+
+#[test]
+fn a_post_that_ends_before_its_body_does_ends_its_session() {
+    rig(|rig| {
+        let io = Server::new(Config::default());
+        let client = joined(&rig, &io);
+        client.posts.end.write(format!("POST {} HTTP/1.1\r\nContent-Length: 10\r\n\r\n42", client.target).as_bytes());
+        client.posts.end.end();
+        rig.until("the session is gone", || io.stats().connections == 0);
+        assert_eq!(io.stats().waiting, 0);
     });
 }
 
