@@ -116,19 +116,24 @@ impl<L: Layer, B: HttpBody + Unpin> Exchange<L, B> {
     }
 
     /// Reads what there is of the body, and gives it when that is all, or too much. What a peer sends is not taken while it
-    /// is held back.
-    fn read_body(&mut self, cx: &mut Context<'_>, now: Instant) -> Option<core_http::Body> {
+    /// is held back: that this is over is `awaited`, or not.
+    fn read_body(&mut self, cx: &mut Context<'_>, now: Instant, awaited: bool) -> Option<core_http::Body> {
         let limit = self.layer.core().config.limits.max_payload;
         {
             let mut locked = self.link.lock(now);
             let rest = locked.rest();
             if rest.full {
-                rest.await_room(cx.waker());
+                if awaited {
+                    rest.await_room(cx.waker());
+                }
                 return None;
             }
         }
-        while let Some(body) = &mut self.body {
-            let Poll::Ready(frame) = Pin::new(body).poll_frame(cx) else { return None };
+        // One that panics is not polled again when this is dropped for that.
+        while let Some(mut body) = self.body.take() {
+            let frame = Pin::new(&mut body).poll_frame(cx);
+            self.body = Some(body);
+            let Poll::Ready(frame) = frame else { return None };
             match frame.map(|frame| frame.map(http_body::Frame::into_data)) {
                 Some(Ok(Ok(data))) => {
                     if self.read.len().saturating_add(data.remaining()) > limit {
@@ -155,9 +160,9 @@ impl<L: Layer, B: HttpBody + Unpin> Exchange<L, B> {
     }
 
     /// Hands over what there is to hand over.
-    fn ask_more(&mut self, cx: &mut Context<'_>) -> Result<(), core_http::Response> {
+    fn ask_more(&mut self, cx: &mut Context<'_>, awaited: bool) -> Result<(), core_http::Response> {
         let now = self.layer.core().now();
-        let body = self.read_body(cx, now);
+        let body = self.read_body(cx, now, awaited);
         if let Some(asked) = self.head.take() {
             let (head, peer) = &*asked;
             let lines = Lines::of(&head.headers);
@@ -177,7 +182,7 @@ impl<L: Layer, B: HttpBody + Unpin> Future for Exchange<L, B> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         if this.body.is_some()
-            && let Err(response) = this.ask_more(cx)
+            && let Err(response) = this.ask_more(cx, true)
         {
             return Poll::Ready((encode(response), None));
         }
@@ -203,10 +208,10 @@ impl<L: Layer, B: HttpBody + Unpin> Future for Exchange<L, B> {
 
 impl<L: Layer, B: HttpBody + Unpin> Drop for Exchange<L, B> {
     fn drop(&mut self) {
-        if self.body.is_some() {
+        if self.head.is_some() || (self.asked && self.body.is_some()) {
             // Its HTTP connection may have ended right behind it, and it counts if it has come whole, as in JavaScript. Nobody is
             // there for a refusal.
-            let _ = self.ask_more(&mut Context::from_waker(Waker::noop()));
+            let _ = self.ask_more(&mut Context::from_waker(Waker::noop()), false);
         }
         if self.asked {
             self.link.forget_request(self.layer.core().now(), self.id);

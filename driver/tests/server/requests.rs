@@ -1,9 +1,17 @@
 //! Requests of somebody else's HTTP server, whose futures are polled when it likes, or never.
 
-use std::future::pending;
+use std::{
+    convert::Infallible,
+    future::pending,
+    mem,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    task::{Context, Poll},
+};
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
+use http_body::Frame;
 use http_body_util::{BodyExt as _, Full};
 use sockeye_driver::{Body, BoxFuture, Config, Peer, Serve as _, Server, Upgrader};
 
@@ -87,6 +95,34 @@ fn a_post_that_ends_before_its_body_does_ends_its_session() {
         let client = joined(&rig, &io);
         client.posts.end.write(format!("POST {} HTTP/1.1\r\nContent-Length: 10\r\n\r\n42", client.target).as_bytes());
         client.posts.end.end();
+        rig.until("the session is gone", || io.stats().connections == 0);
+        assert_eq!(io.stats().waiting, 0);
+    });
+}
+
+/// A body that must not be polled when it has panicked, as a future must not.
+#[derive(Debug)]
+struct Panics(bool);
+
+impl http_body::Body for Panics {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        // Twice would be once while the first one is dropped, which ends the process.
+        panic!("polled {}", if mem::replace(&mut self.0, true) { "twice" } else { "once" });
+    }
+}
+
+#[test]
+fn a_body_that_panics_is_not_polled_again() {
+    rig(|rig| {
+        let io = Server::new(Config::default());
+        let client = joined(&rig, &io);
+        let request = http::Request::builder().method("POST").uri(&client.target).body(Panics(false)).unwrap();
+        let exchange = io.handle(&rig.runtime, request, Peer::default(), |_| Box::pin(pending())).unwrap();
+        let panicked = catch_unwind(AssertUnwindSafe(|| exchange.now_or_never().is_some())).unwrap_err();
+        assert_eq!(panicked.downcast_ref::<String>().unwrap(), "polled once");
         rig.until("the session is gone", || io.stats().connections == 0);
         assert_eq!(io.stats().waiting, 0);
     });
