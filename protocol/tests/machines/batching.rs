@@ -310,7 +310,14 @@ fn run(script: &Script, style: Style, seed: u64) -> World {
 
 /// The same for an application that acts on each event at once, in the middle of a batch.
 fn run_reactive(script: &Script, style: Style) -> World {
+    run_settling(script, style).0
+}
+
+/// The same, and how many packets each client had polled at the end of the last segment that its session has seen: all that there
+/// were.
+fn run_settling(script: &Script, style: Style) -> (World, Vec<usize>) {
     let mut world = cast(style, 1);
+    let mut settled: Vec<usize> = world.clients.iter().map(|client| client.polled.len()).collect();
     world.on_event(|world, event| {
         if let Event::Packet { socket, event: name, .. } = &event {
             let all = Target::all(socket.namespace());
@@ -343,16 +350,21 @@ fn run_reactive(script: &Script, style: Style) -> World {
             }
         }
         world.advance(millis(60));
+        for (client, settled) in world.clients.iter().zip(&mut settled) {
+            if client.key.is_some_and(|key| world.server.connection(key).is_some()) {
+                *settled = client.polled.len();
+            }
+        }
     }
-    world
+    (world, settled)
 }
 
 /// The first thing that clients see of such an application in one style and not in another.
 fn difference_of_reactions(script: &Script, chunk: usize) -> Option<String> {
     let seen = |style| {
-        let mut world = run_reactive(script, style);
+        let (mut world, settled) = run_settling(script, style);
         // Across connections, the order of outputs follows the order of verbs.
-        let (mut seen, streams, polled) = (world.events(), streams(&world), polled(&world));
+        let (mut seen, streams, polled) = (world.events(), streams(&world), polled(&world, &settled));
         seen.sort();
         seen.push(format!("{:?} {:?}", world.server.stats(), world.server.poll_timeout()));
         finish(&mut world);
@@ -373,23 +385,41 @@ fn difference_of_reactions(script: &Script, chunk: usize) -> Option<String> {
     })
 }
 
-/// What a client received in answers to its polls, and whether its session has ended.
-type Polled = (Vec<String>, bool);
+/// What a client received in answers to its polls, how much of it before the segment in which its session ended, and whether it
+/// has.
+#[derive(Clone, Debug, PartialEq)]
+struct Polled {
+    packets: Vec<String>,
+    settled: usize,
+    is_gone: bool,
+}
 
-fn polled(world: &World) -> Vec<Polled> {
+fn polled(world: &World, settled: &[usize]) -> Vec<Polled> {
     let is_gone = |key| world.server.connection(key).is_none();
-    world.clients.iter().map(|client| (client.polled.clone(), client.key.is_none_or(is_gone))).collect()
+    let clients = world.clients.iter().zip(settled);
+    clients
+        .map(|(client, settled)| Polled {
+            packets: client.polled.clone(),
+            settled: *settled,
+            is_gone: client.key.is_none_or(is_gone),
+        })
+        .collect()
 }
 
 /// The first client whose packets differ by more than what the end of its session has overtaken: that loses what waits for a
 /// GET, and how much this is depends on when the answer before was fetched.
 fn difference_of_polled(found: &[Polled], expected: &[Polled]) -> Option<String> {
-    let same = |((found, gone), (expected, was_gone)): &(&Polled, &Polled)| {
-        let messages =
-            |packets: &[String]| packets.iter().rposition(|packet| packet.starts_with('4')).map_or(0, |at| at + 1);
-        let (found_messages, expected_messages) = (&found[..messages(found)], &expected[..messages(expected)]);
-        let is_cut = found_messages.starts_with(expected_messages) || expected_messages.starts_with(found_messages);
-        gone == was_gone && (found == expected || (*gone && is_cut))
+    let messages = |polled: &Polled| {
+        let end = polled.packets.iter().rposition(|packet| packet.starts_with('4')).map_or(0, |at| at + 1);
+        polled.packets[..end.max(polled.settled)].to_vec()
+    };
+    let same = |(found, expected): &(&Polled, &Polled)| {
+        let settled = |polled: &Polled| polled.packets[..polled.settled].to_vec();
+        let is_cut = || {
+            let (found, expected) = (messages(found), messages(expected));
+            found.starts_with(&expected) || expected.starts_with(&found)
+        };
+        found == expected || (found.is_gone && expected.is_gone && settled(found) == settled(expected) && is_cut())
     };
     let pair = found.iter().zip(expected).find(|pair| !same(pair))?;
     Some(format!("found    {:?}\nexpected {:?}", pair.0, pair.1))
@@ -482,12 +512,24 @@ fn what_waits_for_a_get_is_lost_with_the_session() {
     let inputs = vec![Input::Say(0, all), Input::Post(2, vec![all]), Input::Post(1, vec![packet("2probe")])];
     let script = vec![(vec![], vec![]), (inputs, vec![])];
     let received = |style| {
-        let (packets, is_gone) = polled(&run_reactive(&script, style)).swap_remove(1);
-        (packets.iter().filter(|packet| packet.contains("to all")).count(), is_gone)
+        let (world, settled) = run_settling(&script, style);
+        polled(&world, &settled).swap_remove(1)
     };
-    assert_eq!(received(Style::default()), (1, true));
-    assert_eq!(received(Style { lazy: true, ..Style::default() }), (2, true));
+    let count = |polled: &Polled| polled.packets.iter().filter(|packet| packet.contains("to all")).count();
+    let (cut, whole) = (received(Style::default()), received(Style { lazy: true, ..Style::default() }));
+    assert_eq!([(count(&cut), cut.is_gone), (count(&whole), whole.is_gone)], [(1, true), (2, true)]);
     assert_eq!(difference_of_reactions(&script, 1), None);
+
+    // Nothing of before is lost, nothing else comes instead, and a session that lives loses nothing.
+    let differs = |change: fn(&mut Polled)| {
+        let mut other = cut.clone();
+        change(&mut other);
+        difference_of_polled(&[other], std::slice::from_ref(&whole)).is_some()
+    };
+    assert!(!differs(|_| ()));
+    assert!(differs(|polled| (polled.packets, polled.settled) = (polled.packets[..1].to_vec(), 1)));
+    assert!(differs(|polled| *polled.packets.last_mut().unwrap() = "4x".into()));
+    assert!(differs(|polled| polled.is_gone = false));
 }
 
 #[test]
