@@ -2,7 +2,7 @@
 // Compares clients against one server, round by round, and prints two tables of medians with ratios: CPU time of the
 // client per answer and memory per idle connection; answers per second. README.md beside it says how.
 //
-//   tests/bench/run.mjs [--rounds 5] [--seconds 2] [--only REGEX] [--cpus 0,1]
+//   tests/bench/run.mjs [--rounds 5] [--seconds 2] [--only REGEX] [--clients REGEX] [--cpus 0,1]
 
 import { spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
@@ -19,6 +19,7 @@ const { values } = parseArgs({
     rounds: { type: "string", default: "5" },
     seconds: { type: "string", default: "2" },
     only: { type: "string", default: "" },
+    clients: { type: "string", default: "" },
     // Where the server and the client run, so that neither is moved about.
     cpus: { type: "string", default: "0,1" },
   },
@@ -27,12 +28,15 @@ const [SERVER_CPU, CLIENT_CPU] = values.cpus.split(",");
 
 const example = (name) => [join(TARGET, "release/examples", name)];
 const SERVER = example("bench_server");
-const CLIENTS = {
+const ALL_CLIENTS = {
   "sockeye-tokio": example("bench_client"),
   "sockeye-async-std": example("bench_client_async_std"),
   rust_socketio: [join(ROOT, "tests/bench/rust_socketio/target/release/bench-rust-socketio")],
   "socket.io-client": [process.execPath, fileURLToPath(new URL("client.mjs", import.meta.url))],
 };
+const CLIENTS = Object.fromEntries(
+  Object.entries(ALL_CLIENTS).filter(([name]) => new RegExp(values.clients).test(name)),
+);
 const SCENARIOS = {
   "echo 16 B": { scenario: "echo" },
   "echo 16 B, 16 on the way": { scenario: "echo", window: 16 },
