@@ -1,33 +1,65 @@
 //! A map of few entries.
 
-use std::cmp::Ordering;
+use std::{borrow::Borrow, cmp::Ordering};
 
 use sockeye_protocol::{Text, client::SocketId};
 
 /// A map in one piece of memory, in the order of its keys: for few entries that are looked up with each packet and change
 /// hardly ever. A lookup in a tree touches several pieces of memory, which by then have left the processor's cache.
 #[derive(Clone, Debug)]
-pub(crate) struct FlatMap<K, V>(Vec<(K, V)>);
+pub(crate) struct FlatMap<K, V>(Vec<Entry<K, V>>);
 
-/// An order of keys, whichever is the fastest.
-pub(crate) trait Key<Q: ?Sized = Self> {
-    fn order(&self, other: &Q) -> Ordering;
+#[derive(Clone, Debug)]
+struct Entry<K, V> {
+    /// [`Key::head`] of the key, which may be far away itself.
+    head: u64,
+    key: K,
+    value: V,
 }
 
-/// By their lengths first: what is far away, the text itself, is looked at only where they are the same.
-impl Key<str> for Text {
-    fn order(&self, other: &str) -> Ordering {
-        self.len().cmp(&other.len()).then_with(|| self.as_bytes().cmp(other.as_bytes()))
+/// An order of keys, whichever is the fastest.
+pub(crate) trait Key {
+    /// What keys are compared by first.
+    fn head(&self) -> u64;
+
+    /// How keys with the same head compare.
+    fn order(&self, other: &Self) -> Ordering;
+}
+
+/// Bytes of a text that are in its head.
+const IN_HEAD: usize = 7;
+
+/// By their lengths first, then by their first bytes: names are short, and then that is all.
+impl Key for str {
+    fn head(&self) -> u64 {
+        let mut head = [0; 8];
+        if let Some((len, first)) = head.split_first_mut() {
+            *len = u8::try_from(self.len()).unwrap_or(u8::MAX);
+            first.iter_mut().zip(self.as_bytes()).for_each(|(place, byte)| *place = *byte);
+        }
+        u64::from_be_bytes(head)
+    }
+
+    fn order(&self, other: &Self) -> Ordering {
+        if self.len() <= IN_HEAD && other.len() <= IN_HEAD { Ordering::Equal } else { self.cmp(other) }
     }
 }
 
 impl Key for Text {
+    fn head(&self) -> u64 {
+        self.as_str().head()
+    }
+
     fn order(&self, other: &Self) -> Ordering {
-        self.order(&**other)
+        self.as_str().order(other)
     }
 }
 
 impl Key for SocketId {
+    fn head(&self) -> u64 {
+        0
+    }
+
     fn order(&self, other: &Self) -> Ordering {
         self.cmp(other)
     }
@@ -40,25 +72,25 @@ impl<K, V> Default for FlatMap<K, V> {
 }
 
 impl<K, V> FlatMap<K, V> {
-    pub(crate) fn get<Q: ?Sized>(&self, key: &Q) -> Option<&V>
+    pub(crate) fn get<Q: Key + ?Sized>(&self, key: &Q) -> Option<&V>
     where
-        K: Key<Q>,
+        K: Borrow<Q>,
     {
         let at = self.place(key).ok()?;
-        self.0.get(at).map(|(_, value)| value)
+        self.0.get(at).map(|entry| &entry.value)
     }
 
-    pub(crate) fn get_mut<Q: ?Sized>(&mut self, key: &Q) -> Option<&mut V>
+    pub(crate) fn get_mut<Q: Key + ?Sized>(&mut self, key: &Q) -> Option<&mut V>
     where
-        K: Key<Q>,
+        K: Borrow<Q>,
     {
         let at = self.place(key).ok()?;
-        self.0.get_mut(at).map(|(_, value)| value)
+        self.0.get_mut(at).map(|entry| &mut entry.value)
     }
 
-    pub(crate) fn contains_key<Q: ?Sized>(&self, key: &Q) -> bool
+    pub(crate) fn contains_key<Q: Key + ?Sized>(&self, key: &Q) -> bool
     where
-        K: Key<Q>,
+        K: Borrow<Q>,
     {
         self.place(key).is_ok()
     }
@@ -69,31 +101,31 @@ impl<K, V> FlatMap<K, V> {
         K: Key,
     {
         match self.place(&key) {
-            Ok(at) => self.0.get_mut(at).map(|(_, old)| std::mem::replace(old, value)),
+            Ok(at) => self.0.get_mut(at).map(|entry| std::mem::replace(&mut entry.value, value)),
             Err(at) => {
-                self.0.insert(at, (key, value));
+                self.0.insert(at, Entry { head: key.head(), key, value });
                 None
             }
         }
     }
 
-    pub(crate) fn remove<Q: ?Sized>(&mut self, key: &Q) -> Option<V>
+    pub(crate) fn remove<Q: Key + ?Sized>(&mut self, key: &Q) -> Option<V>
     where
-        K: Key<Q>,
+        K: Borrow<Q>,
     {
         let at = self.place(key).ok()?;
-        let (_, removed) = self.0.remove(at);
+        let removed = self.0.remove(at).value;
         self.give_back();
         Some(removed)
     }
 
     pub(crate) fn retain(&mut self, mut keep: impl FnMut(&mut V) -> bool) {
-        self.0.retain_mut(|(_, value)| keep(value));
+        self.0.retain_mut(|entry| keep(&mut entry.value));
         self.give_back();
     }
 
     pub(crate) fn keys(&self) -> impl Iterator<Item = &K> {
-        self.0.iter().map(|(key, _)| key)
+        self.0.iter().map(|entry| &entry.key)
     }
 
     /// An empty map holds no memory.
@@ -103,11 +135,12 @@ impl<K, V> FlatMap<K, V> {
         }
     }
 
-    fn place<Q: ?Sized>(&self, key: &Q) -> Result<usize, usize>
+    fn place<Q: Key + ?Sized>(&self, key: &Q) -> Result<usize, usize>
     where
-        K: Key<Q>,
+        K: Borrow<Q>,
     {
-        self.0.binary_search_by(|(other, _)| other.order(key))
+        let head = key.head();
+        self.0.binary_search_by(|entry| entry.head.cmp(&head).then_with(|| entry.key.borrow().order(key)))
     }
 }
 
@@ -130,5 +163,20 @@ mod tests {
         assert_eq!((map.remove("kkk"), map.remove("kkk")), (Some(3), None));
         map.retain(|value| *value != 0);
         assert_eq!(keys(&map), ["a", "z"]);
+    }
+
+    #[test]
+    fn names_that_begin_alike_are_told_apart() {
+        let long = |last: char| "x".repeat(300) + &String::from(last);
+        let names =
+            ["", "\0", "\0\0", "message", "messagf", "messages", "messaget", "é", &long('a'), &long('b'), &long('é')];
+        let mut map = FlatMap::<Text, &str>::default();
+        for name in names {
+            assert_eq!(map.insert(name.into(), name), None);
+        }
+        assert_eq!(names.map(|name| map.get(name).copied()), names.map(Some));
+        assert_eq!([&long('c'), "messageu", "messag", "e", "\0\0\0"].map(|name| map.get(name)), [None; 5]);
+        assert_eq!(names.map(|name| map.remove(name)), names.map(Some));
+        assert_eq!(map.keys().count(), 0);
     }
 }

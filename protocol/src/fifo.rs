@@ -40,6 +40,10 @@ impl<T> Rare<T> {
         self.0.as_ref().map_or(0, |queue| queue.len())
     }
 
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
     pub(crate) fn push_back(&mut self, value: T) {
         self.0.get_or_insert_default().push_back(value);
     }
@@ -80,6 +84,10 @@ impl<T> Rare<T> {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
         self.0.iter().flat_map(|queue| queue.iter())
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.0.iter_mut().flat_map(|queue| queue.iter_mut())
     }
 
     #[cfg(test)]

@@ -34,6 +34,18 @@ impl Text {
     /// ```
     pub const EMPTY: Self = Self(ByteString::from_static(""));
 
+    /// The name of the main namespace.
+    pub(crate) const MAIN: Self = Self::from_static("/");
+
+    /// The name of a namespace. A missing `/` in front is added.
+    pub(crate) fn of_namespace(name: &str) -> Self {
+        match name {
+            "" | "/" => Self::MAIN,
+            _ if name.starts_with('/') => Self::from(name),
+            _ => Self::from(["/", name].concat()),
+        }
+    }
+
     /// Text from a literal, without a copy.
     ///
     /// ```
@@ -76,6 +88,11 @@ impl Text {
         } else {
             Self::from(part)
         }
+    }
+
+    /// Whether the texts are equal. Where they are the same bytes, as [`MAIN`](Self::MAIN) mostly is, without a look at them.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        core::ptr::eq(self.as_str(), other.as_str()) || self == other
     }
 
     /// The bytes, shared.

@@ -8,7 +8,7 @@ mod namespaces;
 mod receive;
 mod timers;
 
-use alloc::{boxed::Box, collections::VecDeque, sync::Arc, vec::Vec};
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     Instant, RequestId, Seed, TransportId,
-    fifo::take_first,
+    fifo::Rare,
     rng::Rng,
     socket::Decoder,
     ws::{Message, TransmitQueue},
@@ -81,35 +81,35 @@ use crate::{
 /// ```
 #[derive(Debug)]
 pub struct Manager {
-    config: Arc<Config>,
     attempts: Box<Attempts>,
-    life: Life,
-    /// The connection, or the attempt at one: there is one in [`Life::Opening`] and [`Life::Open`] only.
-    link: Option<Link>,
-    /// Connections that say goodbye.
-    retiring: Vec<Link>,
-    /// Whether the driver does not read.
-    withheld: bool,
-    /// Ordered by their ids.
-    sockets: Vec<Socket>,
+    config: Arc<Config>,
     next_socket: u64,
     /// Namespaces that were removed and that the server may not know of.
-    ghosts: Vec<Ghost>,
+    ghosts: Rare<Ghost>,
     next_serial: u64,
-    decoder: Decoder,
-    /// Until when the attachments of a packet must have arrived.
-    packet_deadline: Option<Instant>,
     /// Whether each packet is told of as such.
     reports_packets: bool,
-    outputs: VecDeque<Output>,
-    /// Inputs of the connection, and the ticks between them.
-    line: VecDeque<Turn>,
-    /// A tick whose turn it is, once the connection has nothing more to say.
-    tick: Option<Instant>,
+    /// Whether the driver does not read.
+    withheld: bool,
+    decoder: Decoder,
     /// The latest tick that was given, perhaps not processed yet.
     ticked: Instant,
     /// The time of what is being worked on.
     clock: Instant,
+    /// Until when the attachments of a packet must have arrived.
+    packet_deadline: Option<Instant>,
+    /// A tick whose turn it is, once the connection has nothing more to say.
+    tick: Option<Instant>,
+    life: Life,
+    /// Ordered by their ids.
+    sockets: Vec<Socket>,
+    outputs: Rare<Output>,
+    /// Inputs of the connection, and the ticks between them.
+    line: Rare<Turn>,
+    /// Connections that say goodbye.
+    retiring: Rare<Link>,
+    /// The connection, or the attempt at one: there is one in [`Life::Opening`] and [`Life::Open`] only.
+    link: Option<Link>,
 }
 
 /// What an attempt to connect needs, and what is known from those before. (Apart, for what messages need lies closer together
@@ -223,16 +223,16 @@ impl Manager {
             attempts: Box::new(attempts),
             life: Life::Closed,
             link: None,
-            retiring: Vec::new(),
+            retiring: Rare::default(),
             withheld: false,
             sockets: Vec::new(),
             next_socket: 0,
-            ghosts: Vec::new(),
+            ghosts: Rare::default(),
             next_serial: 0,
             packet_deadline: None,
             reports_packets: false,
-            outputs: VecDeque::new(),
-            line: VecDeque::new(),
+            outputs: Rare::default(),
+            line: Rare::default(),
             tick: None,
             ticked: Instant::ZERO,
             clock: Instant::ZERO,
@@ -436,7 +436,7 @@ impl Manager {
     /// ```
     pub fn handle_timeout(&mut self, now: Instant) {
         self.ticked = self.ticked.max(now);
-        for link in self.link.iter_mut().chain(&mut self.retiring) {
+        for link in self.link.iter_mut().chain(self.retiring.iter_mut()) {
             link.engine.handle_timeout(now);
         }
         let (link, until) = self.link.as_ref().map_or((None, 0), |link| (Some(link.number), link.engine.stored()));
@@ -462,7 +462,7 @@ impl Manager {
     /// ```
     pub fn poll_output(&mut self) -> Option<Output> {
         loop {
-            if let Some(output) = take_first(&mut self.outputs) {
+            if let Some(output) = self.outputs.pop_front() {
                 return Some(output);
             }
             if let Some(output) = self.poll_retiring() {
@@ -492,7 +492,7 @@ impl Manager {
                 self.on_tick();
                 continue;
             }
-            let turn = take_first(&mut self.line)?;
+            let turn = self.line.pop_front()?;
             self.tick = turn.tick;
             match &mut self.link {
                 Some(link) if Some(link.number) == turn.link => link.until = link.until.max(turn.until),
@@ -535,7 +535,7 @@ impl Manager {
         if let Some(link) = &self.link {
             consider(link.engine.poll_timeout().unwrap_or(timers::NEVER));
         }
-        for link in &self.retiring {
+        for link in self.retiring.iter() {
             consider(link.engine.poll_timeout().unwrap_or(timers::NEVER));
         }
         (earliest < timers::NEVER).then_some(earliest)
@@ -564,7 +564,7 @@ impl Manager {
     /// # }
     /// ```
     pub fn transmit(&mut self, transport: TransportId) -> Option<&mut TransmitQueue> {
-        let mut links = self.link.iter_mut().chain(&mut self.retiring);
+        let mut links = self.link.iter_mut().chain(self.retiring.iter_mut());
         links.find(|link| link.engine.owns_transport(transport))?.engine.transmit(transport)
     }
 

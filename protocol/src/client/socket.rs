@@ -15,7 +15,7 @@ use self::{
     retries::Retries,
 };
 use super::{error::Error, event::SocketId};
-use crate::{Instant, Text, engine::timers::NEVER};
+use crate::{Instant, Text, engine::timers::NEVER, socket::Args};
 
 pub(super) use self::{
     buffer::{Buffered, Early},
@@ -103,30 +103,48 @@ pub enum Delivery {
     Dropped,
 }
 
-/// One namespace.
+/// One namespace: what is looked at with each packet of a connected one, in little memory.
 #[derive(Debug)]
 pub(super) struct Socket {
     pub(super) id: SocketId,
     pub(super) namespace: Text,
-    pub(super) options: SocketOptions,
     /// Whether the application wants it to be connected.
     pub(super) active: bool,
-    /// Orders the sockets by when that began.
-    pub(super) turn: u64,
     pub(super) stage: Stage,
     /// Set when this side left the namespace on this connection, until the server answers the next CONNECT: what comes
     /// in between is of the session before.
     pub(super) stale: bool,
     /// Which connection of this socket it is; acknowledgements of another one are worth nothing.
     pub(super) session: u64,
-    pub(super) sid: Option<Text>,
     pub(super) recovered: bool,
-    pub(super) recovery: Recovery,
+    pub(super) next_ack: u64,
+    pub(super) acks: Acks,
+    /// [`SocketOptions::retries`].
+    pub(super) retries: u32,
+    /// Whether the session may be recovered: only then events are searched for offsets.
+    is_recoverable: bool,
+    /// When something in [`Kept`] is due; [`NEVER`] if nothing is.
+    kept_until: Instant,
+    pub(super) rest: Box<Rest>,
+}
+
+/// What few packets need of a namespace.
+#[derive(Debug)]
+pub(super) struct Rest {
+    pub(super) options: SocketOptions,
+    /// Orders the sockets by when the application wanted them to be connected.
+    pub(super) turn: u64,
+    pub(super) sid: Option<Text>,
+    recovery: Recovery,
     pub(super) last_error: Option<Box<Error>>,
     /// How often in a row the application could not say as whom.
     pub(super) auth_failures: u32,
-    pub(super) next_ack: u64,
-    pub(super) acks: Acks,
+    kept: Kept,
+}
+
+/// Events that wait.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
     pub(super) send: SendBuffer,
     pub(super) early: EarlyEvents,
     pub(super) queue: Retries,
@@ -155,22 +173,25 @@ impl Socket {
         Self {
             id,
             namespace,
-            options,
             active: false,
-            turn: 0,
             stage: Stage::Out,
             stale: false,
             session: 0,
-            sid: None,
             recovered: false,
-            recovery: Recovery::default(),
-            last_error: None,
-            auth_failures: 0,
             next_ack: 0,
             acks: Acks::default(),
-            send: SendBuffer::default(),
-            early: EarlyEvents::default(),
-            queue: Retries::default(),
+            retries: options.retries,
+            is_recoverable: false,
+            kept_until: NEVER,
+            rest: Box::new(Rest {
+                options,
+                turn: 0,
+                sid: None,
+                recovery: Recovery::default(),
+                last_error: None,
+                auth_failures: 0,
+                kept: Kept::default(),
+            }),
         }
     }
 
@@ -187,18 +208,49 @@ impl Socket {
 
     /// The server's answer to CONNECT.
     pub(super) fn join(&mut self, sid: Text, pid: Option<Text>, offset: Option<Text>) {
-        self.recovered = self.recovery.on_connect(pid, offset);
-        self.sid = Some(sid);
-        self.auth_failures = 0;
-        (self.stage, self.stale, self.last_error) = (Stage::Joined, false, None);
+        self.is_recoverable = pid.is_some();
+        self.recovered = self.rest.recovery.on_connect(pid, offset);
+        self.rest.sid = Some(sid);
+        self.rest.auth_failures = 0;
+        (self.stage, self.stale, self.rest.last_error) = (Stage::Joined, false, None);
+    }
+
+    /// An event without acknowledgement has arrived: it may carry an offset.
+    pub(super) fn on_event(&mut self, args: &Args) {
+        if self.is_recoverable {
+            self.rest.recovery.on_event(args);
+        }
+    }
+
+    pub(super) fn recovery(&self) -> &Recovery {
+        &self.rest.recovery
+    }
+
+    /// The session is not to be recovered.
+    pub(super) fn forget_session(&mut self) {
+        self.is_recoverable = false;
+        self.rest.recovery.forget();
+    }
+
+    pub(super) fn kept(&self) -> &Kept {
+        &self.rest.kept
+    }
+
+    /// Changes what waits.
+    pub(super) fn keep<T>(&mut self, change: impl FnOnce(&mut Kept) -> T) -> T {
+        let kept = &mut self.rest.kept;
+        let changed = change(kept);
+        let [waiting, retried] = [kept.send.deadline(), kept.queue.deadline()].map(|at| at.unwrap_or(NEVER));
+        self.kept_until = waiting.min(retried);
+        changed
     }
 
     /// The connection is gone. Says whether this socket was connected.
     pub(super) fn lose(&mut self) -> bool {
         let was = core::mem::replace(&mut self.stage, Stage::Out);
-        (self.stale, self.sid) = (false, None);
+        (self.stale, self.rest.sid) = (false, None);
         // They are sent again with the next connection, if the server recovers the session.
-        self.early = EarlyEvents::default();
+        self.keep(|kept| kept.early.take());
         was == Stage::Joined
     }
 
@@ -210,16 +262,15 @@ impl Socket {
             _ => NEVER,
         };
         // With each round of a driver: without iterators, which cost more than what they look at.
-        let [acks, waiting, retried] =
-            [self.acks.deadline(), self.send.deadline(), self.queue.deadline()].map(|at| at.unwrap_or(NEVER));
-        answer.min(acks).min(waiting).min(retried)
+        answer.min(self.acks.deadline().unwrap_or(NEVER)).min(self.kept_until)
     }
 
     /// Acknowledgements that end because the connection did: those of events that were sent. And the event that was on
     /// its way for the last time, if there is one.
     pub(super) fn end_acks(&mut self) -> (Vec<u64>, Option<Retried>) {
         let mut ended = self.acks.take_sent();
-        let given_up = self.queue.on_disconnect(self.options.retries);
+        let retries = self.retries;
+        let given_up = self.keep(|kept| kept.queue.on_disconnect(retries));
         ended.extend(given_up.as_ref().filter(|event| event.wanted).map(|event| event.id));
         ended.sort_unstable();
         (ended, given_up)
@@ -238,10 +289,10 @@ mod tests {
         assert!(!socket.recovered);
         assert!(socket.lose() && !socket.lose());
         socket.join(sid(), Some(Text::from_static("p")), None);
-        assert!(socket.recovered && socket.recovery.offset().is_some());
+        assert!(socket.recovered && socket.recovery().offset().is_some());
         // The offset is of the session that is gone.
         socket.join(sid(), Some(Text::from_static("q")), None);
-        assert!(!socket.recovered && socket.recovery.offset().is_none());
+        assert!(!socket.recovered && socket.recovery().offset().is_none());
         socket.join(sid(), None, None);
         socket.join(sid(), None, None);
         assert!(!socket.recovered);

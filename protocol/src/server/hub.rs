@@ -232,7 +232,7 @@ impl Hub {
     /// # }
     /// ```
     pub fn add_namespace(&mut self, name: &str) -> NspId {
-        let name = if name.starts_with('/') { Text::from(name) } else { Text::from(alloc::format!("/{name}")) };
+        let name = Text::of_namespace(name);
         if let Some(id) = self.names.get(&name) {
             return *id;
         }

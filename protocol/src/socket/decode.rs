@@ -192,7 +192,7 @@ impl Decoder {
     /// `/name,`: to the comma or the end of the text. Without a slash: the main namespace.
     fn namespace(&self, text: &Text, rest: &mut &str) -> Result<Text, DecodeError> {
         if !rest.starts_with('/') {
-            return Ok(MAIN);
+            return Ok(Text::MAIN);
         }
         let (name, tail) = rest.split_once(',').unwrap_or((rest, ""));
         let (limit, length) = (self.namespace_name, name.len());
@@ -200,11 +200,9 @@ impl Decoder {
             return Err(DecodeError::NamespaceTooLong { limit, length });
         }
         *rest = tail;
-        Ok(if name == "/" { MAIN } else { text.slice_ref(name) })
+        Ok(if name == "/" { Text::MAIN } else { text.slice_ref(name) })
     }
 }
-
-const MAIN: Text = Text::from_static("/");
 
 fn leading_digits(text: &str) -> &str {
     let end = text.find(|c: char| !c.is_ascii_digit());

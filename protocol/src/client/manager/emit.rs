@@ -130,10 +130,12 @@ impl Manager {
         let index = self.index(socket).ok_or(EmitError::Gone)?;
         let limit = self.config.limits.pending_acks;
         let found = self.sockets.get(index).ok_or(EmitError::Gone)?;
-        if found.acks.len().saturating_add(found.queue.wanted()) >= limit {
+        // Without retries, nobody waits in that queue.
+        let retried = if found.retries > 0 { found.kept().queue.wanted() } else { 0 };
+        if found.acks.len().saturating_add(retried) >= limit {
             return Err(EmitError::TooManyAcks { limit });
         }
-        let timeout = timeout.or(found.options.ack_timeout);
+        let timeout = timeout.or(found.rest.options.ack_timeout);
         let id = found.next_ack;
         if self.retries(index) && !flags.volatile {
             self.enqueue(index, event, Some(timeout))?;
@@ -171,10 +173,11 @@ impl Manager {
         self.verb(now);
         let Some(found) = self.index(socket).and_then(|index| self.sockets.get_mut(index)) else { return 0 };
         let mut dropped = Vec::new();
-        while let Some(Buffered { payload, ack, .. }) = found.send.pop() {
+        while let Some(Buffered { payload, ack, .. }) = found.keep(|kept| kept.send.pop()) {
             dropped.push((payload, ack.filter(|ack| found.acks.remove(*ack))));
         }
-        dropped.extend(found.queue.take_waiting().map(|event| (event.payload, event.wanted.then_some(event.id))));
+        let waiting: Vec<_> = found.keep(|kept| kept.queue.take_waiting().collect());
+        dropped.extend(waiting.into_iter().map(|event| (event.payload, event.wanted.then_some(event.id))));
         let count = dropped.len();
         for (payload, ack) in dropped {
             self.push(Event::Discarded { socket, payload });
@@ -226,11 +229,14 @@ impl Manager {
     /// Sends what a retry queue has next.
     pub(super) fn drain_queue(&mut self, index: usize) {
         let Some(socket) = self.sockets.get_mut(index).filter(|socket| socket.is_joined()) else { return };
-        let Some(event) = socket.queue.next() else { return };
+        if socket.retries == 0 {
+            return;
+        }
+        let Some(event) = socket.kept().queue.next() else { return };
         let (id, payload) = (event.id, event.payload.clone());
         let due = event.timeout.map(|timeout| super::timers::after(self.clock, timeout));
-        let sent_here = socket.queue.was_sent_here();
-        socket.queue.on_try(due);
+        let sent_here = socket.kept().queue.was_sent_here();
+        socket.keep(|kept| kept.queue.on_try(due));
         if sent_here && !self.link.as_ref().is_some_and(|link| link.engine.has_room(payload.size())) {
             // What was sent before has not left yet: another copy would only wait beside it.
             return;
@@ -243,7 +249,7 @@ impl Manager {
     /// Sends what has waited for the connection of its namespace.
     pub(super) fn flush(&mut self, index: usize) {
         while let Some(socket) = self.sockets.get_mut(index)
-            && let Some(Buffered { payload, ack, .. }) = socket.send.pop()
+            && let Some(Buffered { payload, ack, .. }) = socket.keep(|kept| kept.send.pop())
         {
             if let Some(ack) = ack {
                 socket.acks.set_sent(ack);
@@ -278,7 +284,7 @@ impl Manager {
     }
 
     fn retries(&self, index: usize) -> bool {
-        self.sockets.get(index).is_some_and(|socket| socket.options.retries > 0)
+        self.sockets.get(index).is_some_and(|socket| socket.retries > 0)
     }
 
     /// Whether an event can be sent now. Notices a connection that has died while nobody looked.
@@ -318,13 +324,13 @@ impl Manager {
         let size = event.size();
         let clock = self.clock;
         let socket = self.sockets.get_mut(index).ok_or(EmitError::Gone)?;
-        let Offline::Buffer { max_packets, max_bytes, ttl } = socket.options.offline else {
+        let Offline::Buffer { max_packets, max_bytes, ttl } = socket.rest.options.offline else {
             return Err(EmitError::NotConnected);
         };
         let limits = Load { packets: max_packets, bytes: max_bytes };
-        socket.send.load().check_room(size, || limits).map_err(EmitError::buffer_full)?;
+        socket.kept().send.load().check_room(size, || limits).map_err(EmitError::buffer_full)?;
         let expires = ttl.map(|ttl| super::timers::after(clock, ttl));
-        socket.send.push(Buffered { payload: event.to_payload(), ack, expires });
+        socket.keep(|kept| kept.send.push(Buffered { payload: event.to_payload(), ack, expires }));
         Ok(Delivery::Waiting)
     }
 
@@ -337,15 +343,16 @@ impl Manager {
     ) -> Result<(), EmitError> {
         let ready = self.is_ready(index);
         let socket = self.sockets.get_mut(index).ok_or(EmitError::Gone)?;
-        let limits = match socket.options.offline {
+        let limits = match socket.rest.options.offline {
             Offline::Buffer { max_packets, max_bytes, .. } => Load { packets: max_packets, bytes: max_bytes },
             Offline::Reject if ready => Load { packets: usize::MAX, bytes: self.config.limits.send_queue_bytes },
             Offline::Reject => return Err(EmitError::NotConnected),
         };
-        socket.queue.load().check_room(event.size(), || limits).map_err(EmitError::buffer_full)?;
+        socket.kept().queue.load().check_room(event.size(), || limits).map_err(EmitError::buffer_full)?;
         let id = socket.take_ack_id();
-        let timeout = wanted.unwrap_or(socket.options.ack_timeout);
-        socket.queue.push(Retried { id, payload: event.to_payload(), wanted: wanted.is_some(), timeout });
+        let timeout = wanted.unwrap_or(socket.rest.options.ack_timeout);
+        let event = Retried { id, payload: event.to_payload(), wanted: wanted.is_some(), timeout };
+        socket.keep(|kept| kept.queue.push(event));
         self.drain_queue(index);
         Ok(())
     }

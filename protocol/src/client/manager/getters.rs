@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use super::{Life, Manager};
 use crate::{
     Instant, Text,
-    client::{Config, engine::Engine, error::Error, event::SocketId, socket::Socket, stats::Stats},
+    client::{Config, engine::Engine, error::Error, event::SocketId, socket::{Kept, Socket}, stats::Stats},
 };
 
 impl Manager {
@@ -199,7 +199,7 @@ impl Manager {
     /// # }
     /// ```
     pub fn sid(&self, socket: SocketId) -> Option<&Text> {
-        self.get(socket)?.sid.as_ref()
+        self.get(socket)?.rest.sid.as_ref()
     }
 
     /// Whether the server restored the session of before when the socket was last connected.
@@ -227,7 +227,7 @@ impl Manager {
     /// # }
     /// ```
     pub fn last_error(&self, socket: SocketId) -> Option<&Error> {
-        self.get(socket)?.last_error.as_deref()
+        self.get(socket)?.rest.last_error.as_deref()
     }
 
     /// Events of a socket that wait to be sent, and their bytes: those that the connection has not been given yet.
@@ -242,10 +242,8 @@ impl Manager {
     /// ```
     pub fn buffered(&self, socket: SocketId) -> (usize, usize) {
         self.get(socket).map_or((0, 0), |socket| {
-            (
-                socket.send.load().packets.saturating_add(socket.queue.load().packets),
-                socket.send.load().bytes.saturating_add(socket.queue.load().bytes),
-            )
+            let [waiting, retried] = [socket.kept().send.load(), socket.kept().queue.load()];
+            (waiting.packets.saturating_add(retried.packets), waiting.bytes.saturating_add(retried.bytes))
         })
     }
 
@@ -289,15 +287,16 @@ impl Manager {
         let add = |sum: &mut usize, part: usize| *sum = sum.saturating_add(part);
         for socket in &self.sockets {
             add(&mut stats.acks, socket.acks.len());
-            add(&mut stats.acks, socket.queue.wanted());
-            add(&mut stats.buffered_packets, socket.send.load().packets);
-            add(&mut stats.buffered_bytes, socket.send.load().bytes);
-            add(&mut stats.retried_packets, socket.queue.load().packets);
-            add(&mut stats.retried_bytes, socket.queue.load().bytes);
-            add(&mut stats.early_packets, socket.early.load().packets);
-            add(&mut stats.early_bytes, socket.early.load().bytes);
+            let Kept { send, early, queue } = socket.kept();
+            add(&mut stats.acks, queue.wanted());
+            add(&mut stats.buffered_packets, send.load().packets);
+            add(&mut stats.buffered_bytes, send.load().bytes);
+            add(&mut stats.retried_packets, queue.load().packets);
+            add(&mut stats.retried_bytes, queue.load().bytes);
+            add(&mut stats.early_packets, early.load().packets);
+            add(&mut stats.early_bytes, early.load().bytes);
         }
-        for link in self.link.iter().chain(&self.retiring) {
+        for link in self.link.iter().chain(self.retiring.iter()) {
             let engine = link.engine.stats();
             add(&mut stats.engines, 1);
             add(&mut stats.requests, engine.requests);

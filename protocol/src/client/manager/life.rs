@@ -12,6 +12,7 @@ use crate::{
         error::{Error, ProvideError},
         event::{DisconnectReason, Event, HeadersRequest},
     },
+    fifo::Rare,
 };
 
 /// What a client is doing. Only `Opening` and `Open` have a connection, so there is never a second attempt.
@@ -280,7 +281,7 @@ impl Manager {
             },
         );
         self.decoder.reset();
-        self.ghosts.clear();
+        self.ghosts = Rare::default();
         self.packet_deadline = None;
         self.attempts.backoff.reset();
         for index in self.in_turn() {

@@ -1,6 +1,6 @@
 //! The connections of a [`Manager`]: the one in use, and those that say goodbye.
 
-use alloc::{sync::Arc, vec::Vec};
+use alloc::sync::Arc;
 
 use super::{Manager, Output};
 use crate::{
@@ -15,10 +15,10 @@ use crate::{
 /// One connection, and its number, which its requests and WebSockets have in their ids.
 #[derive(Debug)]
 pub(super) struct Link {
-    pub(super) engine: Engine,
     pub(super) number: u32,
     /// Inputs that it may work on. Those behind the next tick wait for it.
     pub(super) until: u64,
+    pub(super) engine: Engine,
 }
 
 /// How many connections may say goodbye at a time; of more, the oldest is dropped.
@@ -94,10 +94,6 @@ impl Manager {
             }
             if link.engine.is_drained() {
                 self.retiring.remove(index);
-                if self.retiring.is_empty() {
-                    // They are large, and seldom there.
-                    self.retiring = Vec::new();
-                }
             } else {
                 index = index.saturating_add(1);
             }
@@ -114,9 +110,9 @@ impl Manager {
             Some(reason) => link.engine.close_for(now, reason),
             None => link.engine.close(now),
         }
-        self.retiring.push(link);
+        self.retiring.push_back(link);
         if self.retiring.len() > RETIRING
-            && let Some(oldest) = self.retiring.first_mut()
+            && let Some(oldest) = self.retiring.front_mut()
         {
             // What it still wants is said with the next poll; it has ended then.
             oldest.engine.abort(now);

@@ -30,16 +30,15 @@ impl Manager {
     /// # }
     /// ```
     pub fn add_socket(&mut self, namespace: &str, options: SocketOptions) -> SocketId {
-        let slash = if namespace.starts_with('/') { "" } else { "/" };
-        let name = [slash, namespace].concat();
+        let name = Text::of_namespace(namespace);
         if let Some(id) = self.socket(&name) {
             return id;
         }
         let id = SocketId(self.next_socket);
         self.next_socket = self.next_socket.saturating_add(1);
-        let mut socket = Socket::new(id, name.into(), options);
-        if let Some(ghost) = self.ghosts.iter().position(|ghost| ghost.namespace == socket.namespace) {
-            let ghost = self.ghosts.remove(ghost);
+        let mut socket = Socket::new(id, name, options);
+        let ghost = self.ghosts.iter().position(|ghost| ghost.namespace == socket.namespace);
+        if let Some(ghost) = ghost.and_then(|ghost| self.ghosts.remove(ghost)) {
             socket.stale = true;
             socket.stage = ghost.given_up.map_or(Stage::Out, |due| Stage::GivenUp { due });
         }
@@ -71,7 +70,7 @@ impl Manager {
                 // Nobody has waited for the answer meanwhile.
                 *given_up = due;
             }
-            (socket.active, socket.turn) = (true, turn);
+            (socket.active, socket.rest.turn) = (true, turn);
         }
         if let Some(socket) = self.sockets.get_mut(index)
             && let Stage::Waiting { .. } = socket.stage
@@ -122,7 +121,7 @@ impl Manager {
         let Some(socket) = self.sockets.get_mut(index) else { return };
         let id = socket.id;
         let mut ended = socket.acks.take_all();
-        ended.extend(socket.queue.take_all().into_iter().filter(|event| event.wanted).map(|event| event.id));
+        ended.extend(socket.keep(|kept| kept.queue.take_all()).into_iter().filter(|event| event.wanted).map(|event| event.id));
         ended.sort_unstable();
         let (namespace, stale) = (socket.namespace.clone(), socket.stale);
         let given_up = match socket.stage {
@@ -195,7 +194,7 @@ impl Manager {
                 return Ok(());
             }
         };
-        let payload = connect_payload(auth, &socket.recovery)?;
+        let payload = connect_payload(auth, socket.recovery())?;
         let due = self.answer_due();
         let serial = self.take_serial();
         if let Some(socket) = self.sockets.get_mut(index) {
@@ -214,7 +213,7 @@ impl Manager {
             return;
         }
         socket.stage = Stage::Asking { serial };
-        let (namespace, last_error) = (socket.namespace.clone(), socket.last_error.as_deref().cloned());
+        let (namespace, last_error) = (socket.namespace.clone(), socket.rest.last_error.as_deref().cloned());
         let request = AuthRequest { socket: socket.id, serial, namespace, last_error };
         self.push(Event::NeedAuth(request));
     }
@@ -225,13 +224,13 @@ impl Manager {
         let backoff = self.attempts.backoff;
         let Some(socket) = self.sockets.get_mut(index) else { return };
         socket.stage = Stage::Out;
-        let failures = socket.auth_failures;
+        let failures = socket.rest.auth_failures;
         if !self.config.reconnection || limit.is_some_and(|limit| failures >= limit) {
             return self.give_up(index, error);
         }
         let waited = backoff.after(failures).next_delay(&mut self.attempts.rng);
         let due = timers::after(self.clock, waited);
-        (socket.auth_failures, socket.stage) = (failures.saturating_add(1), Stage::Waiting { due });
+        (socket.rest.auth_failures, socket.stage) = (failures.saturating_add(1), Stage::Waiting { due });
         let id = socket.id;
         self.refuse(id, error);
     }
@@ -257,7 +256,7 @@ impl Manager {
 
     /// The places of all sockets: those that are to be connected in the order in which the application wanted it.
     pub(super) fn in_turn(&self) -> Vec<usize> {
-        let mut turns: Vec<_> = self.sockets.iter().enumerate().map(|(index, socket)| (socket.turn, index)).collect();
+        let mut turns: Vec<_> = self.sockets.iter().enumerate().map(|(index, socket)| (socket.rest.turn, index)).collect();
         turns.sort_unstable();
         turns.into_iter().map(|(_, index)| index).collect()
     }
@@ -265,7 +264,7 @@ impl Manager {
     /// Says that a socket could not be connected.
     pub(super) fn refuse(&mut self, id: SocketId, error: Error) {
         if let Some(socket) = self.index(id).and_then(|index| self.sockets.get_mut(index)) {
-            socket.last_error = Some(Box::new(error.clone()));
+            socket.rest.last_error = Some(Box::new(error.clone()));
         }
         self.push(Event::ConnectError { socket: id, error });
     }
@@ -273,7 +272,7 @@ impl Manager {
     /// A socket cannot be connected, and will not be by itself (behaviours, item 44).
     pub(super) fn give_up(&mut self, index: usize, error: Error) {
         let Some(socket) = self.sockets.get_mut(index) else { return };
-        (socket.active, socket.auth_failures) = (false, 0);
+        (socket.active, socket.rest.auth_failures) = (false, 0);
         let id = socket.id;
         self.refuse(id, error);
         self.close_if_unused();
@@ -284,7 +283,7 @@ impl Manager {
         let Some(socket) = self.sockets.get_mut(index) else { return };
         let (id, active) = (socket.id, socket.active);
         if socket.lose() {
-            socket.last_error = Some(Box::new(Error::of_close(reason, error)));
+            socket.rest.last_error = Some(Box::new(Error::of_close(reason, error)));
             self.push(Event::Disconnect { socket: id, reason, error: error.cloned() });
             self.end_acks(index);
         } else if active {
@@ -296,7 +295,7 @@ impl Manager {
     pub(super) fn on_server_disconnect(&mut self, index: usize) {
         let Some(socket) = self.sockets.get_mut(index) else { return };
         socket.active = false;
-        socket.recovery.forget();
+        socket.forget_session();
         self.end_session(index, DisconnectReason::ServerDisconnect, None);
         self.close_if_unused();
     }
@@ -318,10 +317,10 @@ impl Manager {
     fn leave(&mut self, index: usize) {
         let Some(socket) = self.sockets.get_mut(index) else { return };
         if core::mem::take(&mut socket.active) && !socket.is_joined() {
-            socket.last_error = Some(Box::new(Error::Closed(DisconnectReason::ClientDisconnect)));
+            socket.rest.last_error = Some(Box::new(Error::Closed(DisconnectReason::ClientDisconnect)));
         }
-        socket.recovery.forget();
-        socket.auth_failures = 0;
+        socket.forget_session();
+        socket.rest.auth_failures = 0;
         match socket.stage {
             Stage::Joined => {
                 self.send(index, PacketType::Disconnect, None, None);
@@ -332,7 +331,7 @@ impl Manager {
             }
             Stage::Sent { due } => {
                 socket.stage = Stage::GivenUp { due };
-                socket.early.take();
+                socket.keep(|kept| kept.early.take());
             }
             Stage::Asking { .. } | Stage::Waiting { .. } => socket.stage = Stage::Out,
             Stage::Out | Stage::GivenUp { .. } => {}
@@ -343,7 +342,7 @@ impl Manager {
     /// Keeps what is to be known about a namespace that was removed, as long as the connection lives. Of too many the
     /// oldest is forgotten; one whose CONNECT waits for an answer only if all do.
     fn remember(&mut self, ghost: Ghost) {
-        self.ghosts.push(ghost);
+        self.ghosts.push_back(ghost);
         if self.ghosts.len() > self.config.limits.left_namespaces {
             let oldest = self.ghosts.iter().position(|ghost| ghost.given_up.is_none()).unwrap_or_default();
             self.ghosts.remove(oldest);

@@ -71,7 +71,7 @@ impl Manager {
     }
 
     fn on_packet(&mut self, packet: Packet) -> Option<Event> {
-        let Some(index) = self.sockets.iter().position(|socket| socket.namespace == *packet.namespace()) else {
+        let Some(index) = self.sockets.iter().position(|socket| socket.namespace.is(packet.namespace())) else {
             self.on_ghost(&packet);
             return None;
         };
@@ -101,7 +101,7 @@ impl Manager {
         };
         socket.join(sid.clone(), pid, offset);
         let (id, recovered) = (socket.id, socket.recovered);
-        for early in socket.early.take() {
+        for early in socket.keep(|kept| kept.early.take()) {
             if let Some(event) = self.deliver(index, early) {
                 self.push(event);
             }
@@ -116,7 +116,7 @@ impl Manager {
         match socket.stage {
             Stage::Sent { .. } => {
                 socket.stage = Stage::Out;
-                socket.early.take();
+                socket.keep(|kept| kept.early.take());
                 self.give_up(index, Error::Refused(Refusal::read(data).into()));
             }
             Stage::GivenUp { .. } => self.on_late_answer(index, false),
@@ -132,7 +132,7 @@ impl Manager {
             Stage::Sent { .. } if socket.stale => {}
             Stage::Sent { .. } => {
                 socket.stage = Stage::Out;
-                socket.early.take();
+                socket.keep(|kept| kept.early.take());
                 self.give_up(index, Error::Closed(DisconnectReason::ServerDisconnect));
             }
             Stage::GivenUp { .. } if !socket.stale => self.on_late_answer(index, false),
@@ -159,9 +159,9 @@ impl Manager {
         match socket.stage {
             Stage::Joined => return self.deliver(index, early),
             Stage::Sent { .. } if !socket.stale => {
-                if let Err(Excess { unit, limit, value }) = socket.early.push(early, limits) {
+                if let Err(Excess { unit, limit, value }) = socket.keep(|kept| kept.early.push(early, limits)) {
                     // Else the server would send it all again.
-                    socket.recovery.forget();
+                    socket.forget_session();
                     let error = Error::TooManyEarlyEvents { unit, limit, value };
                     self.lose(DisconnectReason::ParseError, Some(error));
                 }
@@ -175,7 +175,7 @@ impl Manager {
     fn deliver(&mut self, index: usize, Early { event, args, id }: Early) -> Option<Event> {
         let socket = self.sockets.get_mut(index)?;
         if id.is_none() {
-            socket.recovery.on_event(&args);
+            socket.on_event(&args);
         }
         let (socket, session) = (socket.id, socket.session);
         let ack = id.map(|id| AckToken { socket, session, id });
@@ -188,7 +188,7 @@ impl Manager {
         if socket.acks.take(id) {
             return Some(Event::Ack { socket: name, id: AckId(id), outcome });
         }
-        let event = socket.queue.on_ack(id)?;
+        let event = socket.keep(|kept| kept.queue.on_ack(id))?;
         if event.wanted {
             self.push_ack(name, id, outcome);
         }

@@ -273,15 +273,12 @@ impl Connection {
     /// Where the namespace of a packet stands, and its socket unless this side has left it. Anything else is an
     /// invalid state, which closes the connection (behaviours, item 36).
     fn established(&mut self, now: Instant, namespace: &Text) -> Option<(usize, Option<&mut Joined>)> {
-        let index = self.slot(namespace);
-        let established = index
-            .and_then(|index| self.slots.get(index))
-            .is_some_and(|slot| matches!(slot.state, State::Joined(_) | State::Left));
-        if !established {
+        let is_established = |slot: &Slot| matches!(slot.state, State::Joined(_) | State::Left);
+        let index = self.slots.iter().position(|slot| slot.name.is(namespace) && is_established(slot));
+        let Some(index) = index else {
             self.fail(now, Error::NotJoined(namespace.clone()));
             return None;
-        }
-        let index = index?;
+        };
         match &mut self.slots.get_mut(index)?.state {
             State::Joined(joined) => Some((index, Some(joined))),
             _ => Some((index, None)),
