@@ -1,8 +1,8 @@
 //! A map of few entries.
 
-use std::{borrow::Borrow, cmp::Ordering};
+use std::{borrow::Borrow, cmp::Ordering, sync::Arc};
 
-use sockeye_protocol::{Text, client::SocketId};
+use sockeye_protocol::client::SocketId;
 
 /// A map in one piece of memory, in the order of its keys: for few entries that are looked up with each packet and change
 /// hardly ever. A lookup in a tree touches several pieces of memory, which by then have left the processor's cache.
@@ -29,15 +29,20 @@ pub(crate) trait Key {
 /// Bytes of a text that are in its head.
 const IN_HEAD: usize = 7;
 
-/// By their lengths first, then by their first bytes: names are short, and then that is all.
+/// By their lengths first, then by four bytes in front and the last three: most names are short, and then that is all.
 impl Key for str {
     fn head(&self) -> u64 {
-        let mut head = [0; 8];
-        if let Some((len, first)) = head.split_first_mut() {
-            *len = u8::try_from(self.len()).unwrap_or(u8::MAX);
-            first.iter_mut().zip(self.as_bytes()).for_each(|(place, byte)| *place = *byte);
-        }
-        u64::from_be_bytes(head)
+        let bytes = self.as_bytes();
+        let len = u8::try_from(bytes.len()).unwrap_or(u8::MAX);
+        u64::from_be_bytes(match (bytes.first_chunk(), bytes.last_chunk()) {
+            (Some([a, b, c, d]), Some([e, f, g])) => [len, *a, *b, *c, *d, *e, *f, *g],
+            (_, Some([a, b, c])) => [len, *a, *b, *c, 0, 0, 0, 0],
+            _ => match bytes {
+                [a, b] => [len, *a, *b, 0, 0, 0, 0, 0],
+                [a] => [len, *a, 0, 0, 0, 0, 0, 0],
+                _ => [len, 0, 0, 0, 0, 0, 0, 0],
+            },
+        })
     }
 
     fn order(&self, other: &Self) -> Ordering {
@@ -45,13 +50,13 @@ impl Key for str {
     }
 }
 
-impl Key for Text {
+impl Key for Arc<str> {
     fn head(&self) -> u64 {
-        self.as_str().head()
+        str::head(self)
     }
 
     fn order(&self, other: &Self) -> Ordering {
-        self.as_str().order(other)
+        str::order(self, other)
     }
 }
 
@@ -150,12 +155,12 @@ mod tests {
 
     #[test]
     fn entries_are_found_by_their_keys() {
-        let mut map = FlatMap::<Text, usize>::default();
+        let mut map = FlatMap::<Arc<str>, usize>::default();
         for (value, key) in ["mm", "z", "a", "kkk", "a"].into_iter().enumerate() {
             let old = map.insert(key.into(), value);
             assert_eq!(old, (value == 4).then_some(2), "{key}");
         }
-        let keys = |map: &FlatMap<Text, usize>| map.keys().map(ToString::to_string).collect::<Vec<_>>();
+        let keys = |map: &FlatMap<Arc<str>, usize>| map.keys().map(ToString::to_string).collect::<Vec<_>>();
         assert_eq!(keys(&map), ["a", "z", "mm", "kkk"]);
         assert_eq!(["a", "b", "kkk", "zz", ""].map(|key| map.get(key).copied()), [Some(4), None, Some(3), None, None]);
         *map.get_mut("z").expect("it is there") = 7;
@@ -168,9 +173,23 @@ mod tests {
     #[test]
     fn names_that_begin_alike_are_told_apart() {
         let long = |last: char| "x".repeat(300) + &String::from(last);
-        let names =
-            ["", "\0", "\0\0", "message", "messagf", "messages", "messaget", "é", &long('a'), &long('b'), &long('é')];
-        let mut map = FlatMap::<Text, &str>::default();
+        let names = [
+            "",
+            "\0",
+            "\0\0",
+            "abcd",
+            "abce",
+            "abcda",
+            "mexsage",
+            "message",
+            "messages",
+            "mesxages",
+            "é",
+            &long('a'),
+            &long('b'),
+            &long('é'),
+        ];
+        let mut map = FlatMap::<Arc<str>, &str>::default();
         for name in names {
             assert_eq!(map.insert(name.into(), name), None);
         }

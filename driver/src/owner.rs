@@ -93,23 +93,20 @@ impl<L: Layer> Owner<L> {
         turn: &Turn,
         said: &mut Option<TaskOf<L>>,
     ) -> (bool, Written) {
+        if let Some(task) = said.take() {
+            self.handle(Some(cx), now, task);
+        }
         let mut left = OUTPUTS;
         loop {
-            let task = match said.take() {
-                Some(task) => task,
-                None => {
-                    let Self { layer, link, seats, streams, withheld, .. } = self;
-                    let mut locked = link.lock(now);
-                    let task = if left > 0 { locked.poll_task() } else { None };
-                    let Some(task) = task else {
-                        // All that handlers have sent by now is written here, while the machine is at hand.
-                        turn.take_given();
-                        let limits = &layer.core().config.limits;
-                        return (left == 0, Written::new::<L>(locked, seats, limits, streams, *withheld, cx, now));
-                    };
-                    task
-                }
+            let Self { layer, link, seats, streams, withheld, .. } = self;
+            let mut locked = link.lock(now);
+            let Some(task) = (if left > 0 { locked.poll_task() } else { None }) else {
+                // All that handlers have sent by now is written here, while the machine is at hand.
+                turn.take_given();
+                let limits = &layer.core().config.limits;
+                return (left == 0, Written::new::<L>(locked, seats, limits, streams, *withheld, cx, now));
             };
+            drop(locked);
             left = left.saturating_sub(1);
             self.handle(Some(cx), now, task);
         }

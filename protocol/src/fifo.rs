@@ -5,6 +5,9 @@ use alloc::{boxed::Box, collections::VecDeque};
 /// Bytes that a queue which is used again and again keeps while it is empty.
 const KEPT: usize = 1_024;
 
+/// Bytes that the first of several elements reserves, since many may follow it.
+const FIRST: usize = 128;
+
 /// Takes the first element. A queue that was long once gives its memory back when it is empty.
 #[inline]
 pub(crate) fn take_first<T>(queue: &mut VecDeque<T>) -> Option<T> {
@@ -36,6 +39,10 @@ impl<T> Default for Rare<T> {
 }
 
 impl<T> Rare<T> {
+    fn queue(&mut self) -> &mut VecDeque<T> {
+        self.0.get_or_insert_with(|| Box::new(VecDeque::with_capacity(FIRST.checked_div(size_of::<T>()).unwrap_or(0))))
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.0.as_ref().map_or(0, |queue| queue.len())
     }
@@ -45,11 +52,11 @@ impl<T> Rare<T> {
     }
 
     pub(crate) fn push_back(&mut self, value: T) {
-        self.0.get_or_insert_default().push_back(value);
+        self.queue().push_back(value);
     }
 
     pub(crate) fn insert(&mut self, index: usize, value: T) {
-        let queue = self.0.get_or_insert_default();
+        let queue = self.queue();
         queue.insert(index.min(queue.len()), value);
     }
 

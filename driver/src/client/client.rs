@@ -45,11 +45,16 @@ pub struct Client(pub(super) Arc<Inner>);
 pub(super) struct Inner {
     shared: Arc<Shared>,
     id: SocketId,
-    namespace: Text,
-    auth: Auth,
+    identity: Box<Identity>,
     has_ack_timeout: bool,
     listeners: Listeners<Client>,
     keeper: Arc<Keeper>,
+}
+
+/// What is seldom asked for. (Apart, for what messages need lies closer together without it.)
+struct Identity {
+    namespace: Text,
+    auth: Auth,
 }
 
 impl Drop for Inner {
@@ -87,7 +92,8 @@ impl Client {
             let namespace = state.manager.namespace(id).cloned().unwrap_or_default();
             let listeners = Listeners::default();
             let shared = Arc::clone(&shared);
-            let inner = Arc::new(Inner { shared, id, namespace, auth, has_ack_timeout, listeners, keeper });
+            let identity = Box::new(Identity { namespace, auth });
+            let inner = Arc::new(Inner { shared, id, identity, has_ack_timeout, listeners, keeper });
             state.sockets.insert(id, Arc::downgrade(&inner));
             inner
         }))
@@ -116,7 +122,7 @@ impl Client {
     /// # Ok(()) }) }
     /// ```
     pub fn namespace(&self) -> &str {
-        &self.0.namespace
+        &self.0.identity.namespace
     }
 
     /// Whether the namespace is connected.
@@ -328,7 +334,7 @@ impl Client {
     }
 
     pub(super) fn auth(&self) -> &Auth {
-        &self.0.auth
+        &self.0.identity.auth
     }
 }
 

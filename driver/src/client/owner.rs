@@ -268,34 +268,31 @@ impl Owner {
     /// What the machine has to say, up to a bound, and behind that what there is to write. `said` is what the machine has said
     /// already. Whether there may be more, and what has become of what there was to write.
     fn drain_and_write(&mut self, cx: &mut Context<'_>, turn: &Turn, said: &mut Option<Next>) -> (bool, Written) {
+        if let Some(next) = said.take() {
+            self.handle(cx, next);
+        }
         let mut left = OUTPUTS;
         loop {
-            let next = match said.take() {
-                Some(next) => next,
-                None => {
-                    let transports = &mut self.transports;
-                    let heard = self.shared.look(|state| {
-                        let over = match (left > 0).then(|| state.next()) {
-                            Some(Next::Nothing(abandoned)) => Some(abandoned),
-                            Some(next) => return ControlFlow::Continue(next),
-                            None => None,
-                        };
-                        // All that handlers have sent by now is written here, while the machine is at hand.
-                        let more = over.is_none();
-                        ControlFlow::Break((more, over.flatten(), Written::new(state, transports, cx, more)))
-                    });
-                    match heard {
-                        ControlFlow::Continue(next) => next,
-                        ControlFlow::Break((more, abandoned, written)) => {
-                            turn.take_given();
-                            self.settle(abandoned);
-                            return (more, written);
-                        }
-                    }
+            let transports = &mut self.transports;
+            let heard = self.shared.look(|state| {
+                let over = match (left > 0).then(|| state.next()) {
+                    Some(Next::Nothing(abandoned)) => Some(abandoned),
+                    Some(next) => return ControlFlow::Continue(next),
+                    None => None,
+                };
+                // All that handlers have sent by now is written here, while the machine is at hand.
+                let more = over.is_none();
+                ControlFlow::Break((more, over.flatten(), Written::new(state, transports, cx, more)))
+            });
+            match heard {
+                ControlFlow::Continue(next) => self.handle(cx, next),
+                ControlFlow::Break((more, abandoned, written)) => {
+                    turn.take_given();
+                    self.settle(abandoned);
+                    return (more, written);
                 }
-            };
+            }
             left = left.saturating_sub(1);
-            self.handle(cx, next);
         }
     }
 

@@ -12,7 +12,7 @@ use std::{
 use arc_swap::{ArcSwap, Guard};
 
 use super::{Call, ConnectContext, DisconnectContext, EventContext, HandlerError, Side};
-use crate::{Event, Socket, Text, client::ConnectErrorContext, flat::FlatMap, runtime::lock};
+use crate::{Event, Socket, client::ConnectErrorContext, flat::FlatMap, runtime::lock};
 
 /// Names one registered listener, for [`Socket::off`](crate::Socket::off) and
 /// [`Namespace::off`](crate::Namespace::off).
@@ -73,7 +73,7 @@ type Removed = Box<dyn Any>;
 
 /// All that can be listened to.
 pub(crate) struct Table<T: Side = Socket> {
-    pub(crate) events: FlatMap<Text, List<Call<EventContext<T>>>>,
+    pub(crate) events: FlatMap<Arc<str>, List<Call<EventContext<T>>>>,
     pub(crate) any: List<OnAny<T>>,
     pub(crate) outgoing: List<OnAny<T>>,
     pub(crate) middlewares: List<Call<ConnectContext<T>>>,

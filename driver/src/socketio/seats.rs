@@ -283,7 +283,8 @@ impl Seats {
         let ack = ack.map(|token| Ack::new(seat.socket.clone(), token));
         let mut packet = Parked { name, args, ack, announced: false };
         if seat.parked.is_empty() && seat.may_start(&packet, limits, crowded) {
-            return self.dispatch(cx, key, packet);
+            let socket = seat.socket.clone();
+            return self.dispatch(cx, socket, packet);
         }
         if seat.connecting > 0 && seat.parked.back().is_none_or(|last| last.announced) {
             // Catch-all listeners need not wait for a listener of that name, which may never come.
@@ -316,8 +317,8 @@ impl Seats {
                 if !seat.parked.front().is_some_and(|first| seat.may_start(first, limits, crowded)) {
                     break;
                 }
-                let Some(packet) = self.take_parked(key) else { break };
-                self.dispatch(cx, key, packet);
+                let Some((socket, packet)) = self.take_parked(key) else { break };
+                self.dispatch(cx, socket, packet);
             }
         }
         let (bytes, was_full) = (self.parked_bytes, self.full);
@@ -329,28 +330,27 @@ impl Seats {
         room(limits).is_crowded(self.parked_bytes)
     }
 
-    fn take_parked(&mut self, key: SocketKey) -> Option<Parked> {
+    fn take_parked(&mut self, key: SocketKey) -> Option<(Socket, Parked)> {
         let seat = self.seat(key)?;
         let packet = seat.parked.pop_front()?;
         if seat.parked.is_empty() {
             seat.parked = VecDeque::new();
         }
-        seat.socket.inner_namespace().parked.fetch_sub(1, Ordering::Relaxed);
+        let socket = seat.socket.clone();
+        socket.inner_namespace().parked.fetch_sub(1, Ordering::Relaxed);
         self.parked_bytes = self.parked_bytes.saturating_sub(packet.size());
-        Some(packet)
+        Some((socket, packet))
     }
 
     /// Starts all that waits, whatever it waits for: the socket goes, and what arrived before is handled before that.
     fn start_parked(&mut self, cx: Cx<'_, '_, '_>, key: SocketKey) {
-        while let Some(packet) = self.take_parked(key) {
-            self.dispatch(cx, key, packet);
+        while let Some((socket, packet)) = self.take_parked(key) {
+            self.dispatch(cx, socket, packet);
         }
     }
 
     /// Calls everybody who listens to an event.
-    fn dispatch(&mut self, cx: Cx<'_, '_, '_>, key: SocketKey, packet: Parked) {
-        let Some(seat) = self.seat(key) else { return };
-        let socket = seat.socket.clone();
+    fn dispatch(&mut self, cx: Cx<'_, '_, '_>, socket: Socket, packet: Parked) {
         let mut tables = Tables::of(&socket);
         if !packet.announced && announce(&tables, &socket, &packet) {
             // One of them may just have registered another listener.
@@ -362,17 +362,15 @@ impl Seats {
             return;
         }
         let context = EventContext { socket, name, args, ack };
-        let [of_namespace, of_socket] = lists.map(|list| list.into_iter().flat_map(|list| list.iter()));
-        for (listener, is_own) in of_namespace.map(|it| (it, false)).chain(of_socket.map(|it| (it, true))) {
-            if !listener.claim() {
-                continue;
+        for (list, is_own) in lists.into_iter().zip([false, true]) {
+            for listener in list.into_iter().flat_map(|list| list.iter()).filter(|listener| listener.claim()) {
+                if listener.is_once() {
+                    let namespace = &context.socket.inner_namespace().listeners;
+                    let listeners = if is_own { context.socket.listeners() } else { Some(namespace) };
+                    listeners.map(|listeners| listeners.off(listener.id()));
+                }
+                self.call(cx, Kind::Event, listener, &context);
             }
-            if listener.is_once() {
-                let table =
-                    if is_own { context.socket.listeners() } else { Some(&context.socket.inner_namespace().listeners) };
-                table.map(|table| table.off(listener.id()));
-            }
-            self.call(cx, Kind::Event, listener, &context);
         }
     }
 

@@ -556,7 +556,7 @@ impl Session {
         }
         let main = self.sockets.iter_mut().find(|socket| socket.stage == Stage::Main);
         let queued = match &main {
-            Some(socket) => Load { packets: socket.stream.queue().packets(), bytes: socket.stream.queue().remaining() },
+            Some(socket) => socket.load(),
             None => Load { packets: self.buffer.packets(), bytes: self.buffer.bytes() },
         };
         queued.check_room(websocket::packet_len(head, payload), || limits(&self.config))?;

@@ -6,7 +6,7 @@ use core::time::Duration;
 use bytes::{Buf as _, Bytes};
 
 use super::{
-    buffer::{SendBuffer, Unit, packet_size},
+    buffer::{Load, SendBuffer, Unit, packet_size},
     error::{CloseReason, Error},
     handshake::open_packet,
     heartbeat::Heartbeat,
@@ -59,6 +59,12 @@ impl WebSocket {
         base64: bool,
     ) -> Self {
         Self { id, stage, deadline: NEVER, draining: None, stream: ws::Stream::new(settings, seed), base64 }
+    }
+
+    /// What waits to be sent.
+    pub(crate) fn load(&self) -> Load {
+        let queue = self.stream.queue();
+        Load { packets: queue.packets(), bytes: queue.remaining() }
     }
 
     /// Queues a packet of the protocol.

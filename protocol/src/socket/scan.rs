@@ -25,26 +25,44 @@ pub(super) fn event(array: &str) -> Option<(Range<usize>, usize)> {
 /// How many bytes in front stand in a JSON string as they are: neither a quote, nor a backslash, nor a control character
 /// (RFC 8259 section 7).
 pub(super) fn plain_len(bytes: &[u8]) -> usize {
-    // Escapes often come close to one another: a word first.
-    if let Some(word) = bytes.first_chunk::<8>()
-        && let Some(before) = plain_in_word(*word)
-    {
-        return before;
-    }
-    let mut rest = bytes.get(8..).unwrap_or(bytes);
-    while let Some((piece, after)) = rest.split_first_chunk::<64>()
-        && is_plain_piece(piece)
-    {
-        rest = after;
-    }
-    while let Some((word, after)) = rest.split_first_chunk::<8>() {
+    let mut rest = bytes;
+    // Most strings are short, and escapes often come close to one another: a few words first.
+    for _ in 0..4 {
+        let Some((word, after)) = rest.split_first_chunk() else { return plain_len_of_end(bytes) };
         if let Some(before) = plain_in_word(*word) {
             return bytes.len().saturating_sub(rest.len()).saturating_add(before);
         }
         rest = after;
     }
-    let before = rest.iter().position(|byte| is_special(*byte)).unwrap_or(rest.len());
-    bytes.len().saturating_sub(rest.len()).saturating_add(before)
+    while let Some((piece, after)) = rest.split_first_chunk()
+        && is_plain_piece(piece)
+    {
+        rest = after;
+    }
+    while let Some((word, after)) = rest.split_first_chunk() {
+        if let Some(before) = plain_in_word(*word) {
+            return bytes.len().saturating_sub(rest.len()).saturating_add(before);
+        }
+        rest = after;
+    }
+    plain_len_of_end(bytes)
+}
+
+/// The same where all but the last seven bytes, if there are so many, are known to be plain.
+fn plain_len_of_end(bytes: &[u8]) -> usize {
+    let len = bytes.len();
+    if let Some(word) = bytes.last_chunk() {
+        return plain_in_word(*word).map_or(len, |before| len.saturating_add(before).saturating_sub(8));
+    }
+    if let (Some([a, b, c, d]), Some([e, f, g, h])) = (bytes.first_chunk(), bytes.last_chunk()) {
+        // The halves overlap, unless there are eight.
+        return match plain_in_word([*a, *b, *c, *d, *e, *f, *g, *h]) {
+            None => len,
+            Some(before @ 0..4) => before,
+            Some(before) => len.saturating_add(before).saturating_sub(8),
+        };
+    }
+    bytes.iter().position(|byte| is_special(*byte)).unwrap_or(len)
 }
 
 /// How many bytes are in front of the first special one, if there is one.

@@ -146,16 +146,17 @@ pub(crate) fn put_header(out: &mut Vec<u8>, opcode: Opcode, len: usize, mask: Op
     }
 }
 
-/// Appends a final frame whose payload is `parts`, then `rest`; `shared` bytes of it follow elsewhere, unmasked.
+/// Appends a final frame whose payload is `parts`, then `rest`. It has `len` bytes: if those are more, they follow elsewhere,
+/// unmasked.
 pub(crate) fn put_frame(
     out: &mut Vec<u8>,
     opcode: Opcode,
     mask: Option<[u8; 4]>,
     parts: &[&[u8]],
     rest: &[u8],
-    shared: usize,
+    len: usize,
 ) {
-    put_header(out, opcode, total(parts).saturating_add(rest.len()).saturating_add(shared), mask);
+    put_header(out, opcode, len, mask);
     let body = out.len();
     for part in parts {
         out.extend_from_slice(part);

@@ -1,6 +1,7 @@
 //! Masking (RFC 6455, 5.3), in place and word by word.
 
 /// XORs `data` with the mask, where `offset` bytes of the payload lie in front of `data`. Masking twice restores.
+#[inline]
 pub(crate) fn apply(mask: [u8; 4], offset: usize, data: &mut [u8]) {
     let [a, b, c, d] = mask;
     let key = match offset % 4 {
@@ -16,7 +17,12 @@ pub(crate) fn apply(mask: [u8; 4], offset: usize, data: &mut [u8]) {
     for bytes in words {
         *bytes = (u64::from_ne_bytes(*bytes) ^ word).to_ne_bytes();
     }
-    for (byte, key) in rest.iter_mut().zip(key.iter().cycle()) {
+    // Most messages are short: what is left of them counts.
+    let (words, rest) = rest.as_chunks_mut::<4>();
+    for bytes in words {
+        *bytes = (u32::from_ne_bytes(*bytes) ^ u32::from_ne_bytes(key)).to_ne_bytes();
+    }
+    for (byte, key) in rest.iter_mut().zip(key) {
         *byte ^= key;
     }
 }

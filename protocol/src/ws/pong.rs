@@ -46,7 +46,7 @@ impl Pongs {
             self.frames.truncate(self.newest);
         }
         self.newest = self.frames.len();
-        put_frame(&mut self.frames, Opcode::Pong, mask, &[], payload, 0);
+        put_frame(&mut self.frames, Opcode::Pong, mask, &[], payload, payload.len());
     }
 }
 

@@ -26,7 +26,7 @@ const SHARE_FROM: usize = 4096;
 const PIECE: usize = 16 * 1024;
 
 /// What the first of the small frames reserves, since others often follow it.
-const FIRST: usize = 512;
+const FIRST: usize = 1_024;
 
 /// What waits to be written to the peer, an implementation of [`Buf`].
 ///
@@ -206,9 +206,10 @@ impl TransmitQueue {
     ) -> usize {
         let shared = payload.filter(|payload| payload.len() >= SHARE_FROM && mask.is_none());
         let copied = payload.filter(|_| shared.is_none()).map_or(&[][..], |payload| payload);
-        let out = self.room(total(parts).saturating_add(copied.len()).saturating_add(MAX_HEADER));
+        let len = total(parts).saturating_add(copied.len());
+        let out = self.room(len.saturating_add(MAX_HEADER));
         let before = out.len();
-        put_frame(out, opcode, mask, parts, copied, shared.map_or(0, Bytes::len));
+        put_frame(out, opcode, mask, parts, copied, len.saturating_add(shared.map_or(0, Bytes::len)));
         let written = out.len().saturating_sub(before);
         self.count(written);
         let Some(payload) = shared else { return written };

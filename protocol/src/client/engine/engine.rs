@@ -417,15 +417,19 @@ impl Engine {
 
     /// Whether a message of this size may be queued. Any size fits an empty queue.
     pub(super) fn check_room(&self, size: usize) -> Result<(), SendError> {
-        if !matches!(self.phase, Phase::Opening | Phase::Open) {
+        if !self.takes_packets() {
             return Err(SendError::Closed);
         }
-        let limits = || {
-            let limits = &self.config.limits;
-            Load { packets: limits.send_queue_packets, bytes: limits.send_queue_bytes }
-        };
-        let queued = Load { packets: self.queued_packets(), bytes: self.queued_bytes() };
-        Ok(queued.check_room(size, limits)?)
+        Ok(self.load().check_room(size, || limits(&self.config))?)
+    }
+
+    pub(super) const fn takes_packets(&self) -> bool {
+        matches!(self.phase, Phase::Opening | Phase::Open)
+    }
+
+    /// What waits to be sent on the session's transport.
+    pub(super) fn load(&self) -> Load {
+        load(self.main(), &self.buffer)
     }
 
     // Inside.
@@ -701,3 +705,14 @@ const MAX_PONGS: usize = 64;
 
 /// Bits of a WebSocket's id that count within one engine.
 const TRANSPORT_BITS: u32 = 4;
+
+/// What waits on a session's WebSocket and for its POSTs.
+pub(super) fn load(main: Option<&WebSocket>, buffer: &SendBuffer) -> Load {
+    let Load { packets, bytes } = main.map_or(Load { packets: 0, bytes: 0 }, WebSocket::load);
+    Load { packets: packets.saturating_add(buffer.packets()), bytes: bytes.saturating_add(buffer.bytes()) }
+}
+
+/// What may wait to be sent.
+pub(super) fn limits(config: &Config) -> Load {
+    Load { packets: config.limits.send_queue_packets, bytes: config.limits.send_queue_bytes }
+}

@@ -127,8 +127,7 @@ impl Engine {
     /// # }
     /// ```
     pub fn queued_packets(&self) -> usize {
-        let queued = self.main().map_or(0, |socket| socket.stream.queue().packets());
-        queued.saturating_add(self.buffer.packets())
+        self.load().packets
     }
 
     /// Bytes that wait to be sent on the session's transport; those of a POST on its way are not among them.
@@ -143,8 +142,7 @@ impl Engine {
     /// # }
     /// ```
     pub fn queued_bytes(&self) -> usize {
-        let queued = self.main().map_or(0, |socket| socket.stream.queue().remaining());
-        queued.saturating_add(self.buffer.bytes())
+        self.load().bytes
     }
 
     /// What the server said when it opened the session; `None` before that.

@@ -4,7 +4,7 @@ use alloc::{boxed::Box, string::String};
 
 use super::{
     Event, Output,
-    engine::{Engine, Phase},
+    engine::{Engine, Phase, limits, load},
     error::{Cause, ClosedBy, Error, HandshakeError, Refusal, UpgradeError},
     input::Head,
     upgrade::{self, Opening},
@@ -30,8 +30,13 @@ impl Engine {
         head: &PacketHead<'_>,
         payload: Option<PayloadRef<'_>>,
     ) -> Result<(), SendError> {
-        self.check_room(websocket::packet_len(head, payload))?;
-        self.queue_packet(head, payload);
+        if !self.takes_packets() {
+            return Err(SendError::Closed);
+        }
+        let Self { sockets, buffer, config, .. } = self;
+        let main = sockets.iter_mut().find(|socket| socket.stage == Stage::Main);
+        load(main.as_deref(), buffer).check_room(websocket::packet_len(head, payload), || limits(config))?;
+        websocket::send_packet(main.filter(|_| self.phase == Phase::Open), buffer, head, payload);
         Ok(())
     }
 

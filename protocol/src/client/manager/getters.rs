@@ -5,7 +5,14 @@ use alloc::sync::Arc;
 use super::{Life, Manager};
 use crate::{
     Instant, Text,
-    client::{Config, engine::Engine, error::Error, event::SocketId, socket::{Kept, Socket}, stats::Stats},
+    client::{
+        Config,
+        engine::Engine,
+        error::Error,
+        event::SocketId,
+        socket::{Kept, Socket},
+        stats::Stats,
+    },
 };
 
 impl Manager {

@@ -121,7 +121,9 @@ impl Manager {
         let Some(socket) = self.sockets.get_mut(index) else { return };
         let id = socket.id;
         let mut ended = socket.acks.take_all();
-        ended.extend(socket.keep(|kept| kept.queue.take_all()).into_iter().filter(|event| event.wanted).map(|event| event.id));
+        ended.extend(
+            socket.keep(|kept| kept.queue.take_all()).into_iter().filter(|event| event.wanted).map(|event| event.id),
+        );
         ended.sort_unstable();
         let (namespace, stale) = (socket.namespace.clone(), socket.stale);
         let given_up = match socket.stage {
@@ -256,7 +258,8 @@ impl Manager {
 
     /// The places of all sockets: those that are to be connected in the order in which the application wanted it.
     pub(super) fn in_turn(&self) -> Vec<usize> {
-        let mut turns: Vec<_> = self.sockets.iter().enumerate().map(|(index, socket)| (socket.rest.turn, index)).collect();
+        let mut turns: Vec<_> =
+            self.sockets.iter().enumerate().map(|(index, socket)| (socket.rest.turn, index)).collect();
         turns.sort_unstable();
         turns.into_iter().map(|(_, index)| index).collect()
     }

@@ -70,6 +70,7 @@ impl Manager {
         }
     }
 
+    #[inline]
     fn on_packet(&mut self, packet: Packet) -> Option<Event> {
         let Some(index) = self.sockets.iter().position(|socket| socket.namespace.is(packet.namespace())) else {
             self.on_ghost(&packet);
@@ -152,6 +153,7 @@ impl Manager {
         }
     }
 
+    #[inline]
     fn on_event(&mut self, index: usize, early: Early) -> Option<Event> {
         let limits = &self.config.limits;
         let limits = Load { packets: limits.early_packets, bytes: limits.early_bytes };
@@ -172,6 +174,7 @@ impl Manager {
         None
     }
 
+    #[inline]
     fn deliver(&mut self, index: usize, Early { event, args, id }: Early) -> Option<Event> {
         let socket = self.sockets.get_mut(index)?;
         if id.is_none() {
