@@ -5,7 +5,7 @@ use std::cell::Cell;
 use sockeye_protocol::socket::Encoder;
 
 thread_local! {
-    static ENCODER: Cell<Option<Encoder>> = const { Cell::new(None) };
+    static ENCODER: Cell<Option<Box<Encoder>>> = const { Cell::new(None) };
 }
 
 /// Has something encoded and sent. Whoever is called meanwhile, a `Serialize` of the application for instance, may do the

@@ -211,13 +211,15 @@ impl Args {
     }
 
     pub(super) fn source(&self) -> Source<'_> {
+        let (array, attachments) = (self.array(), self.attachments());
+        let start = wide(self.start.saturating_sub(self.open));
         Source {
-            array: self.array(),
-            start: wide(self.start.saturating_sub(self.open)),
-            raw: self.raw(),
+            array,
+            start,
+            raw: array.get(start..array.len().saturating_sub(1)).unwrap_or_default(),
             named: self.named,
-            resolve: !self.attachments().is_empty(),
-            attachments: self.attachments(),
+            resolve: !attachments.is_empty(),
+            attachments,
         }
     }
 

@@ -86,7 +86,9 @@ impl Encoder {
     ) -> Result<PayloadRef<'_>, EncodeError> {
         let Serialized { json, start, attachments, .. } =
             arguments(mem::take(&mut self.json), event, args, max_attachments)?;
-        self.attachments = attachments;
+        if !attachments.is_empty() || !self.attachments.is_empty() {
+            self.attachments = attachments;
+        }
         let json = if json.len() < LARGE {
             self.json = json;
             Json::Slice(&self.json)
