@@ -26,7 +26,7 @@ const SHARE_FROM: usize = 4096;
 const PIECE: usize = 16 * 1024;
 
 /// What the first of the small frames reserves, since others often follow it.
-const FIRST: usize = 1_024;
+const FIRST: usize = 640;
 
 /// What waits to be written to the peer, an implementation of [`Buf`].
 ///
