@@ -11,8 +11,8 @@ pub(crate) struct FlatMap<K, V>(Vec<Entry<K, V>>);
 
 #[derive(Clone, Debug)]
 struct Entry<K, V> {
-    /// [`Key::head`] of the key, which may be far away itself.
-    head: u64,
+    /// [`Key::prefix`] of the key, which may be far away itself.
+    prefix: u64,
     key: K,
     value: V,
 }
@@ -20,18 +20,18 @@ struct Entry<K, V> {
 /// An order of keys, whichever is the fastest.
 pub(crate) trait Key {
     /// What keys are compared by first.
-    fn head(&self) -> u64;
+    fn prefix(&self) -> u64;
 
-    /// How keys with the same head compare.
+    /// How keys with the same prefix compare.
     fn order(&self, other: &Self) -> Ordering;
 }
 
-/// Bytes of a text that are in its head.
-const IN_HEAD: usize = 7;
+/// Bytes of a text that are in its prefix.
+const IN_PREFIX: usize = 7;
 
 /// By their lengths first, then by four bytes in front and the last three: most names are short, and then that is all.
 impl Key for str {
-    fn head(&self) -> u64 {
+    fn prefix(&self) -> u64 {
         let bytes = self.as_bytes();
         let len = u8::try_from(bytes.len()).unwrap_or(u8::MAX);
         u64::from_be_bytes(match (bytes.first_chunk(), bytes.last_chunk()) {
@@ -46,13 +46,13 @@ impl Key for str {
     }
 
     fn order(&self, other: &Self) -> Ordering {
-        if self.len() <= IN_HEAD && other.len() <= IN_HEAD { Ordering::Equal } else { self.cmp(other) }
+        if self.len() <= IN_PREFIX && other.len() <= IN_PREFIX { Ordering::Equal } else { self.cmp(other) }
     }
 }
 
 impl Key for Arc<str> {
-    fn head(&self) -> u64 {
-        str::head(self)
+    fn prefix(&self) -> u64 {
+        str::prefix(self)
     }
 
     fn order(&self, other: &Self) -> Ordering {
@@ -61,7 +61,7 @@ impl Key for Arc<str> {
 }
 
 impl Key for SocketId {
-    fn head(&self) -> u64 {
+    fn prefix(&self) -> u64 {
         0
     }
 
@@ -108,7 +108,7 @@ impl<K, V> FlatMap<K, V> {
         match self.place(&key) {
             Ok(at) => self.0.get_mut(at).map(|entry| std::mem::replace(&mut entry.value, value)),
             Err(at) => {
-                self.0.insert(at, Entry { head: key.head(), key, value });
+                self.0.insert(at, Entry { prefix: key.prefix(), key, value });
                 None
             }
         }
@@ -144,8 +144,8 @@ impl<K, V> FlatMap<K, V> {
     where
         K: Borrow<Q>,
     {
-        let head = key.head();
-        self.0.binary_search_by(|entry| entry.head.cmp(&head).then_with(|| entry.key.borrow().order(key)))
+        let prefix = key.prefix();
+        self.0.binary_search_by(|entry| entry.prefix.cmp(&prefix).then_with(|| entry.key.borrow().order(key)))
     }
 }
 
@@ -171,31 +171,48 @@ mod tests {
     }
 
     #[test]
-    fn names_that_begin_alike_are_told_apart() {
-        let long = |last: char| "x".repeat(300) + &String::from(last);
-        let names = [
-            "",
-            "\0",
-            "\0\0",
-            "abcd",
-            "abce",
-            "abcda",
-            "mexsage",
-            "message",
-            "messages",
-            "mesxages",
-            "é",
-            &long('a'),
-            &long('b'),
-            &long('é'),
-        ];
-        let mut map = FlatMap::<Arc<str>, &str>::default();
-        for name in names {
-            assert_eq!(map.insert(name.into(), name), None);
+    fn names_are_told_apart_whatever_they_share() {
+        // Each length around the borders, with a letter changed in front, in the middle and at the end.
+        let mut names = vec![String::new()];
+        for len in [1, 2, 3, 4, 5, 6, 7, 8, 9, 254, 255, 256, 257] {
+            for place in [0, len / 2, len - 1] {
+                for letter in ["x", "y", "\0"] {
+                    let mut name = "x".repeat(len);
+                    name.replace_range(place..=place, letter);
+                    names.push(name);
+                }
+            }
         }
-        assert_eq!(names.map(|name| map.get(name).copied()), names.map(Some));
-        assert_eq!([&long('c'), "messageu", "messag", "e", "\0\0\0"].map(|name| map.get(name)), [None; 5]);
-        assert_eq!(names.map(|name| map.remove(name)), names.map(Some));
+        names.extend(["é", "éé", "ééé", "éééé"].map(String::from));
+        names.sort_unstable();
+        names.dedup();
+        let mut map = FlatMap::<Arc<str>, &str>::default();
+        for name in names.iter().rev() {
+            assert_eq!(map.get(&**name), None);
+            assert_eq!(map.insert(name.as_str().into(), name), None);
+        }
+        for name in &names {
+            assert_eq!(map.get(&**name), Some(&name.as_str()));
+        }
+        for name in &names {
+            assert_eq!(map.remove(&**name), Some(name.as_str()));
+            assert!(!map.contains_key(&**name));
+        }
         assert_eq!(map.keys().count(), 0);
+    }
+
+    #[test]
+    fn sockets_are_found_by_their_ids() {
+        let endpoint = sockeye_protocol::client::Endpoint::parse("http://localhost").expect("a URL");
+        let seed = sockeye_protocol::Seed::for_tests(1);
+        let mut manager =
+            sockeye_protocol::client::Manager::new(sockeye_protocol::client::Config::default(), endpoint, &seed);
+        let ids = ["/c", "/a", "/b"].map(|name| manager.add_socket(name, Default::default()));
+        let mut map = FlatMap::<SocketId, usize>::default();
+        for index in [1, 0, 2] {
+            assert_eq!(map.insert(ids[index], index), None);
+        }
+        assert_eq!(ids.map(|id| map.get(&id).copied()), [Some(0), Some(1), Some(2)]);
+        assert_eq!((map.remove(&ids[0]), map.get(&ids[0]), map.keys().count()), (Some(0), None, 2));
     }
 }

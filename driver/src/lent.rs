@@ -5,6 +5,7 @@ use std::cell::Cell;
 use sockeye_protocol::socket::Encoder;
 
 thread_local! {
+    /// In a box, since it is taken out and put back with each event.
     static ENCODER: Cell<Option<Box<Encoder>>> = const { Cell::new(None) };
 }
 

@@ -93,10 +93,11 @@ impl<L: Layer> Owner<L> {
         turn: &Turn,
         said: &mut Option<TaskOf<L>>,
     ) -> (bool, Written) {
+        let mut left = OUTPUTS;
         if let Some(task) = said.take() {
+            left = left.saturating_sub(1);
             self.handle(Some(cx), now, task);
         }
-        let mut left = OUTPUTS;
         loop {
             let Self { layer, link, seats, streams, withheld, .. } = self;
             let mut locked = link.lock(now);

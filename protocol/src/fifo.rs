@@ -5,7 +5,7 @@ use alloc::{boxed::Box, collections::VecDeque};
 /// Bytes that a queue which is used again and again keeps while it is empty.
 const KEPT: usize = 1_024;
 
-/// Bytes that the first of several elements reserves, since many may follow it.
+/// Bytes that small elements reserve with the first one that has no place of its own, since many may follow it.
 const FIRST: usize = 128;
 
 /// Takes the first element. A queue that was long once gives its memory back when it is empty.
@@ -40,7 +40,9 @@ impl<T> Default for Rare<T> {
 
 impl<T> Rare<T> {
     fn queue(&mut self) -> &mut VecDeque<T> {
-        self.0.get_or_insert_with(|| Box::new(VecDeque::with_capacity(FIRST.checked_div(size_of::<T>()).unwrap_or(0))))
+        self.0.get_or_insert_with(|| {
+            Box::new(VecDeque::with_capacity(FIRST.checked_div(size_of::<T>()).unwrap_or(0).max(4)))
+        })
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -95,11 +97,6 @@ impl<T> Rare<T> {
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.0.iter_mut().flat_map(|queue| queue.iter_mut())
-    }
-
-    #[cfg(test)]
-    pub(crate) fn holds_no_memory(&self) -> bool {
-        self.0.is_none()
     }
 }
 
@@ -172,7 +169,7 @@ impl<T> Fifo<T> {
 
     #[cfg(test)]
     pub(crate) fn holds_no_memory(&self) -> bool {
-        self.rest.holds_no_memory()
+        self.rest.is_empty()
     }
 }
 
@@ -195,6 +192,31 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_rare_queue_behaves_like_a_plain_one(ops in prop::collection::vec((0..5_u8, 0..6_usize), 0..40)) {
+            let (mut rare, mut model) = (Rare::default(), VecDeque::new());
+            for (op, value) in ops {
+                match op {
+                    0 => prop_assert_eq!(rare.pop_front(), model.pop_front()),
+                    1 => prop_assert_eq!(rare.remove(value), model.remove(value)),
+                    2 => {
+                        rare.insert(value, value);
+                        model.insert(value.min(model.len()), value);
+                    }
+                    _ => {
+                        rare.push_back(value);
+                        model.push_back(value);
+                    }
+                }
+                rare.iter_mut().chain(&mut model).for_each(|value| *value += 1);
+                prop_assert_eq!(rare.iter().collect::<Vec<_>>(), model.iter().collect::<Vec<_>>());
+                prop_assert_eq!((rare.len(), rare.is_empty()), (model.len(), model.is_empty()));
+                prop_assert_eq!(rare.get_mut(value), model.get_mut(value));
+                prop_assert_eq!(rare.front_mut(), model.front_mut());
+                prop_assert_eq!(rare.back(), model.back());
+            }
+        }
+
         #[test]
         fn behaves_like_a_plain_queue(ops in prop::collection::vec((0..4_u8, 0..6_usize), 0..40)) {
             let (mut fifo, mut model) = (Fifo::default(), VecDeque::new());

@@ -90,8 +90,9 @@ impl Text {
         }
     }
 
-    /// Whether the texts are equal. Where they are the same bytes, as [`MAIN`](Self::MAIN) mostly is, without a look at them.
-    pub(crate) fn is(&self, other: &Self) -> bool {
+    /// Whether the texts are equal: where both have their bytes at one place, as [`MAIN`](Self::MAIN) mostly has, without a
+    /// look at them.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
         core::ptr::eq(self.as_str(), other.as_str()) || self == other
     }
 
@@ -199,6 +200,18 @@ impl fmt::Display for Text {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_namespaces_begin_with_a_slash() {
+        for (name, full) in
+            [("", "/"), ("/", "/"), ("a", "/a"), ("/a", "/a"), ("//", "//"), ("a/b", "/a/b"), (" ", "/ ")]
+        {
+            let text = Text::of_namespace(name);
+            assert_eq!(text, full);
+            assert!(text.is_same(&Text::from(full)) && !text.is_same(&Text::from("/b")) && !text.is_same(&Text::EMPTY));
+        }
+        assert!(Text::of_namespace("").is_same(&Text::MAIN) && Text::EMPTY.is_same(&Text::from("")));
+    }
 
     #[test]
     fn a_slice_shares_and_a_stranger_is_copied() {

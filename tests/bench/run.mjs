@@ -1,6 +1,7 @@
 #!/usr/bin/env node
-// Compares clients against one server, round by round, and prints two tables of medians with ratios: CPU time of the
-// client per answer and memory per idle connection; answers per second. README.md beside it says how.
+// Compares clients against one server, round by round, and prints three tables of medians with ratios: CPU time of the
+// client per answer and memory per idle connection; answers per second; CPU time of the client to that of the server
+// beside it. README.md beside it says how.
 //
 //   tests/bench/run.mjs [--rounds 5] [--seconds 2] [--only REGEX] [--clients REGEX] [--cpus 0,1]
 
@@ -37,6 +38,7 @@ const ALL_CLIENTS = {
 const CLIENTS = Object.fromEntries(
   Object.entries(ALL_CLIENTS).filter(([name]) => new RegExp(values.clients).test(name)),
 );
+if (Object.keys(CLIENTS).length === 0) throw new Error(`no client is like ${values.clients}: ${Object.keys(ALL_CLIENTS)}`);
 const SCENARIOS = {
   "echo 16 B": { scenario: "echo" },
   "echo 16 B, 16 on the way": { scenario: "echo", window: 16 },
@@ -103,6 +105,7 @@ async function measure(client, options) {
   return {
     value: (after.client - before.client) / messages,
     server: (after.server - before.server) / messages,
+    relative: (after.client - before.client) / (after.server - before.server),
     rate: messages / values.seconds / 1000,
   };
 }
@@ -140,8 +143,10 @@ function table(what, digits, unitOf, last) {
   }
 }
 table("value", 2, (scenario) => (scenario === "idle" ? "KiB" : "us"), {
-  title: "bench_server beside sockeye-tokio",
+  title: `bench_server beside ${names[0]}`,
   what: "server",
 });
 console.log();
 table("rate", 1, (scenario) => (scenario === "idle" ? undefined : "k/s"));
+console.log();
+table("relative", 3, (scenario) => (scenario === "idle" ? undefined : "of the server's"));

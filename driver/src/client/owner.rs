@@ -268,10 +268,11 @@ impl Owner {
     /// What the machine has to say, up to a bound, and behind that what there is to write. `said` is what the machine has said
     /// already. Whether there may be more, and what has become of what there was to write.
     fn drain_and_write(&mut self, cx: &mut Context<'_>, turn: &Turn, said: &mut Option<Next>) -> (bool, Written) {
+        let mut left = OUTPUTS;
         if let Some(next) = said.take() {
+            left = left.saturating_sub(1);
             self.handle(cx, next);
         }
-        let mut left = OUTPUTS;
         loop {
             let transports = &mut self.transports;
             let heard = self.shared.look(|state| {

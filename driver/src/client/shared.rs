@@ -52,6 +52,8 @@ type OnManagers = Arc<[(ListenerId, Arc<OnManager>)]>;
 
 /// What the lock guards.
 pub(super) struct State {
+    pub(super) manager: Manager,
+    pub(super) waiters: BTreeMap<(SocketId, AckId), Waiter>,
     pub(super) sockets: FlatMap<SocketId, Weak<Inner>>,
     pub(super) watchers: Vec<Watcher>,
     pub(super) streams: Vec<Followed>,
@@ -61,8 +63,6 @@ pub(super) struct State {
     pub(super) is_forsaken: bool,
     /// The task is gone: nothing will happen any more.
     is_over: bool,
-    pub(super) waiters: BTreeMap<(SocketId, AckId), Waiter>,
-    pub(super) manager: Manager,
 }
 
 /// Somebody waits for what becomes of a namespace. Gets nothing if the task ends before.

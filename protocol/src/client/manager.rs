@@ -8,7 +8,7 @@ mod namespaces;
 mod receive;
 mod timers;
 
-use alloc::{boxed::Box, sync::Arc, vec::Vec};
+use alloc::{boxed::Box, collections::VecDeque, sync::Arc, vec::Vec};
 use core::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     Instant, RequestId, Seed, TransportId,
-    fifo::Rare,
+    fifo::{Rare, take_first},
     rng::Rng,
     socket::Decoder,
     ws::{Message, TransmitQueue},
@@ -81,35 +81,35 @@ use crate::{
 /// ```
 #[derive(Debug)]
 pub struct Manager {
-    attempts: Box<Attempts>,
     config: Arc<Config>,
+    attempts: Box<Attempts>,
+    life: Life,
+    /// The connection, or the attempt at one: there is one in [`Life::Opening`] and [`Life::Open`] only.
+    link: Option<Link>,
+    /// Connections that say goodbye.
+    retiring: Rare<Link>,
+    /// Whether the driver does not read.
+    withheld: bool,
+    /// Ordered by their ids.
+    sockets: Vec<Socket>,
     next_socket: u64,
     /// Namespaces that were removed and that the server may not know of.
     ghosts: Rare<Ghost>,
     next_serial: u64,
+    decoder: Decoder,
+    /// Until when the attachments of a packet must have arrived.
+    packet_deadline: Option<Instant>,
     /// Whether each packet is told of as such.
     reports_packets: bool,
-    /// Whether the driver does not read.
-    withheld: bool,
-    decoder: Decoder,
+    outputs: VecDeque<Output>,
+    /// Inputs of the connection, and the ticks between them.
+    line: Rare<Turn>,
+    /// A tick whose turn it is, once the connection has nothing more to say.
+    tick: Option<Instant>,
     /// The latest tick that was given, perhaps not processed yet.
     ticked: Instant,
     /// The time of what is being worked on.
     clock: Instant,
-    /// Until when the attachments of a packet must have arrived.
-    packet_deadline: Option<Instant>,
-    /// A tick whose turn it is, once the connection has nothing more to say.
-    tick: Option<Instant>,
-    life: Life,
-    /// Ordered by their ids.
-    sockets: Vec<Socket>,
-    outputs: Rare<Output>,
-    /// Inputs of the connection, and the ticks between them.
-    line: Rare<Turn>,
-    /// Connections that say goodbye.
-    retiring: Rare<Link>,
-    /// The connection, or the attempt at one: there is one in [`Life::Opening`] and [`Life::Open`] only.
-    link: Option<Link>,
 }
 
 /// What an attempt to connect needs, and what is known from those before. (Apart, for what messages need lies closer together
@@ -231,7 +231,7 @@ impl Manager {
             next_serial: 0,
             packet_deadline: None,
             reports_packets: false,
-            outputs: Rare::default(),
+            outputs: VecDeque::new(),
             line: Rare::default(),
             tick: None,
             ticked: Instant::ZERO,
@@ -462,7 +462,7 @@ impl Manager {
     /// ```
     pub fn poll_output(&mut self) -> Option<Output> {
         loop {
-            if let Some(output) = self.outputs.pop_front() {
+            if let Some(output) = take_first(&mut self.outputs) {
                 return Some(output);
             }
             if let Some(output) = self.poll_retiring() {

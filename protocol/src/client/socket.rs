@@ -119,9 +119,9 @@ pub(super) struct Socket {
     pub(super) recovered: bool,
     pub(super) next_ack: u64,
     pub(super) acks: Acks,
-    /// [`SocketOptions::retries`].
+    /// [`SocketOptions::retries`], here once more.
     pub(super) retries: u32,
-    /// Whether the session may be recovered: only then events are searched for offsets.
+    /// Whether the session may be recovered, so that events are searched for offsets: whether [`Recovery`] has a private id.
     is_recoverable: bool,
     /// When something in [`Kept`] is due; [`NEVER`] if nothing is.
     kept_until: Instant,
@@ -199,6 +199,11 @@ impl Socket {
         self.stage == Stage::Joined
     }
 
+    /// Whether its events are sent until they are acknowledged.
+    pub(super) const fn has_retries(&self) -> bool {
+        self.retries > 0
+    }
+
     /// The next acknowledgement's number.
     pub(super) fn take_ack_id(&mut self) -> u64 {
         let id = self.next_ack;
@@ -236,8 +241,13 @@ impl Socket {
         &self.rest.kept
     }
 
+    /// Whether something that waits is due.
+    pub(super) fn is_kept_due(&self, now: Instant) -> bool {
+        self.kept_until <= now
+    }
+
     /// Changes what waits.
-    pub(super) fn keep<T>(&mut self, change: impl FnOnce(&mut Kept) -> T) -> T {
+    pub(super) fn change_kept<T>(&mut self, change: impl FnOnce(&mut Kept) -> T) -> T {
         let kept = &mut self.rest.kept;
         let changed = change(kept);
         let [waiting, retried] = [kept.send.deadline(), kept.queue.deadline()].map(|at| at.unwrap_or(NEVER));
@@ -250,7 +260,7 @@ impl Socket {
         let was = core::mem::replace(&mut self.stage, Stage::Out);
         (self.stale, self.rest.sid) = (false, None);
         // They are sent again with the next connection, if the server recovers the session.
-        self.keep(|kept| kept.early.take());
+        self.change_kept(|kept| kept.early.take());
         was == Stage::Joined
     }
 
@@ -261,7 +271,6 @@ impl Socket {
             Stage::GivenUp { due } if self.active => due,
             _ => NEVER,
         };
-        // With each round of a driver: without iterators, which cost more than what they look at.
         answer.min(self.acks.deadline().unwrap_or(NEVER)).min(self.kept_until)
     }
 
@@ -270,7 +279,7 @@ impl Socket {
     pub(super) fn end_acks(&mut self) -> (Vec<u64>, Option<Retried>) {
         let mut ended = self.acks.take_sent();
         let retries = self.retries;
-        let given_up = self.keep(|kept| kept.queue.on_disconnect(retries));
+        let given_up = self.change_kept(|kept| kept.queue.on_disconnect(retries));
         ended.extend(given_up.as_ref().filter(|event| event.wanted).map(|event| event.id));
         ended.sort_unstable();
         (ended, given_up)
@@ -280,6 +289,55 @@ impl Socket {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::socket::{Packet, Payload};
+
+    /// What is looked at with each packet lies close together.
+    #[test]
+    fn it_is_small() {
+        assert!(size_of::<Socket>() <= 144, "{}", size_of::<Socket>());
+    }
+
+    #[test]
+    fn offsets_are_taken_of_a_session_that_may_be_recovered() {
+        let mut socket = Socket::new(SocketId(0), Text::MAIN, SocketOptions::default());
+        let offset = |socket: &Socket| socket.recovery().offset().cloned();
+        let mut decoder = crate::socket::Decoder::new(&crate::Limits::default());
+        let packet = decoder.handle_text(Text::from_static(r#"2["news","Pq4B7aZ"]"#)).unwrap();
+        let Some(Packet::Event { args, .. }) = packet else { panic!("{packet:?}") };
+        socket.join(Text::from_static("s"), None, None);
+        socket.on_event(&args);
+        assert_eq!(offset(&socket), None);
+        socket.join(Text::from_static("s"), Some(Text::from_static("p")), None);
+        socket.on_event(&args);
+        assert_eq!(offset(&socket).as_deref(), Some("Pq4B7aZ"));
+        socket.forget_session();
+        socket.on_event(&args);
+        assert_eq!(offset(&socket), None);
+    }
+
+    #[test]
+    fn the_deadline_follows_what_waits() {
+        let at = Instant::from_millis;
+        let mut socket = Socket::new(SocketId(0), Text::MAIN, SocketOptions { retries: 1, ..SocketOptions::default() });
+        let event = |expires| Buffered { payload: Payload::event("e", &(), 0).unwrap(), ack: None, expires };
+        assert_eq!(socket.deadline(), NEVER);
+        socket.change_kept(|kept| kept.send.push(event(Some(at(5)))));
+        socket.change_kept(|kept| kept.send.push(event(Some(at(7)))));
+        assert_eq!((socket.deadline(), socket.is_kept_due(at(4)), socket.is_kept_due(at(5))), (at(5), false, true));
+        let retried = Retried { id: 0, payload: Payload::event("e", &(), 0).unwrap(), wanted: false, timeout: None };
+        socket.change_kept(|kept| kept.queue.push(retried));
+        socket.change_kept(|kept| kept.queue.on_try(Some(at(3))));
+        assert_eq!(socket.deadline(), at(3));
+        socket.acks.insert(1, Some(at(2)), true);
+        assert_eq!((socket.deadline(), socket.is_kept_due(at(2))), (at(2), false));
+        // The end of a connection is that of the try, and of acknowledgements; what waits stays.
+        assert!(socket.end_acks().1.is_none());
+        assert_eq!(socket.deadline(), at(5));
+        socket.change_kept(|kept| kept.send.pop());
+        assert_eq!(socket.deadline(), at(7));
+        socket.change_kept(|kept| kept.send.pop());
+        assert_eq!((socket.deadline(), socket.is_kept_due(at(u64::MAX / 1_000))), (NEVER, false));
+    }
 
     #[test]
     fn a_session_is_recovered_if_its_private_id_stays() {

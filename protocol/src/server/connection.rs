@@ -83,6 +83,13 @@ struct Slot {
     state: State,
 }
 
+impl Slot {
+    /// Whether it is that namespace, and packets for it are no error.
+    fn is_established(&self, namespace: &Text) -> bool {
+        self.name.is_same(namespace) && matches!(self.state, State::Joined(_) | State::Left)
+    }
+}
+
 #[derive(Debug)]
 enum State {
     /// The hub was asked whether there is such a namespace; with what the client gave as `auth`.

@@ -211,12 +211,11 @@ impl Args {
     }
 
     pub(super) fn source(&self) -> Source<'_> {
-        let (array, attachments) = (self.array(), self.attachments());
-        let start = wide(self.start.saturating_sub(self.open));
+        let attachments = self.attachments();
         Source {
-            array,
-            start,
-            raw: array.get(start..array.len().saturating_sub(1)).unwrap_or_default(),
+            array: self.array(),
+            start: wide(self.start.saturating_sub(self.open)),
+            raw: self.raw(),
             named: self.named,
             resolve: !attachments.is_empty(),
             attachments,

@@ -75,7 +75,7 @@ impl Encoder {
     /// Lets go of the payload, so that only memory for small ones is held.
     pub fn clear(&mut self) {
         self.large = Bytes::new();
-        self.attachments.clear();
+        self.attachments = Vec::new();
     }
 
     fn arguments<T: Serialize + ?Sized>(
@@ -86,6 +86,7 @@ impl Encoder {
     ) -> Result<PayloadRef<'_>, EncodeError> {
         let Serialized { json, start, attachments, .. } =
             arguments(mem::take(&mut self.json), event, args, max_attachments)?;
+        // Most events have none, and then neither had the one before, or it was cleared.
         if !attachments.is_empty() || !self.attachments.is_empty() {
             self.attachments = attachments;
         }

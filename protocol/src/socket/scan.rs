@@ -48,14 +48,14 @@ pub(super) fn plain_len(bytes: &[u8]) -> usize {
     plain_len_of_end(bytes)
 }
 
-/// The same where all but the last seven bytes, if there are so many, are known to be plain.
+/// The same where all but the last seven bytes are known to be plain; of fewer than eight none need be.
 fn plain_len_of_end(bytes: &[u8]) -> usize {
     let len = bytes.len();
     if let Some(word) = bytes.last_chunk() {
         return plain_in_word(*word).map_or(len, |before| len.saturating_add(before).saturating_sub(8));
     }
     if let (Some([a, b, c, d]), Some([e, f, g, h])) = (bytes.first_chunk(), bytes.last_chunk()) {
-        // The halves overlap, unless there are eight.
+        // The halves overlap, since there are fewer than eight.
         return match plain_in_word([*a, *b, *c, *d, *e, *f, *g, *h]) {
             None => len,
             Some(before @ 0..4) => before,
@@ -325,7 +325,8 @@ mod tests {
     #[test]
     fn every_byte_is_special_or_not_at_every_place() {
         for byte in 0..=u8::MAX {
-            for len in [1, 7, 8, 9, 63, 64, 65, 71, 130] {
+            // Around the ends of halves, of words, of the words in front, and of pieces.
+            for len in (1..=17).chain([31, 32, 33, 39, 40, 41, 63, 64, 65, 71, 95, 96, 97, 103, 104, 130]) {
                 for at in 0..len {
                     for filler in [b'a', b'!', 0x7f, 0x80, 0xff] {
                         let mut bytes = vec![filler; len];

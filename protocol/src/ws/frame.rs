@@ -146,7 +146,7 @@ pub(crate) fn put_header(out: &mut Vec<u8>, opcode: Opcode, len: usize, mask: Op
     }
 }
 
-/// Appends a final frame whose payload is `parts`, then `rest`. It has `len` bytes: if those are more, they follow elsewhere,
+/// Appends a final frame whose payload has `len` bytes: `parts`, then `rest`, and what is missing then follows elsewhere,
 /// unmasked.
 pub(crate) fn put_frame(
     out: &mut Vec<u8>,
@@ -156,6 +156,7 @@ pub(crate) fn put_frame(
     rest: &[u8],
     len: usize,
 ) {
+    debug_assert!(len >= total(parts).saturating_add(rest.len()), "a frame longer than it says");
     put_header(out, opcode, len, mask);
     let body = out.len();
     for part in parts {

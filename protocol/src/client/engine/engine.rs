@@ -423,6 +423,7 @@ impl Engine {
         Ok(self.load().check_room(size, || limits(&self.config))?)
     }
 
+    /// Whether there is, or will be, a session to send something on.
     pub(super) const fn takes_packets(&self) -> bool {
         matches!(self.phase, Phase::Opening | Phase::Open)
     }

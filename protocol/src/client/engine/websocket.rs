@@ -11,9 +11,10 @@ use super::{
 };
 use crate::{
     Instant, Seed, TransportId,
-    client::{Transport, http::Response},
+    client::{Config, Transport, http::Response},
     engine::{
         CloseReason, Current, Packet, SendError,
+        buffer::SendBuffer,
         inbox::message_len,
         timers::after,
         websocket::{self, Stage, WebSocket},
@@ -33,10 +34,10 @@ impl Engine {
         if !self.takes_packets() {
             return Err(SendError::Closed);
         }
-        let Self { sockets, buffer, config, .. } = self;
-        let main = sockets.iter_mut().find(|socket| socket.stage == Stage::Main);
+        // Looked for once: this is for each message.
+        let (main, buffer, config) = self.outlet();
         load(main.as_deref(), buffer).check_room(websocket::packet_len(head, payload), || limits(config))?;
-        websocket::send_packet(main.filter(|_| self.phase == Phase::Open), buffer, head, payload);
+        websocket::send_packet(main, buffer, head, payload);
         Ok(())
     }
 
@@ -49,9 +50,16 @@ impl Engine {
     }
 
     fn queue_packet(&mut self, head: &PacketHead<'_>, payload: Option<PayloadRef<'_>>) {
-        let main = self.sockets.iter_mut().find(|socket| socket.stage == Stage::Main);
-        let main = main.filter(|_| self.phase == Phase::Open);
-        websocket::send_packet(main, &mut self.buffer, head, payload);
+        let (main, buffer, _) = self.outlet();
+        websocket::send_packet(main, buffer, head, payload);
+    }
+
+    /// Where packets go: to the session's WebSocket, or into the buffer, also while the session is not open yet. And how much
+    /// may be there.
+    fn outlet(&mut self) -> (Option<&mut WebSocket>, &mut SendBuffer, &Config) {
+        let Self { sockets, buffer, config, phase, .. } = self;
+        let main = sockets.iter_mut().find(|socket| socket.stage == Stage::Main && *phase == Phase::Open);
+        (main, buffer, config)
     }
 
     /// Asks for a WebSocket: the session's transport, or the candidate of an upgrade.

@@ -10,7 +10,7 @@ use crate::{
     client::{
         error::EmitError,
         event::{AckToken, DisconnectReason, Event, SocketId},
-        socket::{Buffered, Delivery, Offline, Retried},
+        socket::{Buffered, Delivery, Offline, Retried, Socket},
     },
     engine::{SendError, buffer::Load},
     socket::{Head, PacketType, Payload, PayloadKind, PayloadRef, WrongPayload},
@@ -131,7 +131,7 @@ impl Manager {
         let limit = self.config.limits.pending_acks;
         let found = self.sockets.get(index).ok_or(EmitError::Gone)?;
         // Without retries, nobody waits in that queue.
-        let retried = if found.retries > 0 { found.kept().queue.wanted() } else { 0 };
+        let retried = if found.has_retries() { found.kept().queue.wanted() } else { 0 };
         if found.acks.len().saturating_add(retried) >= limit {
             return Err(EmitError::TooManyAcks { limit });
         }
@@ -173,10 +173,10 @@ impl Manager {
         self.verb(now);
         let Some(found) = self.index(socket).and_then(|index| self.sockets.get_mut(index)) else { return 0 };
         let mut dropped = Vec::new();
-        while let Some(Buffered { payload, ack, .. }) = found.keep(|kept| kept.send.pop()) {
+        while let Some(Buffered { payload, ack, .. }) = found.change_kept(|kept| kept.send.pop()) {
             dropped.push((payload, ack.filter(|ack| found.acks.remove(*ack))));
         }
-        let waiting: Vec<_> = found.keep(|kept| kept.queue.take_waiting().collect());
+        let waiting: Vec<_> = found.change_kept(|kept| kept.queue.take_waiting().collect());
         dropped.extend(waiting.into_iter().map(|event| (event.payload, event.wanted.then_some(event.id))));
         let count = dropped.len();
         for (payload, ack) in dropped {
@@ -229,14 +229,14 @@ impl Manager {
     /// Sends what a retry queue has next.
     pub(super) fn drain_queue(&mut self, index: usize) {
         let Some(socket) = self.sockets.get_mut(index).filter(|socket| socket.is_joined()) else { return };
-        if socket.retries == 0 {
+        if !socket.has_retries() {
             return;
         }
         let Some(event) = socket.kept().queue.next() else { return };
         let (id, payload) = (event.id, event.payload.clone());
         let due = event.timeout.map(|timeout| super::timers::after(self.clock, timeout));
         let sent_here = socket.kept().queue.was_sent_here();
-        socket.keep(|kept| kept.queue.on_try(due));
+        socket.change_kept(|kept| kept.queue.on_try(due));
         if sent_here && !self.link.as_ref().is_some_and(|link| link.engine.has_room(payload.size())) {
             // What was sent before has not left yet: another copy would only wait beside it.
             return;
@@ -249,7 +249,7 @@ impl Manager {
     /// Sends what has waited for the connection of its namespace.
     pub(super) fn flush(&mut self, index: usize) {
         while let Some(socket) = self.sockets.get_mut(index)
-            && let Some(Buffered { payload, ack, .. }) = socket.keep(|kept| kept.send.pop())
+            && let Some(Buffered { payload, ack, .. }) = socket.change_kept(|kept| kept.send.pop())
         {
             if let Some(ack) = ack {
                 socket.acks.set_sent(ack);
@@ -284,7 +284,7 @@ impl Manager {
     }
 
     fn retries(&self, index: usize) -> bool {
-        self.sockets.get(index).is_some_and(|socket| socket.retries > 0)
+        self.sockets.get(index).is_some_and(Socket::has_retries)
     }
 
     /// Whether an event can be sent now. Notices a connection that has died while nobody looked.
@@ -330,7 +330,7 @@ impl Manager {
         let limits = Load { packets: max_packets, bytes: max_bytes };
         socket.kept().send.load().check_room(size, || limits).map_err(EmitError::buffer_full)?;
         let expires = ttl.map(|ttl| super::timers::after(clock, ttl));
-        socket.keep(|kept| kept.send.push(Buffered { payload: event.to_payload(), ack, expires }));
+        socket.change_kept(|kept| kept.send.push(Buffered { payload: event.to_payload(), ack, expires }));
         Ok(Delivery::Waiting)
     }
 
@@ -352,7 +352,7 @@ impl Manager {
         let id = socket.take_ack_id();
         let timeout = wanted.unwrap_or(socket.rest.options.ack_timeout);
         let event = Retried { id, payload: event.to_payload(), wanted: wanted.is_some(), timeout };
-        socket.keep(|kept| kept.queue.push(event));
+        socket.change_kept(|kept| kept.queue.push(event));
         self.drain_queue(index);
         Ok(())
     }

@@ -15,10 +15,10 @@ use crate::{
 /// One connection, and its number, which its requests and WebSockets have in their ids.
 #[derive(Debug)]
 pub(super) struct Link {
+    pub(super) engine: Engine,
     pub(super) number: u32,
     /// Inputs that it may work on. Those behind the next tick wait for it.
     pub(super) until: u64,
-    pub(super) engine: Engine,
 }
 
 /// How many connections may say goodbye at a time; of more, the oldest is dropped.

@@ -122,7 +122,11 @@ impl Manager {
         let id = socket.id;
         let mut ended = socket.acks.take_all();
         ended.extend(
-            socket.keep(|kept| kept.queue.take_all()).into_iter().filter(|event| event.wanted).map(|event| event.id),
+            socket
+                .change_kept(|kept| kept.queue.take_all())
+                .into_iter()
+                .filter(|event| event.wanted)
+                .map(|event| event.id),
         );
         ended.sort_unstable();
         let (namespace, stale) = (socket.namespace.clone(), socket.stale);
@@ -334,7 +338,7 @@ impl Manager {
             }
             Stage::Sent { due } => {
                 socket.stage = Stage::GivenUp { due };
-                socket.keep(|kept| kept.early.take());
+                socket.change_kept(|kept| kept.early.take());
             }
             Stage::Asking { .. } | Stage::Waiting { .. } => socket.stage = Stage::Out,
             Stage::Out | Stage::GivenUp { .. } => {}

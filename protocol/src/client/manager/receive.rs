@@ -72,7 +72,7 @@ impl Manager {
 
     #[inline]
     fn on_packet(&mut self, packet: Packet) -> Option<Event> {
-        let Some(index) = self.sockets.iter().position(|socket| socket.namespace.is(packet.namespace())) else {
+        let Some(index) = self.sockets.iter().position(|socket| socket.namespace.is_same(packet.namespace())) else {
             self.on_ghost(&packet);
             return None;
         };
@@ -102,7 +102,7 @@ impl Manager {
         };
         socket.join(sid.clone(), pid, offset);
         let (id, recovered) = (socket.id, socket.recovered);
-        for early in socket.keep(|kept| kept.early.take()) {
+        for early in socket.change_kept(|kept| kept.early.take()) {
             if let Some(event) = self.deliver(index, early) {
                 self.push(event);
             }
@@ -117,7 +117,7 @@ impl Manager {
         match socket.stage {
             Stage::Sent { .. } => {
                 socket.stage = Stage::Out;
-                socket.keep(|kept| kept.early.take());
+                socket.change_kept(|kept| kept.early.take());
                 self.give_up(index, Error::Refused(Refusal::read(data).into()));
             }
             Stage::GivenUp { .. } => self.on_late_answer(index, false),
@@ -133,7 +133,7 @@ impl Manager {
             Stage::Sent { .. } if socket.stale => {}
             Stage::Sent { .. } => {
                 socket.stage = Stage::Out;
-                socket.keep(|kept| kept.early.take());
+                socket.change_kept(|kept| kept.early.take());
                 self.give_up(index, Error::Closed(DisconnectReason::ServerDisconnect));
             }
             Stage::GivenUp { .. } if !socket.stale => self.on_late_answer(index, false),
@@ -161,7 +161,7 @@ impl Manager {
         match socket.stage {
             Stage::Joined => return self.deliver(index, early),
             Stage::Sent { .. } if !socket.stale => {
-                if let Err(Excess { unit, limit, value }) = socket.keep(|kept| kept.early.push(early, limits)) {
+                if let Err(Excess { unit, limit, value }) = socket.change_kept(|kept| kept.early.push(early, limits)) {
                     // Else the server would send it all again.
                     socket.forget_session();
                     let error = Error::TooManyEarlyEvents { unit, limit, value };
@@ -191,7 +191,7 @@ impl Manager {
         if socket.acks.take(id) {
             return Some(Event::Ack { socket: name, id: AckId(id), outcome });
         }
-        let event = socket.keep(|kept| kept.queue.on_ack(id))?;
+        let event = socket.change_kept(|kept| kept.queue.on_ack(id))?;
         if event.wanted {
             self.push_ack(name, id, outcome);
         }

@@ -46,7 +46,9 @@ impl Manager {
             let mut unsent: Vec<u64> = acks.iter().filter(|ack| !ack.sent).map(|ack| ack.id).collect();
             unsent.sort_unstable();
             // Nobody waits for them any more (asks, row 20).
-            socket.keep(|kept| kept.send.remove(&unsent));
+            if !unsent.is_empty() {
+                socket.change_kept(|kept| kept.send.remove(&unsent));
+            }
             expired.extend(acks.into_iter().map(|ack| (ack.due, socket.id, ack.id)));
         }
         expired.sort_unstable();
@@ -58,7 +60,8 @@ impl Manager {
     fn expire_buffers(&mut self, now: Instant) {
         for index in 0..self.sockets.len() {
             while let Some(socket) = self.sockets.get_mut(index)
-                && let Some(event) = socket.keep(|kept| kept.send.expire(now))
+                && socket.is_kept_due(now)
+                && let Some(event) = socket.change_kept(|kept| kept.send.expire(now))
             {
                 let id = socket.id;
                 let ack = event.ack.filter(|ack| socket.acks.remove(*ack));
@@ -100,8 +103,11 @@ impl Manager {
     fn expire_queues(&mut self, now: Instant) {
         for index in 0..self.sockets.len() {
             let Some(socket) = self.sockets.get_mut(index) else { break };
+            if !socket.is_kept_due(now) {
+                continue;
+            }
             let retries = socket.retries;
-            let Some(given_up) = socket.keep(|kept| kept.queue.expire(now, retries)) else { continue };
+            let Some(given_up) = socket.change_kept(|kept| kept.queue.expire(now, retries)) else { continue };
             let id = socket.id;
             if let Some(event) = given_up {
                 self.push(Event::Discarded { socket: id, payload: event.payload });

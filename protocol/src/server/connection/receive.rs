@@ -36,11 +36,7 @@ impl Connection {
             Ok(None) => {
                 // Attachments are not buffered for a namespace that was not joined (CVE-2026-48804).
                 let name = self.decoder.pending().map(|packet| packet.namespace().clone()).unwrap_or_default();
-                if !self
-                    .slots
-                    .iter()
-                    .any(|slot| slot.name == name && matches!(slot.state, State::Joined(_) | State::Left))
-                {
+                if !self.slots.iter().any(|slot| slot.is_established(&name)) {
                     self.fail(now, Error::NotJoined(name));
                 } else if self.packet_deadline.is_none() {
                     self.packet_deadline = Some(due(now, self.config.limits.packet_timeout));
@@ -273,8 +269,7 @@ impl Connection {
     /// Where the namespace of a packet stands, and its socket unless this side has left it. Anything else is an
     /// invalid state, which closes the connection (behaviours, item 36).
     fn established(&mut self, now: Instant, namespace: &Text) -> Option<(usize, Option<&mut Joined>)> {
-        let is_established = |slot: &Slot| matches!(slot.state, State::Joined(_) | State::Left);
-        let index = self.slots.iter().position(|slot| slot.name.is(namespace) && is_established(slot));
+        let index = self.slots.iter().position(|slot| slot.is_established(namespace));
         let Some(index) = index else {
             self.fail(now, Error::NotJoined(namespace.clone()));
             return None;
