@@ -164,7 +164,7 @@ impl<L: Layer> Owner<L> {
     /// Reads once from each stream that has something. Whether any had. What the machine says to it first is in `said`, if it
     /// is asked and there is nothing before: most often it is all that there is, and takes no lock of its own.
     fn read(&mut self, cx: &mut Context<'_>, now: Instant, said: &mut Option<TaskOf<L>>, asks: bool) -> bool {
-        let mut any = false;
+        let (mut any, mut ended) = (false, false);
         for transport in &mut self.streams {
             if self.withheld && !transport.draining {
                 continue;
@@ -182,11 +182,11 @@ impl<L: Layer> Owner<L> {
                 Poll::Ready(Ok(count)) if count > 0 => any = true,
                 Poll::Ready(_) => {
                     transport.ended = true;
-                    any = true;
+                    (any, ended) = (true, true);
                 }
             }
         }
-        if any {
+        if ended {
             self.reap();
         }
         any

@@ -231,7 +231,7 @@ impl Owner {
     /// Reads once from each stream that has something. Whether any had. What the machine says to it first is in `said`, if it
     /// is asked and there is nothing before: most often it is all that there is, and takes no lock of its own.
     fn read(&mut self, cx: &mut Context<'_>, now: Instant, said: &mut Option<Next>, asks: bool) -> bool {
-        let (mut any, shared) = (false, &self.shared);
+        let (mut any, mut ended, shared) = (false, false, &self.shared);
         for transport in &mut self.transports {
             if self.withheld && !transport.draining {
                 continue;
@@ -241,7 +241,10 @@ impl Owner {
                 shared.look(|state| {
                     state.manager.handle_bytes(now, id, bytes);
                     if asks && said.is_none() {
-                        *said = Some(state.next()).filter(|next| !matches!(next, Next::Nothing(None)));
+                        let next = state.next();
+                        if !matches!(next, Next::Nothing(None)) {
+                            *said = Some(next);
+                        }
                     }
                 });
             }) {
@@ -249,11 +252,11 @@ impl Owner {
                 Poll::Ready(Ok(count)) if count > 0 => any = true,
                 Poll::Ready(_) => {
                     transport.ended = true;
-                    any = true;
+                    (any, ended) = (true, true);
                 }
             }
         }
-        if any {
+        if ended {
             self.reap(now);
         }
         any
