@@ -166,6 +166,8 @@ fn a_day(seed: u64, end: Instant) -> Talk {
     let mut dice = Dice::Seed(seed ^ 0x5EED);
     let mut options = Options::random(&mut dice);
     (options.server.ping_interval, options.server.ping_timeout) = (secs(25), secs(20));
+    // Longer than between two pings, or a session that polls would end again and again while all is well.
+    options.client.request_timeout = options.client.request_timeout.map(|_| secs(30));
     options.client.reconnection_attempts = None;
     options.mood = Mood { client: true, server: true, network: true };
     // A day has many bytes.
