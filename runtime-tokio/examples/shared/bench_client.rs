@@ -4,7 +4,7 @@
 use std::{
     io::{Read as _, stdin},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
@@ -21,18 +21,31 @@ use super::{
     },
 };
 
-/// What the clients of this process have received, and whether they go on.
-#[derive(Default)]
-struct Count {
-    messages: AtomicU64,
-    is_over: AtomicBool,
+/// Whether the clients of this process have received enough.
+static IS_OVER: AtomicBool = AtomicBool::new(false);
+
+/// What the clients of each thread have received. (To count what all have in one place would cost them something that the
+/// server beside them does not pay.)
+static COUNTS: Mutex<Vec<&AtomicU64>> = Mutex::new(Vec::new());
+
+thread_local! {
+    static COUNT: &'static AtomicU64 = {
+        let count: &AtomicU64 = Box::leak(Box::default());
+        COUNTS.lock().unwrap_or_else(PoisonError::into_inner).push(count);
+        count
+    };
 }
 
-impl Count {
-    fn goes_on(&self) -> bool {
-        self.messages.fetch_add(1, Ordering::Relaxed);
-        !self.is_over.load(Ordering::Relaxed)
-    }
+/// Counts a message. Whether to go on.
+fn goes_on() -> bool {
+    // Nobody else writes there.
+    COUNT.with(|count| count.store(count.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed));
+    !IS_OVER.load(Ordering::Relaxed)
+}
+
+fn messages() -> u64 {
+    let counts = COUNTS.lock().unwrap_or_else(PoisonError::into_inner);
+    counts.iter().map(|count| count.load(Ordering::Relaxed)).sum()
 }
 
 /// Connects `--clients` to `--url`, keeps `--window` messages of `--size` bytes on the way at each for `--seconds`, and
@@ -44,7 +57,6 @@ pub(crate) async fn run() -> Result<(), BoxError> {
     let window: usize = option("--window").unwrap_or(1);
     let text = "x".repeat(option("--size").unwrap_or(16));
     let seconds: u64 = option("--seconds").unwrap_or(3);
-    let count = Arc::new(Count::default());
     if scenario == "idle" {
         println!("begin");
     }
@@ -55,7 +67,7 @@ pub(crate) async fn run() -> Result<(), BoxError> {
     }
     let bytes = Bytes::from(text.clone().into_bytes());
     for client in &connected {
-        listen(client, &count);
+        listen(client);
     }
     if scenario != "idle" {
         println!("begin");
@@ -65,7 +77,7 @@ pub(crate) async fn run() -> Result<(), BoxError> {
             match &*scenario {
                 "echo" => client.emit("echo", &text)?,
                 "binary" => client.emit("bin", &bytes)?,
-                "ack" => ask(client, text.as_str().into(), Arc::clone(&count))?,
+                "ack" => ask(client, text.as_str().into())?,
                 "idle" => {}
                 other => return Err(format!("no scenario {other}").into()),
             }
@@ -73,33 +85,35 @@ pub(crate) async fn run() -> Result<(), BoxError> {
     }
     // The executor's threads go on: this one is the program's own.
     thread::sleep(Duration::from_secs(seconds));
-    println!("end {}", count.messages.load(Ordering::Relaxed));
+    println!("end {}", messages());
     stdin().read_to_end(&mut Vec::new())?;
-    count.is_over.store(true, Ordering::Relaxed);
+    IS_OVER.store(true, Ordering::Relaxed);
     Ok(())
 }
 
 /// Sends back what comes.
-fn listen(client: &Client, count: &Arc<Count>) {
-    let echo = Arc::clone(count);
-    client.on("echo", move |client: Client, Args(text): Args<String>| {
-        let goes_on = echo.goes_on();
-        async move { if goes_on { client.emit("echo", &text) } else { Ok(()) } }
-    });
-    let binary = Arc::clone(count);
-    client.on("bin", move |client: Client, Args(bytes): Args<Bytes>| {
-        let goes_on = binary.goes_on();
-        async move { if goes_on { client.emit("bin", &bytes) } else { Ok(()) } }
-    });
+fn listen(client: &Client) {
+    client.on(
+        "echo",
+        async |client: Client, Args(text): Args<String>| {
+            if goes_on() { client.emit("echo", &text) } else { Ok(()) }
+        },
+    );
+    client.on(
+        "bin",
+        async |client: Client, Args(bytes): Args<Bytes>| {
+            if goes_on() { client.emit("bin", &bytes) } else { Ok(()) }
+        },
+    );
 }
 
 /// Asks for an acknowledgement, and again when it is there.
-fn ask(client: &Client, text: Arc<str>, count: Arc<Count>) -> Result<(), EmitError> {
+fn ask(client: &Client, text: Arc<str>) -> Result<(), EmitError> {
     let (again, sent) = (client.clone(), Arc::clone(&text));
     client.emit_then("ack", &*sent, move |answer: Result<String, AckError>| {
-        if answer.is_ok() && count.goes_on() {
+        if answer.is_ok() && goes_on() {
             // It fails when the connection is lost: then the count shows it.
-            let _ = ask(&again, text, count);
+            let _ = ask(&again, text);
         }
     })
 }
