@@ -29,7 +29,8 @@ pub(crate) trait Key {
 /// Bytes of a text that are in its prefix.
 const IN_PREFIX: usize = 7;
 
-/// By their lengths first, then by four bytes in front and the last three: most names are short, and then that is all.
+/// By their lengths first (255 stands for all from there on), then by four bytes in front and the last three: most names are
+/// short, and then that is all.
 impl Key for str {
     fn prefix(&self) -> u64 {
         let bytes = self.as_bytes();

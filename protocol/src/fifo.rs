@@ -5,7 +5,8 @@ use alloc::{boxed::Box, collections::VecDeque};
 /// Bytes that a queue which is used again and again keeps while it is empty.
 const KEPT: usize = 1_024;
 
-/// Bytes that small elements reserve with the first one that has no place of its own, since many may follow it.
+/// Bytes that elements reserve with the first one that has no place of its own, since many may follow it: small ones, of which
+/// that is more than what is reserved for them anyway.
 const FIRST: usize = 128;
 
 /// Takes the first element. A queue that was long once gives its memory back when it is empty.
@@ -41,7 +42,8 @@ impl<T> Default for Rare<T> {
 impl<T> Rare<T> {
     fn queue(&mut self) -> &mut VecDeque<T> {
         self.0.get_or_insert_with(|| {
-            Box::new(VecDeque::with_capacity(FIRST.checked_div(size_of::<T>()).unwrap_or(0).max(4)))
+            let many = FIRST.checked_div(size_of::<T>()).filter(|many| *many > 4);
+            Box::new(VecDeque::with_capacity(many.unwrap_or(0)))
         })
     }
 
@@ -49,6 +51,7 @@ impl<T> Rare<T> {
         self.0.as_ref().map_or(0, |queue| queue.len())
     }
 
+    /// Whether there is nothing in it, and so no memory behind it either.
     pub(crate) const fn is_empty(&self) -> bool {
         self.0.is_none()
     }

@@ -131,14 +131,16 @@ function table(what, digits, unitOf, last) {
   console.log(`| --- |${" --- |".repeat(names.length + (last ? 1 : 0))}`);
   for (const [title, { scenario }] of Object.entries(SCENARIOS)) {
     const unit = unitOf(scenario);
-    if (!unit || !results.has(`${title}/${names[0]}`)) continue;
+    if (!unit || !names.some((name) => results.has(`${title}/${name}`))) continue;
     const of = (name, what) => median((results.get(`${title}/${name}`) ?? []).map((result) => result[what]));
     const first = of(names[0], what);
     const cells = names.map((name) => {
       const value = of(name, what);
-      return Number.isNaN(value) ? "stalls" : `${value.toFixed(digits)} ${unit} (${(value / first).toFixed(2)})`;
+      if (Number.isNaN(value)) return "stalls";
+      const ratio = Number.isNaN(first) ? "-" : (value / first).toFixed(2);
+      return `${value.toFixed(digits)} ${unit} (${ratio})`;
     });
-    const server = last && scenario !== "idle" ? `${of(names[0], last.what).toFixed(2)} us` : "";
+    const server = last && scenario !== "idle" && !Number.isNaN(first) ? `${of(names[0], last.what).toFixed(2)} us` : "";
     console.log(`| ${title} | ${cells.join(" | ")} |${last ? ` ${server} |` : ""}`);
   }
 }

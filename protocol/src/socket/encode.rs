@@ -86,7 +86,7 @@ impl Encoder {
     ) -> Result<PayloadRef<'_>, EncodeError> {
         let Serialized { json, start, attachments, .. } =
             arguments(mem::take(&mut self.json), event, args, max_attachments)?;
-        // Most events have none, and then neither had the one before, or it was cleared.
+        // Seldom: most events have none, and the list is empty already.
         if !attachments.is_empty() || !self.attachments.is_empty() {
             self.attachments = attachments;
         }

@@ -35,9 +35,10 @@ impl Engine {
             return Err(SendError::Closed);
         }
         // Looked for once: this is for each message.
+        let is_open = self.phase == Phase::Open;
         let (main, buffer, config) = self.outlet();
         load(main.as_deref(), buffer).check_room(websocket::packet_len(head, payload), || limits(config))?;
-        websocket::send_packet(main, buffer, head, payload);
+        websocket::send_packet(main.filter(|_| is_open), buffer, head, payload);
         Ok(())
     }
 
@@ -45,21 +46,15 @@ impl Engine {
     /// has waited elsewhere. Nothing happens once the session is closing.
     pub(crate) fn push_packet(&mut self, head: &PacketHead<'_>, payload: Option<PayloadRef<'_>>) {
         if self.phase == Phase::Open {
-            self.queue_packet(head, payload);
+            let (main, buffer, _) = self.outlet();
+            websocket::send_packet(main, buffer, head, payload);
         }
     }
 
-    fn queue_packet(&mut self, head: &PacketHead<'_>, payload: Option<PayloadRef<'_>>) {
-        let (main, buffer, _) = self.outlet();
-        websocket::send_packet(main, buffer, head, payload);
-    }
-
-    /// Where packets go: to the session's WebSocket, or into the buffer, also while the session is not open yet. And how much
-    /// may be there.
+    /// Where packets go: to the session's WebSocket, or into the buffer where there is none yet. And what says how much may be
+    /// there.
     fn outlet(&mut self) -> (Option<&mut WebSocket>, &mut SendBuffer, &Config) {
-        let Self { sockets, buffer, config, phase, .. } = self;
-        let main = sockets.iter_mut().find(|socket| socket.stage == Stage::Main && *phase == Phase::Open);
-        (main, buffer, config)
+        (self.sockets.iter_mut().find(|socket| socket.stage == Stage::Main), &mut self.buffer, &self.config)
     }
 
     /// Asks for a WebSocket: the session's transport, or the candidate of an upgrade.

@@ -43,9 +43,6 @@ impl SendBuffer {
 
     /// Removes the events whose acknowledgements are in the sorted list: they are not waited for any more.
     pub(in crate::client) fn remove(&mut self, acks: &[u64]) {
-        if acks.is_empty() {
-            return;
-        }
         let bytes = &mut self.bytes;
         self.events.retain(|event| {
             let keep = event.ack.is_none_or(|ack| acks.binary_search(&ack).is_err());
