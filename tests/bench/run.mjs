@@ -6,7 +6,7 @@
 //   tests/bench/run.mjs [--rounds 5] [--seconds 2] [--only REGEX] [--clients REGEX] [--cpus 0,1]
 
 import { spawn } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -61,10 +61,11 @@ const median = (numbers) => {
 };
 const pinned = (cpu, [program, ...args], stdio) => spawn("taskset", ["-c", cpu, program, ...args], { stdio });
 
-// CPU time of a process with all of its threads, in microseconds. (Linux counts in hundredths of a second here.)
+// CPU time of a process with all of its threads, in microseconds. (`stat` has it in hundredths of a second only.)
 function cpuTime(pid) {
-  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").replace(/^.*\) /, "").split(" ");
-  return (Number(fields[11]) + Number(fields[12])) * 10_000;
+  const threads = readdirSync(`/proc/${pid}/task`);
+  const nanoseconds = threads.map((thread) => Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8").split(" ")[0]));
+  return nanoseconds.reduce((sum, one) => sum + one, 0) / 1000;
 }
 const memory = (pid) => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))[1]);
 
