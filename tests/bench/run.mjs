@@ -64,8 +64,8 @@ const pinned = (cpu, [program, ...args], stdio) => spawn("taskset", ["-c", cpu, 
 // CPU time of a process with all of its threads, in microseconds. (`stat` has it in hundredths of a second only.)
 function cpuTime(pid) {
   const threads = readdirSync(`/proc/${pid}/task`);
-  const nanoseconds = threads.map((thread) => Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8").split(" ")[0]));
-  return nanoseconds.reduce((sum, one) => sum + one, 0) / 1000;
+  const of = (thread) => Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8").split(" ")[0]);
+  return threads.map(of).reduce((sum, nanoseconds) => sum + nanoseconds, 0) / 1000;
 }
 const memory = (pid) => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))[1]);
 
