@@ -69,6 +69,18 @@ impl Signal {
         self.waker.register(waker);
     }
 
+    /// Both for a task that knows whom it registered last, if it has.
+    pub(crate) fn begin(&self, waker: &Waker, registered: &mut Waker) -> Reasons {
+        let before = self.reasons.swap(AWAKE, Ordering::AcqRel);
+        // While the task rested nobody has taken the waker that is registered, and nobody does while it is awake.
+        let is_there = before & AWAKE == 0 && registered.will_wake(waker);
+        if !is_there {
+            self.waker.register(waker);
+            registered.clone_from(waker);
+        }
+        Reasons(before & !AWAKE)
+    }
+
     /// The reasons since the last call; the task counts as awake.
     pub(crate) fn take(&self) -> Reasons {
         Reasons(self.reasons.swap(AWAKE, Ordering::AcqRel) & !AWAKE)
@@ -83,5 +95,84 @@ impl Signal {
     /// Ends a poll of the task: `false` if there are reasons to go on.
     pub(crate) fn rest(&self) -> bool {
         self.reasons.compare_exchange(AWAKE, 0, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::{Arc, atomic::AtomicUsize},
+        task::Wake,
+    };
+
+    use super::*;
+
+    /// Counts its wake-ups.
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Wakers of two tasks, and what they count.
+    fn wakers() -> [(Arc<Count>, Waker); 2] {
+        [(); 2].map(|()| {
+            let count = Arc::new(Count::default());
+            (Arc::clone(&count), Waker::from(count))
+        })
+    }
+
+    fn woken(count: &Count) -> usize {
+        count.0.swap(0, Ordering::Relaxed)
+    }
+
+    #[test]
+    fn a_task_that_rests_is_woken_once_by_each_call_however_often_it_was_polled_before() {
+        let (signal, mut registered) = (Signal::new(), Waker::noop().clone());
+        let [(count, waker), _] = wakers();
+        for polls in [1, 2, 3] {
+            for _ in 0..polls {
+                assert!(signal.begin(&waker, &mut registered).is_none());
+                assert!(signal.rest());
+            }
+            signal.raise(Reasons::MAIL);
+            signal.raise(Reasons::MACHINE);
+            assert_eq!(woken(&count), 1);
+            let reasons = signal.begin(&waker, &mut registered);
+            assert!(reasons.contains(Reasons::MAIL) && reasons.contains(Reasons::MACHINE));
+            assert!(signal.rest());
+        }
+    }
+
+    /// It is polled for something else between the call and its wake-up, which then takes the waker of that poll or none.
+    #[test]
+    fn a_task_that_is_polled_before_its_wake_up_is_woken_by_the_next_call() {
+        let (signal, mut registered) = (Signal::new(), Waker::noop().clone());
+        let [(count, waker), _] = wakers();
+        signal.begin(&waker, &mut registered);
+        assert!(signal.rest());
+        let taken = signal.raise_quietly(Reasons::MAIL);
+        assert!(taken.is_some() && signal.begin(&waker, &mut registered).contains(Reasons::MAIL));
+        assert!(signal.rest());
+        taken.into_iter().for_each(Waker::wake);
+        assert_eq!(woken(&count), 1);
+        signal.raise(Reasons::MAIL);
+        assert_eq!(woken(&count), 1);
+    }
+
+    #[test]
+    fn whoever_polled_the_task_last_is_woken() {
+        let (signal, mut registered) = (Signal::new(), Waker::noop().clone());
+        let [(first, one), (second, other)] = wakers();
+        for (waker, is_first) in [(&one, true), (&other, false), (&one, true)] {
+            assert!(signal.begin(waker, &mut registered).is_none() && signal.rest());
+            signal.raise(Reasons::MAIL);
+            assert_eq!([woken(&first), woken(&second)], [usize::from(is_first), usize::from(!is_first)]);
+            signal.begin(waker, &mut registered);
+            assert!(signal.rest());
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Byte streams that have become WebSockets, and the buffers that are lent to those who read them.
 
 use std::{
-    cell::RefCell,
+    cell::Cell,
     io::{self, IoSlice},
     pin::Pin,
     task::{Context, Poll},
@@ -86,8 +86,14 @@ struct Lent {
     buffer: BytesMut,
 }
 
+impl Lent {
+    fn new() -> Box<Self> {
+        Box::new(Self { scratch: vec![0; SCRATCH].into_boxed_slice(), buffer: BytesMut::new() })
+    }
+}
+
 thread_local! {
-    static LENT_BUFFERS: RefCell<Option<Lent>> = const { RefCell::new(None) };
+    static LENT_BUFFERS: Cell<Option<Box<Lent>>> = const { Cell::new(None) };
 }
 
 /// Reads once and hands over what came. Zero is the end of the stream.
@@ -97,9 +103,8 @@ pub(crate) fn read(
     take: impl FnOnce(&mut BytesMut),
 ) -> Poll<io::Result<usize>> {
     // Taken out of its place: whatever is called in here may read, too.
-    let lent = LENT_BUFFERS.try_with(|place| place.borrow_mut().take()).ok().flatten();
-    let mut lent =
-        lent.unwrap_or_else(|| Lent { scratch: vec![0; SCRATCH].into_boxed_slice(), buffer: BytesMut::new() });
+    let lent = LENT_BUFFERS.try_with(Cell::take).ok().flatten();
+    let mut lent = lent.unwrap_or_else(Lent::new);
     let mut buffer = ReadBuf::new(&mut lent.scratch);
     let result = match Pin::new(stream).poll_read(cx, buffer.unfilled()) {
         Poll::Pending => Poll::Pending,
@@ -119,7 +124,7 @@ pub(crate) fn read(
         }
     };
     // A thread that ends has no place for it any more.
-    let _ = LENT_BUFFERS.try_with(|place| *place.borrow_mut() = Some(lent));
+    let _ = LENT_BUFFERS.try_with(|place| place.set(Some(lent)));
     result
 }
 

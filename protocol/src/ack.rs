@@ -1,6 +1,6 @@
 //! Acknowledgements, as both sides ask for them.
 
-use core::fmt;
+use core::{fmt, num::NonZeroU64};
 
 use crate::socket::Args;
 
@@ -12,6 +12,27 @@ pub struct AckId(pub(crate) u64);
 impl fmt::Display for AckId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.0, f)
+    }
+}
+
+/// The number by which a peer wants an event acknowledged, at most [`MAX_ID`](crate::socket::MAX_ID). (One more is kept, so that
+/// no number at all takes no room of its own in what is moved about with each event.)
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PeerAckId(NonZeroU64);
+
+impl PeerAckId {
+    pub(crate) const fn new(id: u64) -> Self {
+        Self(NonZeroU64::MIN.saturating_add(id))
+    }
+
+    pub(crate) const fn get(self) -> u64 {
+        self.0.get().saturating_sub(1)
+    }
+}
+
+impl fmt::Debug for PeerAckId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.get(), f)
     }
 }
 

@@ -3,7 +3,7 @@
 // client per answer and memory per idle connection; answers per second; CPU time of the client to that of the server
 // beside it. README.md beside it says how.
 //
-//   tests/bench/run.mjs [--rounds 5] [--seconds 2] [--only REGEX] [--clients REGEX] [--cpus 0,1]
+//   tests/bench/run.mjs [--rounds 5] [--seconds 2] [--only REGEX] [--clients REGEX] [--connections 100] [--cpus 0,1]
 
 import { spawn } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
@@ -21,11 +21,13 @@ const { values } = parseArgs({
     seconds: { type: "string", default: "2" },
     only: { type: "string", default: "" },
     clients: { type: "string", default: "" },
-    // Where the server and the client run, so that neither is moved about.
+    // How many of each client, but for the idle ones.
+    connections: { type: "string", default: "100" },
+    // Where the server and the client run, so that neither is moved about; the other way round in each second round.
     cpus: { type: "string", default: "0,1" },
   },
 });
-const [SERVER_CPU, CLIENT_CPU] = values.cpus.split(",");
+const CPUS = values.cpus.split(",");
 
 const example = (name) => [join(TARGET, "release/examples", name)];
 const SERVER = example("bench_server");
@@ -78,14 +80,14 @@ const freePort = () =>
   });
 
 // One client program against one server of its own.
-async function measure(client, options) {
+async function measure(client, [serverCpu, clientCpu], { clients = Number(values.connections), ...options }) {
   const port = await freePort();
-  const server = pinned(SERVER_CPU, [...SERVER, "--port", port, "--threads", "1"], ["ignore", "pipe", "inherit"]);
+  const server = pinned(serverCpu, [...SERVER, "--port", port, "--threads", "1"], ["ignore", "pipe", "inherit"]);
   await new Promise((resolve) => server.stdout.once("data", resolve));
-  const args = Object.entries({ seconds: values.seconds, ...options, url: `http://127.0.0.1:${port}` });
+  const args = Object.entries({ seconds: values.seconds, clients, ...options, url: `http://127.0.0.1:${port}` });
   const command = [...client, ...args.flatMap(([name, value]) => [`--${name}`, String(value)])];
   // What a client complains of is not shown: one that fails has no answers.
-  const running = pinned(CLIENT_CPU, command, ["pipe", "pipe", "ignore"]);
+  const running = pinned(clientCpu, command, ["pipe", "pipe", "ignore"]);
   const look = () => ({ client: cpuTime(running.pid), server: cpuTime(server.pid), memory: memory(running.pid) });
   // A client that stalls ends without a result.
   const patience = setTimeout(() => running.kill("SIGKILL"), 60_000);
@@ -100,9 +102,9 @@ async function measure(client, options) {
   clearTimeout(patience);
   server.kill();
   if (!after) return undefined;
-  if (options.scenario === "idle") return { value: (after.memory - before.memory) / options.clients };
+  if (options.scenario === "idle") return { value: (after.memory - before.memory) / clients };
   // Each connection has had an answer, but not one each tenth of a second: its answers do not come back.
-  if (messages < 10 * values.seconds * (options.clients ?? 100)) return undefined;
+  if (messages < 10 * values.seconds * clients) return undefined;
   return {
     value: (after.client - before.client) / messages,
     server: (after.server - before.server) / messages,
@@ -117,7 +119,7 @@ for (let round = 1; round <= Number(values.rounds); round++) {
     if (!new RegExp(values.only).test(title)) continue;
     for (const [name, client] of Object.entries(CLIENTS)) {
       const key = `${title}/${name}`;
-      const result = await measure(client, options);
+      const result = await measure(client, round % 2 ? CPUS : CPUS.toReversed(), options);
       if (result) results.set(key, [...(results.get(key) ?? []), result]);
     }
   }

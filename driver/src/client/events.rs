@@ -160,7 +160,7 @@ impl Client {
     /// The same; until somebody wants them, the oldest go where there are too many, and nothing holds up the server.
     pub(super) fn events_once_wanted(&self, is_wanted: Arc<AtomicBool>) -> Events {
         let shared = Arc::clone(self.shared());
-        let queue = Arc::new(Queue::new(shared.room, Arc::clone(&shared.behind)));
+        let queue = Arc::new(Queue::new(shared.room, shared.behind()));
         let feed = Arc::new(Feed(Arc::clone(&queue)));
         let [connect, refusal, end] = [(); 3].map(|()| (Arc::clone(&feed), Arc::clone(&is_wanted)));
         // What tells of the connection comes although nothing is read.

@@ -78,7 +78,7 @@ impl ManagerEvent {
             CoreEvent::Open => Self::Open,
             CoreEvent::Upgrade => Self::Upgrade,
             CoreEvent::Ping => Self::Ping,
-            CoreEvent::Received(packet) => Self::Packet(packet),
+            CoreEvent::Received(packet) => Self::Packet(*packet),
             CoreEvent::Error(error) => Self::Error(error),
             CoreEvent::Close { reason, error } => Self::Close { reason, error },
             CoreEvent::ReconnectAttempt { attempt, waited } => Self::ReconnectAttempt { attempt, waited },

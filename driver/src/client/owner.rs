@@ -2,8 +2,6 @@
 
 use std::{
     future::Future,
-    mem,
-    ops::ControlFlow,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
@@ -62,6 +60,8 @@ pub(super) struct Owner {
     /// The machine's, as of the last round that did something.
     deadline: Option<Instant>,
     sleep: Option<Armed>,
+    /// Of its last poll.
+    waker: Waker,
     /// Whether nothing is read, since too much waits for handlers.
     withheld: bool,
     /// A stream did not take all that there is to write: it wakes the task when it takes more.
@@ -72,8 +72,8 @@ pub(super) struct Owner {
 struct Armed {
     at: Instant,
     sleep: Sleep,
-    /// Whom it was polled for.
-    waker: Waker,
+    /// Whether it was polled for the waker of the task's last poll.
+    is_polled: bool,
 }
 
 /// Deadlines that are further away than this do not come early, whatever the runtime's clock says.
@@ -128,6 +128,7 @@ impl Owner {
             is_parting: false,
             deadline: None,
             sleep: None,
+            waker: Waker::noop().clone(),
             withheld: false,
             blocked: false,
         }
@@ -278,21 +279,24 @@ impl Owner {
         }
         loop {
             let transports = &mut self.transports;
+            let (mut abandoned, mut more) = (None, true);
             let heard = self.shared.look(|state| {
-                let over = match (left > 0).then(|| state.next()) {
-                    Some(Next::Nothing(abandoned)) => Some(abandoned),
-                    Some(next) => return ControlFlow::Continue(next),
-                    None => None,
-                };
+                if left > 0 {
+                    match state.next() {
+                        Next::Nothing(over) => (abandoned, more) = (over, false),
+                        next => return Ok(next),
+                    }
+                }
                 // All that handlers have sent by now is written here, while the machine is at hand.
-                let more = over.is_none();
-                ControlFlow::Break((more, over.flatten(), Written::new(state, transports, cx, more)))
+                Err(Written::new(state, transports, cx, more))
             });
             match heard {
-                ControlFlow::Continue(next) => self.handle(cx, next),
-                ControlFlow::Break((more, abandoned, written)) => {
+                Ok(next) => self.handle(cx, next),
+                Err(written) => {
                     turn.take_given();
-                    self.settle(abandoned);
+                    if abandoned.is_some() || self.is_parting {
+                        self.settle(abandoned);
+                    }
                     return (more, written);
                 }
             }
@@ -303,13 +307,15 @@ impl Owner {
     fn handle(&mut self, cx: &mut Context<'_>, next: Next) {
         let output = match next {
             Next::Packet { socket, client, name, args, ack } => {
-                if let Some(client) = client {
-                    self.on_packet(cx, socket, client, Packet { name, args, ack });
-                }
-                return;
+                let Some(client) = client else { return };
+                let packet = Packet { name, args, ack };
+                return match self.seats.must_wait(socket) {
+                    true => self.seats.park(socket, packet),
+                    false => self.dispatch(cx, client, packet),
+                };
             }
             Next::Ack { client, waiter, outcome } => return on_ack(client, waiter, outcome),
-            Next::Other(output) => output,
+            Next::Other(output) => *output,
             Next::Nothing(abandoned) => return self.settle(abandoned),
         };
         match output {
@@ -434,12 +440,6 @@ impl Owner {
         self.has_new_jobs = true;
     }
 
-    fn on_packet(&mut self, cx: &mut Context<'_>, socket: SocketId, client: Client, packet: Packet) {
-        if let Some(packet) = self.seats.park(socket, packet) {
-            self.dispatch(cx, client, packet);
-        }
-    }
-
     /// Starts what has waited long enough, in order. Whether something did.
     fn unpark(&mut self, cx: &mut Context<'_>) -> bool {
         let mut any = false;
@@ -528,9 +528,7 @@ impl Owner {
 
     /// Tells those who wait for that: a namespace is connected.
     fn announce_connected(&self, socket: SocketId) {
-        let is_for_it = |watcher: &mut Watcher| watcher.socket == socket && watcher.wish == Wish::Connected;
-        let told = self.shared.look(|state| state.watchers.extract_if(.., is_for_it).collect::<Vec<_>>());
-        for watcher in told {
+        for watcher in self.shared.look(|state| state.take_watchers(Some(socket), Wish::Connected)) {
             // Nobody waits any more: that is their choice.
             _ = watcher.sender.send(Ok(()));
         }
@@ -538,15 +536,13 @@ impl Owner {
 
     /// Tells those who wait until all has left: it may have gone with the connection.
     fn announce_loss(&self, error: Error) {
-        let is_for_it = |watcher: &mut Watcher| watcher.wish == Wish::Flushed;
-        let told = self.shared.look(|state| state.watchers.extract_if(.., is_for_it).collect::<Vec<_>>());
-        for watcher in told {
+        for watcher in self.shared.look(|state| state.take_watchers(None, Wish::Flushed)) {
             _ = watcher.sender.send(Err(error.clone()));
         }
     }
 
     /// Tells those who wait for namespaces, and those who follow them, that nobody connects them any more.
-    fn settle(&mut self, abandoned: Option<Abandoned>) {
+    fn settle(&mut self, abandoned: Option<Box<Abandoned>>) {
         let is_retired = abandoned.as_ref().is_some_and(|abandoned| abandoned.is_retired);
         if is_retired {
             self.http.idle().retire();
@@ -570,16 +566,17 @@ impl Owner {
 
     /// What follows from what was written. Whether a stream has ended.
     fn on_written(&mut self, now: Instant, written: Written) -> bool {
-        let Written { blocked, deadline, waiting } = written;
+        let Written { blocked, ended, deadline, waiting } = written;
         (self.deadline, self.blocked) = (deadline, blocked);
-        if let Some((room, flushed)) = waiting {
+        if let Some(waiting) = waiting {
+            let (room, flushed) = *waiting;
             for watcher in flushed {
                 _ = watcher.sender.send(Ok(()));
             }
             // There may be some now; else they wait again.
             room.into_iter().for_each(Waker::wake);
         }
-        self.reap(now)
+        ended && self.reap(now)
     }
 
     /// Reports the streams that have ended, and drops them. Whether any had.
@@ -608,23 +605,33 @@ impl Owner {
             Some(armed) if armed.at == deadline => armed,
             sleep => {
                 let future = self.http.runtime.sleep(deadline.saturating_duration_since(self.shared.now()));
-                sleep.insert(Armed { at: deadline, sleep: future, waker: Waker::noop().clone() })
+                sleep.insert(Armed { at: deadline, sleep: future, is_polled: false })
             }
         };
         // The time of the round will do: by however much it is late, that cannot be missed, since the sleep wakes the task.
         let now = turn::now().unwrap_or_else(|| self.shared.now());
         // It knows whom to wake, and is far from doing so.
         let is_far = deadline.saturating_duration_since(now) > FAR;
-        if is_far && armed.waker.will_wake(cx.waker()) {
+        if is_far && armed.is_polled {
             return false;
         }
-        armed.waker.clone_from(cx.waker());
+        armed.is_polled = true;
         let is_over = armed.sleep.as_mut().poll(cx).is_ready();
         if is_over {
             // One that has ended is not polled again.
             self.sleep = None;
         }
         is_over
+    }
+
+    /// Begins a poll: whether somebody has called the task.
+    fn is_woken(&mut self, waker: &Waker) -> bool {
+        if !self.waker.will_wake(waker)
+            && let Some(armed) = &mut self.sleep
+        {
+            armed.is_polled = false;
+        }
+        !self.shared.signal.begin(waker, &mut self.waker).is_none()
     }
 
     /// Whether no handle is left, and nothing to do.
@@ -642,10 +649,9 @@ impl Future for Owner {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
         let turn = Turn::begin(this.shared.whose());
-        this.shared.signal.register(cx.waker());
+        let mut woken = this.is_woken(cx.waker());
         let (mut more, mut said) = (false, None);
         for _ in 0..ROUNDS {
-            let woken = !this.shared.signal.take().is_none();
             more = this.round(cx, &turn, more || woken, &mut said);
             if said.is_none() && this.is_over() {
                 return Poll::Ready(());
@@ -653,6 +659,7 @@ impl Future for Owner {
             if !more && !this.sleep(cx) && this.shared.signal.rest() {
                 return Poll::Pending;
             }
+            woken = !this.shared.signal.take().is_none();
         }
         // There is more to do, after the others; nothing is kept until then.
         if let Some(next) = said {
@@ -674,25 +681,28 @@ impl Drop for Owner {
 struct Written {
     /// A stream did not take all of it.
     blocked: bool,
+    /// A stream has ended.
+    ended: bool,
     /// The machine's.
     deadline: Option<Instant>,
     /// Those who wait for room, and those who wait until all has left, where it has.
-    waiting: Option<(Vec<Waker>, Vec<Watcher>)>,
+    waiting: Option<Box<(Vec<Waker>, Vec<Watcher>)>>,
 }
 
 impl Written {
     /// Writes what there is to write, and ends what is to end. `more`: the machine was not heard to the end.
     fn new(state: &mut State, transports: &mut [Transport], cx: &mut Context<'_>, more: bool) -> Self {
-        let mut blocked = false;
+        let (mut blocked, mut ended) = (false, false);
         for transport in transports {
             blocked |= transport.put(cx, state.manager.transmit(transport.id));
+            ended |= transport.ended;
         }
         let waiting = state.is_waited_for().then(|| {
             // What is still to be heard may be that all was lost.
             let flushed = if blocked || more { Vec::new() } else { state.take_flushed() };
-            (mem::take(&mut state.room), flushed)
+            Box::new((state.take_room(), flushed))
         });
-        Self { blocked, deadline: state.manager.poll_timeout(), waiting }
+        Self { blocked, ended, deadline: state.manager.poll_timeout(), waiting }
     }
 }
 

@@ -50,18 +50,16 @@ impl Seats {
         Self { seats: BTreeMap::new(), handlers: limits.handlers, room, parked: 0, parked_bytes: 0, is_full: false }
     }
 
-    /// Gives an event back that can be handled now; another one waits.
-    pub(super) fn park(&mut self, socket: SocketId, packet: Packet) -> Option<Packet> {
-        let is_busy = |seat: &&mut Seat| !seat.parked.is_empty() || seat.handling >= self.handlers;
-        match self.seats.get_mut(&socket).filter(is_busy) {
-            Some(seat) => {
-                self.parked = self.parked.saturating_add(1);
-                self.parked_bytes = self.parked_bytes.saturating_add(packet.size());
-                seat.parked.push_back(packet);
-                None
-            }
-            None => Some(packet),
-        }
+    /// Whether an event has to wait for others.
+    pub(super) fn must_wait(&self, socket: SocketId) -> bool {
+        self.seats.get(&socket).is_some_and(|seat| !seat.parked.is_empty() || seat.handling >= self.handlers)
+    }
+
+    /// Keeps an event that has to wait.
+    pub(super) fn park(&mut self, socket: SocketId, packet: Packet) {
+        self.parked = self.parked.saturating_add(1);
+        self.parked_bytes = self.parked_bytes.saturating_add(packet.size());
+        self.seats.entry(socket).or_default().parked.push_back(packet);
     }
 
     /// Where something waits.

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     mem,
     sync::{
-        Arc, Mutex, Weak,
+        Arc, Mutex, OnceLock, Weak,
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll, Waker},
@@ -41,8 +41,8 @@ pub(super) struct Shared {
     pub(super) room: Room,
     listeners: Mutex<OnManagers>,
     memory: Option<UpgradeMemory>,
-    /// Streams of events that hold as many as they may.
-    pub(super) behind: Arc<AtomicUsize>,
+    /// How many streams of events hold as many as they may, once there is a stream.
+    behind: OnceLock<Arc<AtomicUsize>>,
 }
 
 pub(super) type OnManager = dyn Fn(&ManagerEvent) + Send + Sync;
@@ -55,14 +55,27 @@ pub(super) struct State {
     pub(super) manager: Manager,
     pub(super) waiters: BTreeMap<(SocketId, AckId), Waiter>,
     pub(super) sockets: FlatMap<SocketId, Weak<Inner>>,
-    pub(super) watchers: Vec<Watcher>,
-    pub(super) streams: Vec<Followed>,
-    /// Tasks that wait for room to send something.
-    pub(super) room: Vec<Waker>,
+    /// Nothing most of the time: what messages need lies closer together without it.
+    waiting: Option<Box<Waiting>>,
     /// No handle is left.
     pub(super) is_forsaken: bool,
     /// The task is gone: nothing will happen any more.
     is_over: bool,
+}
+
+/// Who waits for something, and who follows it.
+#[derive(Default)]
+struct Waiting {
+    watchers: Vec<Watcher>,
+    streams: Vec<Followed>,
+    /// Tasks that wait for room to send something.
+    room: Vec<Waker>,
+}
+
+impl Waiting {
+    fn is_empty(&self) -> bool {
+        self.watchers.is_empty() && self.streams.is_empty() && self.room.is_empty()
+    }
 }
 
 /// Somebody waits for what becomes of a namespace. Gets nothing if the task ends before.
@@ -116,15 +129,13 @@ impl Shared {
                 manager,
                 waiters: BTreeMap::new(),
                 sockets: FlatMap::default(),
-                watchers: Vec::new(),
-                streams: Vec::new(),
-                room: Vec::new(),
+                waiting: None,
                 is_forsaken: false,
                 is_over: false,
             }),
             listeners: Mutex::new(Arc::default()),
             memory,
-            behind: Arc::default(),
+            behind: OnceLock::new(),
         }
     }
 
@@ -196,8 +207,9 @@ impl Shared {
             if !is_full || state.is_over || state.manager.is_abandoned(socket) {
                 return Poll::Ready(sent);
             }
-            if !state.room.iter().any(|waker| waker.will_wake(cx.waker())) {
-                state.room.push(cx.waker().clone());
+            let room = &mut state.waiting.get_or_insert_default().room;
+            if !room.iter().any(|waker| waker.will_wake(cx.waker())) {
+                room.push(cx.waker().clone());
             }
             Poll::Pending
         });
@@ -213,7 +225,7 @@ impl Shared {
         self.with(|state, _| match wish {
             _ if state.is_over => {}
             Wish::Connected if state.manager.is_connected(socket) => _ = sender.send(Ok(())),
-            wish => state.watchers.push(Watcher { socket, wish, sender }),
+            wish => state.waiting.get_or_insert_default().watchers.push(Watcher { socket, wish, sender }),
         });
         receiver.await.ok()
     }
@@ -224,15 +236,16 @@ impl Shared {
             true => queue.close(),
             false => {
                 let has_begun = !state.manager.is_abandoned(socket);
-                state.streams.push(Followed { socket, queue, has_begun });
+                state.waiting.get_or_insert_default().streams.push(Followed { socket, queue, has_begun });
             }
         });
     }
 
     pub(super) fn forget_stream(&self, queue: &Arc<Queue<ClientEvent>>) {
         let forgotten = self.look(|state| {
-            let index = state.streams.iter().position(|stream| Arc::ptr_eq(&stream.queue, queue))?;
-            Some(state.streams.swap_remove(index))
+            let streams = &mut state.waiting.as_mut()?.streams;
+            let index = streams.iter().position(|stream| Arc::ptr_eq(&stream.queue, queue))?;
+            Some(streams.swap_remove(index))
         });
         drop(forgotten);
     }
@@ -279,16 +292,21 @@ impl Shared {
 
     /// Whether some stream holds as many events as it may.
     pub(super) fn is_behind(&self) -> bool {
-        self.behind.load(Ordering::Acquire) > 0
+        self.behind.get().is_some_and(|behind| behind.load(Ordering::Acquire) > 0)
+    }
+
+    /// Where streams say that they hold as many events as they may.
+    pub(super) fn behind(&self) -> Arc<AtomicUsize> {
+        Arc::clone(self.behind.get_or_init(Arc::default))
     }
 
     /// The task has ended: nobody waits any longer.
     pub(super) fn end(&self) {
-        let (waiters, watchers, streams, room) = self.look(|state| {
+        let (waiters, waiting) = self.look(|state| {
             state.is_over = true;
-            let State { waiters, watchers, streams, room, .. } = state;
-            (mem::take(waiters), mem::take(watchers), mem::take(streams), mem::take(room))
+            (mem::take(&mut state.waiters), state.waiting.take())
         });
+        let Waiting { watchers, streams, room } = waiting.map(|waiting| *waiting).unwrap_or_default();
         self.forget_listeners();
         for stream in streams {
             stream.queue.close();
@@ -312,9 +330,10 @@ pub(super) enum Next {
         waiter: Option<Waiter>,
         outcome: AckOutcome,
     },
-    Other(Output),
+    /// (Boxed, since the others are moved about with each message.)
+    Other(Box<Output>),
     /// Nothing; and what is over, if something is.
-    Nothing(Option<Abandoned>),
+    Nothing(Option<Box<Abandoned>>),
 }
 
 impl State {
@@ -327,7 +346,7 @@ impl State {
             Some(Output::Event(Event::Ack { socket, id, outcome })) => {
                 Next::Ack { client: self.client(socket), waiter: self.waiters.remove(&(socket, id)), outcome }
             }
-            Some(output) => Next::Other(output),
+            Some(output) => Next::Other(Box::new(output)),
             None => Next::Nothing(self.take_abandoned()),
         }
     }
@@ -349,12 +368,25 @@ impl State {
 
     /// Whether somebody waits for room, or for what becomes of a namespace.
     pub(super) fn is_waited_for(&self) -> bool {
-        !self.room.is_empty() || !self.watchers.is_empty()
+        self.waiting.as_ref().is_some_and(|waiting| !waiting.room.is_empty() || !waiting.watchers.is_empty())
+    }
+
+    /// Takes out who waits for this of a namespace, or of any.
+    pub(super) fn take_watchers(&mut self, socket: Option<SocketId>, wish: Wish) -> Vec<Watcher> {
+        let Some(waiting) = &mut self.waiting else { return Vec::new() };
+        let is_for_it =
+            |watcher: &mut Watcher| watcher.wish == wish && socket.is_none_or(|socket| watcher.socket == socket);
+        waiting.watchers.extract_if(.., is_for_it).collect()
+    }
+
+    /// Takes out who waits for room.
+    pub(super) fn take_room(&mut self) -> Vec<Waker> {
+        self.waiting.as_mut().map(|waiting| mem::take(&mut waiting.room)).unwrap_or_default()
     }
 
     /// Takes out whoever waits until all has left, where it has.
     pub(super) fn take_flushed(&mut self) -> Vec<Watcher> {
-        let Self { manager, watchers, .. } = self;
+        let Self { manager, waiting: Some(waiting), .. } = self else { return Vec::new() };
         let can_send = match manager.engine() {
             Some(engine) => !engine.is_open() || engine.writable(),
             // It was closed, and what was sent before may be on its way.
@@ -363,7 +395,7 @@ impl State {
         let has_left = |watcher: &mut Watcher| {
             watcher.wish == Wish::Flushed && can_send && manager.buffered(watcher.socket).0 == 0
         };
-        watchers.extract_if(.., has_left).collect()
+        waiting.watchers.extract_if(.., has_left).collect()
     }
 
     /// Whether another namespace than this one uses the connection.
@@ -379,23 +411,28 @@ impl State {
 
     /// Notes which streams have begun to follow something.
     pub(super) fn begin_streams(&mut self) {
-        let Self { manager, streams, .. } = self;
-        for stream in streams {
+        let Self { manager, waiting: Some(waiting), .. } = self else { return };
+        for stream in &mut waiting.streams {
             stream.has_begun |= !manager.is_abandoned(stream.socket);
         }
     }
 
     /// Takes out whoever watches or follows what nobody will connect any more. To be called when the machine has nothing to
     /// say: all that came before the end is said then.
-    pub(super) fn take_abandoned(&mut self) -> Option<Abandoned> {
+    pub(super) fn take_abandoned(&mut self) -> Option<Box<Abandoned>> {
         let is_all = self.is_forsaken && self.manager.is_closed();
         let is_retired = self.manager.engine().is_none();
-        self.watchers.retain(|watcher| !watcher.sender.is_canceled());
-        if self.watchers.is_empty() && self.streams.is_empty() {
-            return (is_all || is_retired).then(|| Abandoned { is_all, is_retired, ..Abandoned::default() });
+        if let Some(waiting) = &mut self.waiting {
+            waiting.watchers.retain(|watcher| !watcher.sender.is_canceled());
+            if waiting.is_empty() {
+                self.waiting = None;
+            }
         }
         self.begin_streams();
-        let Self { manager, watchers, streams, .. } = self;
+        let Self { manager, waiting: Some(waiting), .. } = self else {
+            return (is_all || is_retired).then(|| Box::new(Abandoned { is_all, is_retired, ..Abandoned::default() }));
+        };
+        let Waiting { watchers, streams, .. } = &mut **waiting;
         let is_in_vain = |watcher: &mut Watcher| {
             manager.is_abandoned(watcher.socket)
                 // What was sent before that has left, or will.
@@ -408,7 +445,7 @@ impl State {
             let error = manager.last_error(watcher.socket).cloned();
             (watcher, error.unwrap_or(Error::Closed(DisconnectReason::ForcedClose)))
         });
-        Some(Abandoned { is_all, is_retired, watchers: watchers.collect(), streams })
+        Some(Box::new(Abandoned { is_all, is_retired, watchers: watchers.collect(), streams }))
     }
 }
 

@@ -1,11 +1,12 @@
 //! What a client tells its application.
 
+use alloc::boxed::Box;
 use core::{fmt, time::Duration};
 
 use super::error::Error;
 use crate::{
     Text,
-    ack::{AckId, AckOutcome},
+    ack::{AckId, AckOutcome, PeerAckId},
     socket::{Args, Packet, Payload},
 };
 
@@ -106,7 +107,7 @@ pub enum Event {
     Ping,
     /// A packet has arrived, whatever it is (`packet`); what it means follows. Only after
     /// [`Manager::report_packets`](super::Manager::report_packets).
-    Received(Packet),
+    Received(Box<Packet>),
     /// The connection failed; or it could not be opened, which comes after its namespaces were told (`error`).
     Error(Error),
     /// The connection is closed, after all its namespaces (`close`). Comes once for each [`Open`](Self::Open).
@@ -173,7 +174,7 @@ pub struct AckToken {
     pub(super) socket: SocketId,
     /// The connection of the socket that the event came on.
     pub(super) session: u64,
-    pub(super) id: u64,
+    pub(super) id: PeerAckId,
 }
 
 impl AckToken {

@@ -98,7 +98,7 @@ pub struct Manager {
     next_serial: u64,
     decoder: Decoder,
     /// Until when the attachments of a packet must have arrived.
-    packet_deadline: Option<Instant>,
+    packet_deadline: Instant,
     /// Whether each packet is told of as such.
     reports_packets: bool,
     outputs: VecDeque<Output>,
@@ -229,7 +229,7 @@ impl Manager {
             next_socket: 0,
             ghosts: Rare::default(),
             next_serial: 0,
-            packet_deadline: None,
+            packet_deadline: timers::NEVER,
             reports_packets: false,
             outputs: VecDeque::new(),
             line: Rare::default(),
@@ -465,7 +465,9 @@ impl Manager {
             if let Some(output) = take_first(&mut self.outputs) {
                 return Some(output);
             }
-            if let Some(output) = self.poll_retiring() {
+            if !self.retiring.is_empty()
+                && let Some(output) = self.poll_retiring()
+            {
                 return Some(output);
             }
             if let Some(link) = &mut self.link
@@ -527,7 +529,7 @@ impl Manager {
                 earliest = earliest.min(at);
             }
         };
-        consider(self.packet_deadline.unwrap_or(timers::NEVER));
+        consider(self.packet_deadline);
         consider(self.life.deadline().unwrap_or(timers::NEVER));
         for socket in &self.sockets {
             consider(socket.deadline());

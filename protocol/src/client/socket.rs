@@ -14,8 +14,11 @@ use self::{
     buffer::{EarlyEvents, SendBuffer},
     retries::Retries,
 };
-use super::{error::Error, event::SocketId};
-use crate::{Instant, Text, engine::timers::NEVER, socket::Args};
+use super::{
+    error::Error,
+    event::{AckToken, Event, SocketId},
+};
+use crate::{Instant, Text, ack::PeerAckId, engine::timers::NEVER, socket::Args};
 
 pub(super) use self::{
     buffer::{Buffered, Early},
@@ -220,8 +223,20 @@ impl Socket {
         (self.stage, self.stale, self.rest.last_error) = (Stage::Joined, false, None);
     }
 
+    /// What the application hears of an event that has arrived.
+    #[expect(clippy::inline_always, reason = "each event comes here, and would be moved again")]
+    #[inline(always)]
+    pub(super) fn deliver(&mut self, Early { event, args, id }: Early) -> Event {
+        if id.is_none() {
+            self.on_event(&args);
+        }
+        let (socket, session) = (self.id, self.session);
+        let ack = id.map(|id| AckToken { socket, session, id: PeerAckId::new(id) });
+        Event::Packet { socket, event, args, ack }
+    }
+
     /// An event without acknowledgement has arrived: it may carry an offset.
-    pub(super) fn on_event(&mut self, args: &Args) {
+    fn on_event(&mut self, args: &Args) {
         if self.is_recoverable {
             self.rest.recovery.on_event(args);
         }

@@ -307,8 +307,14 @@ impl Session {
             self.current = Current::Nothing;
             return None;
         };
+        let stage = socket.stage;
         match socket.stream.poll_event(clock) {
-            Some(ws::Event::Message(message)) => self.on_frame(transport, message),
+            Some(ws::Event::Message(message)) => {
+                if socket.stream.settle() {
+                    self.current = Current::Nothing;
+                }
+                self.on_frame(transport, stage, message)
+            }
             Some(ws::Event::Closing(closing)) => {
                 self.on_closing(transport, closing);
                 None
@@ -327,15 +333,16 @@ impl Session {
         let limit = self.config.limits.max_payload;
         let size = message_len(&message);
         if size <= limit {
-            return self.on_frame(transport, message);
+            let stage = self.socket(transport)?.stage;
+            return self.on_frame(transport, stage, message);
         }
         let error = Error::MessageTooLarge { limit, size };
         self.fail_socket(transport, (1009, ""), CloseReason::TransportError, error);
         None
     }
 
-    fn on_frame(&mut self, transport: TransportId, message: Message) -> Option<Event> {
-        match self.socket(transport)?.stage {
+    fn on_frame(&mut self, transport: TransportId, stage: Stage, message: Message) -> Option<Event> {
+        match stage {
             Stage::Main => match Packet::decode(message) {
                 Ok(packet) => self.on_packet(packet),
                 Err(error) => {

@@ -420,7 +420,7 @@ impl Connection {
     ) -> Result<(), EmitError> {
         let answer = answer.into();
         WrongPayload::check(PayloadKind::Ack, answer)?;
-        self.send_packet(now, token.socket, PacketType::Ack, Some(token.id), answer)
+        self.send_packet(now, token.socket, PacketType::Ack, Some(token.id.get()), answer)
     }
 
     /// Makes a socket leave its namespace. With `close`, the whole connection is closed after that, all its sockets

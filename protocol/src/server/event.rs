@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{error::Error, handshake::Handshake, hub::Session};
 use crate::{
     Text,
-    ack::{AckId, AckOutcome},
+    ack::{AckId, AckOutcome, PeerAckId},
     engine::CloseReason,
     key::{ConnKey, NspId, Sid, SocketKey},
     socket::{Args, Data, EncodeError, Payload},
@@ -244,7 +244,7 @@ struct Refusal<'a, T: ?Sized> {
 #[derive(Debug, PartialEq, Eq)]
 pub struct AckToken {
     pub(crate) socket: SocketKey,
-    pub(crate) id: u64,
+    pub(crate) id: PeerAckId,
 }
 
 impl AckToken {

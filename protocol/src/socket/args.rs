@@ -369,13 +369,14 @@ impl fmt::Debug for Data {
     }
 }
 
-/// Binary attachments, shared. Without any: no heap.
+/// Binary attachments, shared. Without any: no heap. (A pointer to a list, and not to a slice, which would be two words: what
+/// holds one is moved about with each message.)
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Attachments(pub(super) Option<Arc<[Bytes]>>);
+pub(super) struct Attachments(pub(super) Option<Arc<Vec<Bytes>>>);
 
 impl Attachments {
     pub(super) fn as_slice(&self) -> &[Bytes] {
-        self.0.as_deref().unwrap_or_default()
+        self.0.as_deref().map_or(&[], Vec::as_slice)
     }
 }
 

@@ -346,6 +346,16 @@ impl Stream {
         }
     }
 
+    /// Whether all that was read is parsed, so that there is no event before more comes: the usual case behind a message. Lets
+    /// go of the caller's buffer then, as [`poll_event`](Self::poll_event) would.
+    pub(crate) fn settle(&mut self) -> bool {
+        let is_all = self.inbound.len() == 0 && !self.eof;
+        if is_all {
+            self.inbound.settle();
+        }
+        is_all
+    }
+
     /// From here to [`Self::end_packet`] all that is sent is one packet.
     pub(crate) fn begin_packet(&mut self) {
         if !self.is_closing() {

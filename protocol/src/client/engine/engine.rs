@@ -2,6 +2,8 @@
 
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 
+use bytes::BytesMut;
+
 use super::{
     Event, Output,
     error::{Cause, ClosedBy, Error, HandshakeError},
@@ -76,7 +78,7 @@ pub struct Engine {
     pub(super) upgrade: upgrade::State,
     pub(super) timers: Timers,
     pub(super) get: Option<Box<Get>>,
-    pub(super) post: Option<Post>,
+    pub(super) post: Option<Box<Post>>,
     /// Whether the server is to be told of the end once that is answered.
     pub(super) farewell: bool,
     /// The WebSocket that is asked for.
@@ -255,7 +257,11 @@ impl Engine {
                         let (now, input) = self.inbox.pop(until)?;
                         self.clock = self.clock.max(now);
                         let tick = input.is_tick();
-                        self.take(input);
+                        match input {
+                            // The most frequent one, on the shortest way.
+                            Input::Bytes { transport, bytes, backing } => self.take_bytes(transport, bytes, backing),
+                            input => self.take(input),
+                        }
                         match (tick, self.out.is_empty()) {
                             (true, true) => return Some(Step::Tick(self.clock)),
                             (true, false) => self.out.push_back(Box::new(Step::Tick(self.clock))),
@@ -438,16 +444,11 @@ impl Engine {
     /// Works on the next input.
     fn take(&mut self, input: Input) {
         match input {
-            Input::Response { id, head, body } => self.on_response(id, &head, body),
+            Input::Response { id, answer } => self.on_response(id, &answer.head, answer.body),
             Input::Failure { id, failure } => self.on_failure(id, failure),
-            Input::Upgrade { transport, head, body } => self.on_upgrade(transport, &head, &body),
+            Input::Upgrade { transport, answer } => self.on_upgrade(transport, &answer.head, &answer.body),
             Input::OpenFailure { transport, failure } => self.on_open_failure(transport, Cause::Failure(failure)),
-            Input::Bytes { transport, bytes, backing } => {
-                if let Some(socket) = self.socket(transport) {
-                    socket.stream.take_bytes(bytes, backing);
-                    self.current = Current::Stream(transport);
-                }
-            }
+            Input::Bytes { transport, bytes, backing } => self.take_bytes(transport, bytes, backing),
             Input::Message { transport, message } => {
                 if let Some(event) = self.on_message(transport, message) {
                     self.emit(event);
@@ -456,6 +457,13 @@ impl Engine {
             Input::Eof(transport) => self.on_eof(transport),
             Input::Withheld(withheld) => self.on_withheld(withheld),
             Input::Timeout => self.on_timeout(),
+        }
+    }
+
+    fn take_bytes(&mut self, transport: TransportId, bytes: BytesMut, backing: usize) {
+        if let Some(socket) = self.socket(transport) {
+            socket.stream.take_bytes(bytes, backing);
+            self.current = Current::Stream(transport);
         }
     }
 

@@ -1,6 +1,6 @@
 //! What an engine is handed, and has not looked at yet.
 
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 
 use bytes::{Bytes, BytesMut};
 
@@ -25,7 +25,7 @@ impl Engine {
     /// # }
     /// ```
     pub fn handle_response(&mut self, now: Instant, id: RequestId, head: &Response<'_>, body: Bytes) {
-        self.inbox.push(now, Input::Response { id, head: Head::read(head), body });
+        self.inbox.push(now, Input::Response { id, answer: Answer::new(head, body) });
     }
 
     /// A request has failed. Ignored if it was cancelled.
@@ -56,7 +56,7 @@ impl Engine {
     /// # }
     /// ```
     pub fn handle_upgrade(&mut self, now: Instant, transport: TransportId, head: &Response<'_>, body: Bytes) {
-        self.inbox.push(now, Input::Upgrade { transport, head: Head::read(head), body });
+        self.inbox.push(now, Input::Upgrade { transport, answer: Answer::new(head, body) });
     }
 
     /// A WebSocket could not be opened. Ignored if it was aborted.
@@ -174,8 +174,7 @@ impl Engine {
 pub(super) enum Input {
     Response {
         id: RequestId,
-        head: Head,
-        body: Bytes,
+        answer: Box<Answer>,
     },
     Failure {
         id: RequestId,
@@ -183,8 +182,7 @@ pub(super) enum Input {
     },
     Upgrade {
         transport: TransportId,
-        head: Head,
-        body: Bytes,
+        answer: Box<Answer>,
     },
     OpenFailure {
         transport: TransportId,
@@ -212,13 +210,26 @@ impl Stored for Input {
 
     fn bytes(&self) -> usize {
         match self {
-            Self::Response { head, body, .. } | Self::Upgrade { head, body, .. } => {
-                body.len().saturating_add(head.bytes())
+            Self::Response { answer, .. } | Self::Upgrade { answer, .. } => {
+                answer.body.len().saturating_add(answer.head.bytes())
             }
             Self::Bytes { bytes, .. } => bytes.len(),
             Self::Message { message, .. } => message_len(message),
             Self::Failure { .. } | Self::OpenFailure { .. } | Self::Eof(_) | Self::Withheld(_) | Self::Timeout => 0,
         }
+    }
+}
+
+/// A response. (Boxed, since messages are moved about in the same queue, and are smaller.)
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) head: Head,
+    pub(super) body: Bytes,
+}
+
+impl Answer {
+    fn new(head: &Response<'_>, body: Bytes) -> Box<Self> {
+        Box::new(Self { head: Head::read(head), body })
     }
 }
 
@@ -242,7 +253,7 @@ const NAMES: [&str; 8] = [
 ];
 
 impl Head {
-    pub(super) fn read(head: &Response<'_>) -> Self {
+    fn read(head: &Response<'_>) -> Self {
         let known = |name: &str| NAMES.into_iter().find(|known| known.eq_ignore_ascii_case(name));
         let headers = head.headers.iter();
         let headers = headers.filter_map(|(name, value)| Some((known(name)?, Bytes::copy_from_slice(value))));

@@ -48,7 +48,16 @@ pub(super) struct Post {
 
 impl Engine {
     /// What there is to ask for on polling, and what waits for the answers.
+    #[inline]
     pub(super) fn flush(&mut self) {
+        // With each message on a WebSocket.
+        if self.transport == Transport::WebSocket && self.phase == Phase::Open {
+            return;
+        }
+        self.flush_polling();
+    }
+
+    fn flush_polling(&mut self) {
         let live = matches!(self.phase, Phase::Open | Phase::Closing);
         if live && self.transport == Transport::Polling {
             if self.upgrade == upgrade::State::Pausing {
@@ -87,7 +96,7 @@ impl Engine {
     fn send_post(&mut self, payload: Bytes) {
         let id = self.next_request_id();
         let request = self.polling_request("POST", payload);
-        self.post = Some(Post { id, deadline: self.request_deadline() });
+        self.post = Some(Box::new(Post { id, deadline: self.request_deadline() }));
         self.output(Output::Request { id, request: Box::new(request) });
     }
 

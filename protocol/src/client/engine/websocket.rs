@@ -126,8 +126,14 @@ impl Engine {
             self.current = Current::Nothing;
             return None;
         };
+        let stage = socket.stage;
         match socket.stream.poll_event(clock) {
-            Some(ws::Event::Message(message)) => self.on_frame(transport, message),
+            Some(ws::Event::Message(message)) => {
+                if socket.stream.settle() {
+                    self.current = Current::Nothing;
+                }
+                self.on_frame(stage, message)
+            }
             Some(ws::Event::Closing(closing)) => {
                 self.on_closing(transport, closing);
                 None
@@ -146,15 +152,16 @@ impl Engine {
         let limit = self.config.limits.max_payload;
         let size = message_len(&message);
         if size <= limit {
-            return self.on_frame(transport, message);
+            let stage = self.socket(transport)?.stage;
+            return self.on_frame(stage, message);
         }
         let error = Error::MessageTooLarge { limit, size };
         self.fail_socket(transport, (1009, ""), error);
         None
     }
 
-    fn on_frame(&mut self, transport: TransportId, message: Message) -> Option<Event> {
-        match self.socket(transport)?.stage {
+    fn on_frame(&mut self, stage: Stage, message: Message) -> Option<Event> {
+        match stage {
             Stage::Main => match Packet::decode(message) {
                 Ok(packet) => return self.on_packet(packet),
                 Err(error) => self.fail(Error::Packet(error)),

@@ -220,7 +220,7 @@ impl Manager {
         if !self.sockets.get(index).is_some_and(|socket| socket.is_joined() && socket.session == token.session) {
             return Err(EmitError::NotConnected);
         }
-        self.try_send(index, PacketType::Ack, Some(token.id), answer).map_err(|error| match error {
+        self.try_send(index, PacketType::Ack, Some(token.id.get()), answer).map_err(|error| match error {
             SendError::Closed => EmitError::NotConnected,
             full => EmitError::Full(full),
         })

@@ -3,7 +3,7 @@
 use alloc::{string::String, sync::Arc, vec::Vec};
 use core::time::Duration;
 
-use super::{Attempts, Manager};
+use super::{Attempts, Manager, timers::NEVER};
 use crate::{
     Instant, Text,
     client::{
@@ -282,7 +282,7 @@ impl Manager {
         );
         self.decoder.reset();
         self.ghosts = Rare::default();
-        self.packet_deadline = None;
+        self.packet_deadline = NEVER;
         self.attempts.backoff.reset();
         for index in self.in_turn() {
             self.end_session(index, reason, error.as_ref());

@@ -84,6 +84,7 @@ impl Manager {
     }
 
     /// What connections that say goodbye still want.
+    #[cold]
     pub(super) fn poll_retiring(&mut self) -> Option<Output> {
         let mut index = 0;
         while let Some(link) = self.retiring.get_mut(index) {

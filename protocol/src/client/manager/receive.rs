@@ -1,16 +1,16 @@
 //! What the server sends.
 
-use alloc::string::String;
+use alloc::{boxed::Box, string::String};
 
 use serde::Deserialize;
 
-use super::Manager;
+use super::{Manager, timers::NEVER};
 use crate::{
     Text,
     ack::{AckId, AckOutcome},
     client::{
         error::{Error, Refusal},
-        event::{AckToken, DisconnectReason, Event},
+        event::{DisconnectReason, Event},
         socket::{Early, Stage},
     },
     engine::buffer::{Excess, Load},
@@ -30,7 +30,8 @@ impl Manager {
     /// let (mut client, _, get) = connected();
     /// client.report_packets(true);
     /// let told = events(says(&mut client, get, r#"42["news"]"#));
-    /// assert!(matches!(&told[..], [Event::Received(Packet::Event { .. }), Event::Packet { .. }]));
+    /// let [Event::Received(packet), Event::Packet { .. }] = &told[..] else { panic!() };
+    /// assert!(matches!(**packet, Packet::Event { .. }));
     /// # }
     /// ```
     pub fn report_packets(&mut self, report: bool) {
@@ -48,18 +49,21 @@ impl Manager {
         };
         match decoded {
             Ok(Some(packet)) => {
-                self.packet_deadline = None;
-                if self.reports_packets {
-                    self.push(Event::Received(packet.clone()));
-                    let event = self.on_packet(packet)?;
+                self.packet_deadline = NEVER;
+                let is_reported = self.reports_packets;
+                if is_reported {
+                    self.push(Event::Received(Box::new(packet.clone())));
+                }
+                let event = self.on_packet(packet)?;
+                if is_reported {
                     self.push(event);
                     return None;
                 }
-                self.on_packet(packet)
+                Some(event)
             }
             Ok(None) => {
-                if self.packet_deadline.is_none() {
-                    self.packet_deadline = Some(self.due(self.config.limits.packet_timeout));
+                if self.packet_deadline == NEVER {
+                    self.packet_deadline = self.due(self.config.limits.packet_timeout);
                 }
                 None
             }
@@ -70,7 +74,8 @@ impl Manager {
         }
     }
 
-    #[inline]
+    #[expect(clippy::inline_always, reason = "each message comes here, and the packet would be moved again")]
+    #[inline(always)]
     fn on_packet(&mut self, packet: Packet) -> Option<Event> {
         let Some(index) = self.sockets.iter().position(|socket| socket.namespace.is_same(packet.namespace())) else {
             self.on_ghost(&packet);
@@ -103,7 +108,8 @@ impl Manager {
         socket.join(sid.clone(), pid, offset);
         let (id, recovered) = (socket.id, socket.recovered);
         for early in socket.change_kept(|kept| kept.early.take()) {
-            if let Some(event) = self.deliver(index, early) {
+            if let Some(socket) = self.sockets.get_mut(index) {
+                let event = socket.deliver(early);
                 self.push(event);
             }
         }
@@ -159,7 +165,7 @@ impl Manager {
         let limits = Load { packets: limits.early_packets, bytes: limits.early_bytes };
         let socket = self.sockets.get_mut(index)?;
         match socket.stage {
-            Stage::Joined => return self.deliver(index, early),
+            Stage::Joined => return Some(socket.deliver(early)),
             Stage::Sent { .. } if !socket.stale => {
                 if let Err(Excess { unit, limit, value }) = socket.change_kept(|kept| kept.early.push(early, limits)) {
                     // Else the server would send it all again.
@@ -172,17 +178,6 @@ impl Manager {
             Stage::Sent { .. } | Stage::GivenUp { .. } | Stage::Asking { .. } | Stage::Waiting { .. } | Stage::Out => {}
         }
         None
-    }
-
-    #[inline]
-    fn deliver(&mut self, index: usize, Early { event, args, id }: Early) -> Option<Event> {
-        let socket = self.sockets.get_mut(index)?;
-        if id.is_none() {
-            socket.on_event(&args);
-        }
-        let (socket, session) = (socket.id, socket.session);
-        let ack = id.map(|id| AckToken { socket, session, id });
-        Some(Event::Packet { socket, event, args, ack })
     }
 
     fn on_ack(&mut self, index: usize, id: u64, args: Args) -> Option<Event> {

@@ -25,7 +25,7 @@ impl Manager {
         let now = self.clock;
         self.expire_acks(now);
         self.expire_buffers(now);
-        if self.packet_deadline.is_some_and(|deadline| deadline <= now) {
+        if self.packet_deadline <= now {
             let limit = self.config.limits.packet_timeout;
             self.lose(DisconnectReason::ParseError, Some(Error::PacketTimeout { limit }));
         }

@@ -5,7 +5,7 @@ use alloc::{boxed::Box, collections::BTreeMap, sync::Arc, vec::Vec};
 use super::{Connection, Joined, Output, Slot, State, due};
 use crate::{
     Instant, Text,
-    ack::{AckId, AckOutcome},
+    ack::{AckId, AckOutcome, PeerAckId},
     engine::{self, CloseReason, Message},
     key::SocketKey,
     server::{
@@ -60,7 +60,7 @@ impl Connection {
             Packet::Event { namespace, id, event, args } => {
                 if let Some((_, Some(joined))) = self.established(now, &namespace) {
                     let socket = joined.socket;
-                    let ack = id.map(|id| AckToken { socket, id });
+                    let ack = id.map(|id| AckToken { socket, id: PeerAckId::new(id) });
                     return Some(Event::Packet { socket, event, args, ack });
                 }
             }
