@@ -45,6 +45,8 @@ pub(crate) struct Owner<L: Layer> {
     /// A stream did not take all that there is to write: it wakes the task when it takes more.
     blocked: bool,
     drained: bool,
+    /// Of its last poll.
+    waker: Waker,
     /// Its place among those that are woken when the server ends, once only handlers are left: nobody finds it by its
     /// link any more.
     gate: Option<usize>,
@@ -66,6 +68,7 @@ impl<L: Layer> Owner<L> {
             withheld: false,
             blocked: false,
             drained: false,
+            waker: Waker::noop().clone(),
             gate: None,
             _task,
         };
@@ -375,10 +378,9 @@ impl<L: Layer> Future for Owner<L> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
         let turn = Turn::begin(this.link.whose());
-        this.link.signal.register(cx.waker());
+        let mut reasons = this.link.signal.begin(cx.waker(), &mut this.waker);
         let (mut more, mut said) = (false, None);
         for _ in 0..ROUNDS {
-            let reasons = this.link.signal.take();
             if reasons.contains(Reasons::KILL) {
                 this.abort(Some(cx), said);
                 return Poll::Ready(());
@@ -390,6 +392,7 @@ impl<L: Layer> Future for Owner<L> {
             if !more && this.link.signal.rest() {
                 return Poll::Pending;
             }
+            reasons = this.link.signal.take();
         }
         // There is more to do, after the others; nothing is kept until then.
         if let Some(task) = said {

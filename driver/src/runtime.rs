@@ -64,7 +64,8 @@ pub trait Runtime: Send + Sync + 'static {
     /// ```
     fn spawn(&self, task: BoxFuture);
 
-    /// Completes once this time has passed. The driver calls and polls it in tasks that [`spawn`](Self::spawn) runs,
+    /// Completes once this time has passed. While it has not, it keeps the waker that it was polled with: it may be polled no
+    /// more before. The driver calls and polls it in tasks that [`spawn`](Self::spawn) runs,
     /// and in the one that awaits [`Server::shutdown`](crate::Server::shutdown).
     ///
     /// ```

@@ -1,11 +1,14 @@
 //! How an owner task is woken: once per reason to run, however many there are.
 
 use std::{
-    sync::atomic::{AtomicU8, Ordering},
+    sync::{
+        Mutex,
+        atomic::{AtomicU8, Ordering},
+    },
     task::Waker,
 };
 
-use futures_util::task::AtomicWaker;
+use crate::runtime::lock;
 
 /// Why an owner task has something to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +19,7 @@ impl Reasons {
     pub(crate) const MAIL: Self = Self(1);
     /// The machine was given an input or a command by somebody else.
     pub(crate) const MACHINE: Self = Self(2);
-    /// A listener was registered: an event that waits for one may go on.
+    /// A listener was last: an event that waits for one may go on.
     pub(crate) const LISTENER: Self = Self(4);
     /// A deadline may have come.
     pub(crate) const TIMER: Self = Self(8);
@@ -40,13 +43,14 @@ const AWAKE: u8 = 128;
 #[derive(Debug)]
 pub(crate) struct Signal {
     reasons: AtomicU8,
-    waker: AtomicWaker,
+    /// Of the task's last poll. Never taken out: who wakes the task may be late, and the task may have rested again meanwhile.
+    waker: Mutex<Waker>,
 }
 
 impl Signal {
     /// Of a task that will be polled once in any case.
-    pub(crate) const fn new() -> Self {
-        Self { reasons: AtomicU8::new(AWAKE), waker: AtomicWaker::new() }
+    pub(crate) fn new() -> Self {
+        Self { reasons: AtomicU8::new(AWAKE), waker: Mutex::new(Waker::noop().clone()) }
     }
 
     /// Raises a reason; wakes the task unless it runs.
@@ -61,24 +65,18 @@ impl Signal {
         // Written even where it is set already: that the task has not looked yet at what was put there is known only by
         // the order of writes to one place.
         let before = self.reasons.fetch_or(reason.0 | AWAKE, Ordering::AcqRel);
-        if before & AWAKE == 0 { self.waker.take() } else { None }
+        (before & AWAKE == 0).then(|| lock(&self.waker).clone())
     }
 
-    /// At the begin of each poll of the task.
-    pub(crate) fn register(&self, waker: &Waker) {
-        self.waker.register(waker);
-    }
-
-    /// Both for a task that knows whom it registered last, if it has.
-    pub(crate) fn begin(&self, waker: &Waker, registered: &mut Waker) -> Reasons {
-        let before = self.reasons.swap(AWAKE, Ordering::AcqRel);
-        // While the task rested nobody has taken the waker that is registered, and nobody does while it is awake.
-        let is_there = before & AWAKE == 0 && registered.will_wake(waker);
-        if !is_there {
-            self.waker.register(waker);
-            registered.clone_from(waker);
+    /// Begins a poll of the task, which knows the waker of its last one. The reasons since then.
+    pub(crate) fn begin(&self, waker: &Waker, last: &mut Waker) -> Reasons {
+        if !last.will_wake(waker) {
+            last.clone_from(waker);
+            let before = std::mem::replace(&mut *lock(&self.waker), waker.clone());
+            // Without the lock: it may be the last handle of a task.
+            drop(before);
         }
-        Reasons(before & !AWAKE)
+        self.take()
     }
 
     /// The reasons since the last call; the task counts as awake.
@@ -131,47 +129,48 @@ mod tests {
 
     #[test]
     fn a_task_that_rests_is_woken_once_by_each_call_however_often_it_was_polled_before() {
-        let (signal, mut registered) = (Signal::new(), Waker::noop().clone());
+        let (signal, mut last) = (Signal::new(), Waker::noop().clone());
         let [(count, waker), _] = wakers();
         for polls in [1, 2, 3] {
             for _ in 0..polls {
-                assert!(signal.begin(&waker, &mut registered).is_none());
+                assert!(signal.begin(&waker, &mut last).is_none());
                 assert!(signal.rest());
             }
             signal.raise(Reasons::MAIL);
             signal.raise(Reasons::MACHINE);
             assert_eq!(woken(&count), 1);
-            let reasons = signal.begin(&waker, &mut registered);
+            let reasons = signal.begin(&waker, &mut last);
             assert!(reasons.contains(Reasons::MAIL) && reasons.contains(Reasons::MACHINE));
             assert!(signal.rest());
         }
     }
 
-    /// It is polled for something else between the call and its wake-up, which then takes the waker of that poll or none.
     #[test]
-    fn a_task_that_is_polled_before_its_wake_up_is_woken_by_the_next_call() {
-        let (signal, mut registered) = (Signal::new(), Waker::noop().clone());
+    fn who_is_late_with_a_wake_up_takes_none_from_the_next_call() {
+        let (signal, mut last) = (Signal::new(), Waker::noop().clone());
         let [(count, waker), _] = wakers();
-        signal.begin(&waker, &mut registered);
+        signal.begin(&waker, &mut last);
         assert!(signal.rest());
-        let taken = signal.raise_quietly(Reasons::MAIL);
-        assert!(taken.is_some() && signal.begin(&waker, &mut registered).contains(Reasons::MAIL));
-        assert!(signal.rest());
-        taken.into_iter().for_each(Waker::wake);
+        // The first half of a call, behind which the task is polled for something else, and rests again.
+        assert_eq!(signal.reasons.fetch_or(Reasons::MAIL.0 | AWAKE, Ordering::AcqRel), 0);
+        assert!(signal.begin(&waker, &mut last).contains(Reasons::MAIL) && signal.rest());
+        // The other half.
+        lock(&signal.waker).wake_by_ref();
         assert_eq!(woken(&count), 1);
+        assert!(signal.begin(&waker, &mut last).is_none() && signal.rest());
         signal.raise(Reasons::MAIL);
         assert_eq!(woken(&count), 1);
     }
 
     #[test]
     fn whoever_polled_the_task_last_is_woken() {
-        let (signal, mut registered) = (Signal::new(), Waker::noop().clone());
+        let (signal, mut last) = (Signal::new(), Waker::noop().clone());
         let [(first, one), (second, other)] = wakers();
         for (waker, is_first) in [(&one, true), (&other, false), (&one, true)] {
-            assert!(signal.begin(waker, &mut registered).is_none() && signal.rest());
+            assert!(signal.begin(waker, &mut last).is_none() && signal.rest());
             signal.raise(Reasons::MAIL);
             assert_eq!([woken(&first), woken(&second)], [usize::from(is_first), usize::from(!is_first)]);
-            signal.begin(waker, &mut registered);
+            signal.begin(waker, &mut last);
             assert!(signal.rest());
         }
     }

@@ -47,3 +47,19 @@ pub enum AckOutcome {
     /// The socket was disconnected before the peer answered.
     Disconnected,
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+
+    use super::*;
+    use crate::socket::MAX_ID;
+
+    #[test]
+    fn the_number_of_a_peer_is_kept_from_0_to_the_largest() {
+        for id in [0, 1, MAX_ID] {
+            let kept = PeerAckId::new(id);
+            assert_eq!((kept.get(), format!("{kept:?}")), (id, format!("{id}")));
+        }
+    }
+}

@@ -6,7 +6,7 @@ use std::{
 };
 
 use sockeye_driver::{BoxFuture, Runtime};
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, task::coop};
 
 /// tokio, as the driver sees it. The runtime must have its timers enabled (`enable_all`, as `#[tokio::main]` does), and
 /// its I/O for the listeners of this crate.
@@ -82,12 +82,19 @@ impl Runtime for TokioRuntime {
         // Whoever awaits a shutdown may be outside of the runtime.
         let handle = self.handle();
         let _entered = handle.as_ref().map(Handle::enter);
-        Box::pin(tokio::time::sleep(duration))
+        // A task that has used up its budget is told that a sleep is pending before that has kept its waker; it may not ask again.
+        Box::pin(coop::unconstrained(tokio::time::sleep(duration)))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        future::{Future as _, poll_fn},
+        pin::pin,
+        task::Poll,
+    };
+
     use tokio::{runtime, sync::oneshot, time::Instant};
 
     use super::*;
@@ -122,6 +129,25 @@ mod tests {
             let slept = late.sleep(Duration::ZERO);
             runtime.block_on(slept);
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_sleep_is_kept_also_where_the_budget_is_used_up() {
+        let (start, mut polls) = (Instant::now(), 0);
+        let mut sleep = TokioRuntime::new().sleep(Duration::from_secs(1));
+        poll_fn(|cx| {
+            polls += 1;
+            if polls > 1 {
+                return Poll::Ready(());
+            }
+            while coop::has_budget_remaining() {
+                assert!(pin!(coop::consume_budget()).poll(cx).is_ready());
+            }
+            sleep.as_mut().poll(cx)
+        })
+        .await;
+        // It was the sleep that woke the task.
+        assert_eq!((polls, start.elapsed()), (2, Duration::from_secs(1)));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::{
     future::Future,
+    ops::ControlFlow,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
@@ -24,7 +25,7 @@ use super::{
     client::ConnectErrorContext,
     http::{Answer, Http, Opened},
     seats::{Packet, Seats},
-    shared::{Abandoned, Next, Shared, State, Watcher, Wish},
+    shared::{Abandoned, Next, Served, Shared, State, Wish},
 };
 use crate::{
     Ack, Event,
@@ -284,15 +285,15 @@ impl Owner {
                 if left > 0 {
                     match state.next() {
                         Next::Nothing(over) => (abandoned, more) = (over, false),
-                        next => return Ok(next),
+                        next => return ControlFlow::Continue(next),
                     }
                 }
                 // All that handlers have sent by now is written here, while the machine is at hand.
-                Err(Written::new(state, transports, cx, more))
+                ControlFlow::Break(Written::new(state, transports, cx, more))
             });
             match heard {
-                Ok(next) => self.handle(cx, next),
-                Err(written) => {
+                ControlFlow::Continue(next) => self.handle(cx, next),
+                ControlFlow::Break(written) => {
                     turn.take_given();
                     if abandoned.is_some() || self.is_parting {
                         self.settle(abandoned);
@@ -569,7 +570,7 @@ impl Owner {
         let Written { blocked, ended, deadline, waiting } = written;
         (self.deadline, self.blocked) = (deadline, blocked);
         if let Some(waiting) = waiting {
-            let (room, flushed) = *waiting;
+            let Served { room, flushed } = *waiting;
             for watcher in flushed {
                 _ = watcher.sender.send(Ok(()));
             }
@@ -625,7 +626,7 @@ impl Owner {
     }
 
     /// Begins a poll: whether somebody has called the task.
-    fn is_woken(&mut self, waker: &Waker) -> bool {
+    fn begin(&mut self, waker: &Waker) -> bool {
         if !self.waker.will_wake(waker)
             && let Some(armed) = &mut self.sleep
         {
@@ -649,7 +650,7 @@ impl Future for Owner {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
         let turn = Turn::begin(this.shared.whose());
-        let mut woken = this.is_woken(cx.waker());
+        let mut woken = this.begin(cx.waker());
         let (mut more, mut said) = (false, None);
         for _ in 0..ROUNDS {
             more = this.round(cx, &turn, more || woken, &mut said);
@@ -686,7 +687,7 @@ struct Written {
     /// The machine's.
     deadline: Option<Instant>,
     /// Those who wait for room, and those who wait until all has left, where it has.
-    waiting: Option<Box<(Vec<Waker>, Vec<Watcher>)>>,
+    waiting: Option<Box<Served>>,
 }
 
 impl Written {
@@ -697,11 +698,8 @@ impl Written {
             blocked |= transport.put(cx, state.manager.transmit(transport.id));
             ended |= transport.ended;
         }
-        let waiting = state.is_waited_for().then(|| {
-            // What is still to be heard may be that all was lost.
-            let flushed = if blocked || more { Vec::new() } else { state.take_flushed() };
-            Box::new((state.take_room(), flushed))
-        });
+        // What is still to be heard may be that all was lost.
+        let waiting = state.take_waiting(!blocked && !more);
         Self { blocked, ended, deadline: state.manager.poll_timeout(), waiting }
     }
 }

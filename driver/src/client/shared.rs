@@ -78,6 +78,14 @@ impl Waiting {
     }
 }
 
+/// Who does not wait any longer after something was written.
+pub(super) struct Served {
+    /// Those who wait for room: there may be some now.
+    pub(super) room: Vec<Waker>,
+    /// Those who wait until all has left.
+    pub(super) flushed: Vec<Watcher>,
+}
+
 /// Somebody waits for what becomes of a namespace. Gets nothing if the task ends before.
 pub(super) struct Watcher {
     pub(super) socket: SocketId,
@@ -366,9 +374,11 @@ impl State {
         self.sockets.keys().any(|socket| self.manager.is_connected(*socket))
     }
 
-    /// Whether somebody waits for room, or for what becomes of a namespace.
-    pub(super) fn is_waited_for(&self) -> bool {
-        self.waiting.as_ref().is_some_and(|waiting| !waiting.room.is_empty() || !waiting.watchers.is_empty())
+    /// Takes out who waits for room, and, where all that there was is written, who waits for that. `None` if nobody does.
+    pub(super) fn take_waiting(&mut self, is_written: bool) -> Option<Box<Served>> {
+        let room = mem::take(&mut self.waiting.as_mut()?.room);
+        let flushed = if is_written { self.take_flushed() } else { Vec::new() };
+        (!room.is_empty() || !flushed.is_empty()).then(|| Box::new(Served { room, flushed }))
     }
 
     /// Takes out who waits for this of a namespace, or of any.
@@ -379,13 +389,8 @@ impl State {
         waiting.watchers.extract_if(.., is_for_it).collect()
     }
 
-    /// Takes out who waits for room.
-    pub(super) fn take_room(&mut self) -> Vec<Waker> {
-        self.waiting.as_mut().map(|waiting| mem::take(&mut waiting.room)).unwrap_or_default()
-    }
-
     /// Takes out whoever waits until all has left, where it has.
-    pub(super) fn take_flushed(&mut self) -> Vec<Watcher> {
+    fn take_flushed(&mut self) -> Vec<Watcher> {
         let Self { manager, waiting: Some(waiting), .. } = self else { return Vec::new() };
         let can_send = match manager.engine() {
             Some(engine) => !engine.is_open() || engine.writable(),
@@ -440,7 +445,10 @@ impl State {
         };
         let watchers = watchers.extract_if(.., is_in_vain).collect::<Vec<_>>();
         let is_over = |stream: &mut Followed| stream.has_begun && manager.is_abandoned(stream.socket);
-        let streams = streams.extract_if(.., is_over).collect();
+        let streams = streams.extract_if(.., is_over).collect::<Vec<_>>();
+        if !is_all && !is_retired && watchers.is_empty() && streams.is_empty() {
+            return None;
+        }
         let watchers = watchers.into_iter().map(|watcher| {
             let error = manager.last_error(watcher.socket).cloned();
             (watcher, error.unwrap_or(Error::Closed(DisconnectReason::ForcedClose)))

@@ -21,9 +21,14 @@ use std::{
 };
 
 use bytes::Bytes;
-use frames::frame;
+use frames::{frame, unmasked};
 use hyper::rt::{Read, ReadBufCursor, Write};
-use sockeye_driver::{BoxFuture, Peer, Runtime, Serve as _, prelude::*};
+use sockeye_driver::{
+    BoxFuture, Peer, Runtime, Serve as _,
+    client::{Address, Client, ClientBuilder, Connector, Failure, Transport},
+    prelude::*,
+};
+use sockeye_protocol::ws::accept_key;
 
 #[path = "../../../protocol/benches/shared/frames.rs"]
 pub mod frames;
@@ -49,6 +54,38 @@ impl World {
             assert!(stream.take().windows(3).any(|sent| sent == b"40{"), "the client is connected");
         }
         world
+    }
+
+    /// A client of the driver that sends back what it gets, on a byte stream whose other end is a server by hand.
+    pub fn of_client() -> (Self, Client) {
+        let (tasks, stream) = (Arc::new(Tasks::default()), Stream::default());
+        let runtime: Arc<dyn Runtime> = Arc::clone(&tasks) as Arc<dyn Runtime>;
+        let client = ClientBuilder::new("http://a", runtime, Arc::new(stream.clone()))
+            .config(|config| config.transports = vec![Transport::WebSocket])
+            .start()
+            .unwrap();
+        client.on("echo", async |client: Client, Args(text): Args<String>| client.emit("echo", &text));
+        client.on("binary", async |client: Client, Args(bytes): Args<Bytes>| client.emit("binary", &bytes));
+        client.on("ack", async |Args(text): Args<String>, ack: Ack| ack.send(&text));
+        tasks.run();
+        let request = String::from_utf8(stream.take()).unwrap();
+        let (_, key) = request.split_once("sec-websocket-key: ").unwrap();
+        let accept = accept_key(key.lines().next().unwrap());
+        stream.receive(
+            format!(
+                "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                 Sec-WebSocket-Accept: {accept}\r\n\r\n"
+            )
+            .as_bytes(),
+        );
+        let open = br#"0{"sid":"a","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":100000}"#;
+        stream.receive(&unmasked(1, open));
+        tasks.run();
+        stream.receive(&unmasked(1, br#"40{"sid":"b"}"#));
+        tasks.run();
+        assert!(client.is_connected());
+        stream.take();
+        (Self { tasks, streams: vec![stream] }, client)
     }
 
     /// A client on polling, and what it sends to have 16 bytes echoed: a GET on the first connection, where it waits, then a
@@ -189,6 +226,13 @@ impl Stream {
 
     pub fn take(&self) -> Vec<u8> {
         std::mem::take(&mut self.lock().sent)
+    }
+}
+
+impl Connector for Stream {
+    fn connect(&self, _: &Address) -> BoxFuture<Result<Box<dyn sockeye_driver::Stream>, Failure>> {
+        let stream = self.clone();
+        Box::pin(async { Ok(Box::new(stream) as Box<dyn sockeye_driver::Stream>) })
     }
 }
 

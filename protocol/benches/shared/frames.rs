@@ -4,22 +4,34 @@
 
 /// A frame as clients send it.
 pub fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
-    let mut frame = vec![0x80 | opcode];
-    match payload.len() {
-        len @ 0..=125 => frame.push(0x80 | len as u8),
-        len @ 126..=0xffff => {
-            frame.push(0x80 | 126);
-            frame.extend((len as u16).to_be_bytes());
-        }
-        len => {
-            frame.push(0x80 | 127);
-            frame.extend((len as u64).to_be_bytes());
-        }
-    }
+    let mut frame = header(opcode, 0x80, payload.len());
     let mask = [1, 2, 3, 4];
     frame.extend(mask);
     frame.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
     frame
+}
+
+/// A frame as servers send it.
+pub fn unmasked(opcode: u8, payload: &[u8]) -> Vec<u8> {
+    let mut frame = header(opcode, 0, payload.len());
+    frame.extend(payload);
+    frame
+}
+
+fn header(opcode: u8, masked: u8, len: usize) -> Vec<u8> {
+    let mut header = vec![0x80 | opcode];
+    match len {
+        0..=125 => header.push(masked | len as u8),
+        126..=0xffff => {
+            header.push(masked | 126);
+            header.extend((len as u16).to_be_bytes());
+        }
+        _ => {
+            header.push(masked | 127);
+            header.extend((len as u64).to_be_bytes());
+        }
+    }
+    header
 }
 
 /// An event with a string.

@@ -410,3 +410,15 @@ impl fmt::Display for DisconnectReason {
         f.write_str(self.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is larger than 128 bytes is moved by calls of `memcpy`, once for each layer that a message comes through.
+    #[test]
+    fn an_event_is_small() {
+        assert!(size_of::<Event>() <= 120, "{}", size_of::<Event>());
+        assert_eq!(size_of::<Option<AckToken>>(), size_of::<AckToken>());
+    }
+}

@@ -18,7 +18,12 @@ use super::{
     error::Error,
     event::{AckToken, Event, SocketId},
 };
-use crate::{Instant, Text, ack::PeerAckId, engine::timers::NEVER, socket::Args};
+use crate::{
+    Instant, Text,
+    ack::PeerAckId,
+    engine::timers::{NEVER, is_due},
+    socket::Args,
+};
 
 pub(super) use self::{
     buffer::{Buffered, Early},
@@ -258,7 +263,7 @@ impl Socket {
 
     /// Whether something that waits is due.
     pub(super) fn is_kept_due(&self, now: Instant) -> bool {
-        self.kept_until <= now
+        is_due(self.kept_until, now)
     }
 
     /// Changes what waits.

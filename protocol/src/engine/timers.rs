@@ -32,6 +32,11 @@ pub(crate) fn after(now: Instant, duration: Duration) -> Instant {
     now + duration
 }
 
+/// Whether a deadline has come. [`NEVER`] has not, whatever a caller says that the time is.
+pub(crate) fn is_due(at: Instant, now: Instant) -> bool {
+    at <= now && at != NEVER
+}
+
 /// The earlier of two deadlines, if there is any.
 pub(crate) fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
     match (one, other) {
@@ -76,7 +81,7 @@ impl Timers {
     /// Takes the timer whose deadline is the earliest and not later than `now`, and that deadline.
     pub(crate) fn take_due(&mut self, now: Instant) -> Option<(Timer, Instant)> {
         let (timer, slot) = ALL.into_iter().zip(&mut self.0).min_by_key(|(_, at)| **at)?;
-        if *slot > now || *slot == NEVER {
+        if !is_due(*slot, now) {
             return None;
         }
         Some((timer, core::mem::replace(slot, NEVER)))

@@ -13,7 +13,7 @@ use super::{
     inbox::message_len,
     packet::{Packet, encode_binary},
     session::{Current, Event, Output, Phase, Session},
-    timers::{NEVER, Timer, after},
+    timers::{NEVER, Timer, after, is_due},
     upgrade::{self, Action},
 };
 use crate::{
@@ -70,6 +70,17 @@ impl WebSocket {
     /// Queues a packet of the protocol.
     pub(crate) fn send_control(&mut self, text: &str) {
         self.stream.send_text_parts(&[text.as_bytes()], None);
+    }
+
+    /// The next event of what was read, and whether nothing is left of it, which is not looked for once more then.
+    pub(crate) fn read(&mut self, clock: Instant) -> (Option<ws::Event>, bool) {
+        let event = self.stream.poll_event(clock);
+        let is_read_out = match event {
+            Some(ws::Event::Message(_)) => self.stream.settle(),
+            Some(_) => false,
+            None => true,
+        };
+        (event, is_read_out)
     }
 
     /// Queues a unit without its first `sent` parts, which went over polling.
@@ -167,8 +178,7 @@ impl WebSocket {
 
     /// Whether its end has taken too long.
     fn is_overdue(&mut self, clock: Instant, timeout: Duration) -> bool {
-        let is_due = |deadline: Instant| deadline != NEVER && deadline <= clock;
-        if is_due(self.deadline)
+        if is_due(self.deadline, clock)
             && let Some(drained_at) = self.draining
         {
             if self.stream.queue().is_empty() {
@@ -178,7 +188,7 @@ impl WebSocket {
                 self.deadline = next_look(clock, timeout, drained_at);
             }
         }
-        is_due(self.deadline)
+        is_due(self.deadline, clock)
     }
 }
 
@@ -308,23 +318,18 @@ impl Session {
             return None;
         };
         let stage = socket.stage;
-        match socket.stream.poll_event(clock) {
-            Some(ws::Event::Message(message)) => {
-                if socket.stream.settle() {
-                    self.current = Current::Nothing;
-                }
-                self.on_frame(transport, stage, message)
-            }
+        let (event, is_read_out) = socket.read(clock);
+        if is_read_out {
+            self.current = Current::Nothing;
+        }
+        match event {
+            Some(ws::Event::Message(message)) => self.on_frame(transport, stage, message),
             Some(ws::Event::Closing(closing)) => {
                 self.on_closing(transport, closing);
                 None
             }
             // A pong of the WebSocket itself means nothing to Engine.IO.
-            Some(_) => None,
-            None => {
-                self.current = Current::Nothing;
-                None
-            }
+            Some(_) | None => None,
         }
     }
 

@@ -31,7 +31,12 @@ pub fn ws_stream(data: &[u8]) {
                     stream.close(now, Some(1001), "enough");
                 }
             }
+            let is_message = matches!(event, Event::Message(_));
             events.push(event);
+            if is_message && stream.settle() {
+                assert_eq!(stream.poll_event(now), None);
+                break;
+            }
         }
         // An unfinished message, and one control frame or header.
         assert!(stream.buffered() <= settings.max_message.saturating_add(14 + 125));

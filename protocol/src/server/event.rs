@@ -396,3 +396,15 @@ impl From<CloseReason> for DisconnectReason {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As a client's.
+    #[test]
+    fn an_event_is_small() {
+        assert!(size_of::<Event>() <= 128, "{}", size_of::<Event>());
+        assert_eq!(size_of::<Option<AckToken>>(), size_of::<AckToken>());
+    }
+}

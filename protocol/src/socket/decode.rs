@@ -87,6 +87,8 @@ impl Decoder {
         let mut pending = self.pending.take().ok_or(DecodeError::UnexpectedAttachment)?;
         pending.bytes = pending.bytes.saturating_add(bytes.len());
         self.check_size(pending.bytes)?;
+        // Exactly: they are kept as they are, and most often there is one.
+        pending.attachments.reserve_exact(1);
         pending.attachments.push(bytes);
         if pending.attachments.len() < pending.declared {
             self.pending = Some(pending);

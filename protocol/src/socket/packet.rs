@@ -255,6 +255,6 @@ mod tests {
 
     #[test]
     fn a_packet_is_small() {
-        assert!(size_of::<Packet>() <= 144, "{}", size_of::<Packet>());
+        assert!(size_of::<Packet>() <= 136, "{}", size_of::<Packet>());
     }
 }

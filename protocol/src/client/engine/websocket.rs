@@ -127,23 +127,18 @@ impl Engine {
             return None;
         };
         let stage = socket.stage;
-        match socket.stream.poll_event(clock) {
-            Some(ws::Event::Message(message)) => {
-                if socket.stream.settle() {
-                    self.current = Current::Nothing;
-                }
-                self.on_frame(stage, message)
-            }
+        let (event, is_read_out) = socket.read(clock);
+        if is_read_out {
+            self.current = Current::Nothing;
+        }
+        match event {
+            Some(ws::Event::Message(message)) => self.on_frame(stage, message),
             Some(ws::Event::Closing(closing)) => {
                 self.on_closing(transport, closing);
                 None
             }
             // A pong of the WebSocket itself means nothing to Engine.IO.
-            Some(_) => None,
-            None => {
-                self.current = Current::Nothing;
-                None
-            }
+            Some(_) | None => None,
         }
     }
 

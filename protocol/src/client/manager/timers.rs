@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use super::{Manager, life::Life};
 pub(super) use crate::engine::timers::NEVER;
+use crate::engine::timers::is_due;
 use crate::{
     Instant,
     ack::AckOutcome,
@@ -25,7 +26,7 @@ impl Manager {
         let now = self.clock;
         self.expire_acks(now);
         self.expire_buffers(now);
-        if self.packet_deadline <= now {
+        if is_due(self.packet_deadline, now) {
             let limit = self.config.limits.packet_timeout;
             self.lose(DisconnectReason::ParseError, Some(Error::PacketTimeout { limit }));
         }

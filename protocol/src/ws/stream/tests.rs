@@ -241,6 +241,47 @@ fn an_idle_stream_is_small_and_holds_no_buffer() {
 }
 
 #[test]
+fn a_stream_that_is_read_out_gives_the_buffer_back_with_its_last_message() {
+    for (wire, message) in [
+        (frame(0x81, b"whole"), text("whole")),
+        ([frame(0x01, b"in "), frame(0x80, b"two")].concat(), text("in two")),
+        (frame(0x81, b""), text("")),
+    ] {
+        let mut stream = server(100);
+        let mut lent = BytesMut::with_capacity(65_536);
+        lent.extend_from_slice(&wire);
+        stream.handle_bytes(&mut lent);
+        assert_eq!(stream.poll_event(NOW), Some(message));
+        assert!(stream.settle() && stream.inbound.holds_no_memory());
+        assert!(lent.try_reclaim(65_536));
+        assert_eq!(stream.poll_event(NOW), None);
+    }
+}
+
+#[test]
+fn what_is_behind_a_message_is_not_settled() {
+    let pong = Event::Pong(Bytes::from_static(b"x"));
+    for (behind, event) in [
+        (frame(0x81, b"more"), Some(text("more"))),
+        (frame(0x8a, b"x"), Some(pong)),
+        (frame(0x88, b""), Some(Event::Closing(Closing::Peer(None)))),
+        (vec![0x81], None),
+    ] {
+        let mut stream = server(100);
+        stream.handle_bytes(&mut BytesMut::from(&[frame(0x81, b"first"), behind].concat()[..]));
+        assert_eq!(stream.poll_event(NOW), Some(text("first")));
+        assert!(!stream.settle());
+        assert_eq!(stream.poll_event(NOW), event);
+    }
+    let mut stream = server(100);
+    stream.handle_bytes(&mut BytesMut::from(&frame(0x81, b"last")[..]));
+    stream.handle_eof();
+    assert_eq!(stream.poll_event(NOW), Some(text("last")));
+    assert!(!stream.settle());
+    assert_eq!(stream.poll_event(NOW), Some(Event::Closing(Closing::Eof)));
+}
+
+#[test]
 fn a_large_payload_keeps_the_buffer_that_it_arrived_in() {
     let mut stream = server(100_000);
     let mut lent = BytesMut::with_capacity(65_536);

@@ -1,7 +1,7 @@
 //! What waits to be sent: the buffer, acknowledgements, retries.
 
 use sockeye_protocol::{
-    Config as ServerConfig,
+    Config as ServerConfig, Instant,
     client::{Config, Delivery, EmitError, Flags, Limits, Offline, SocketOptions, Transport},
     server::Event as ServerEvent,
     socket::Payload,
@@ -103,6 +103,18 @@ fn a_sleeping_device_notices_when_it_emits() {
     assert_eq!(short(&pair.take_events()), ["disconnect ping timeout", "close ping timeout"]);
     pair.advance(secs(60));
     assert_eq!(received(&mut pair), [("late".into(), 1)]);
+}
+
+#[test]
+fn no_tick_ends_what_has_no_deadline() {
+    let (mut pair, socket, _) = connected();
+    pair.client.disconnect(pair.now, socket);
+    pair.advance(secs(60));
+    pair.take_events();
+    assert!(pair.client.is_closed() && pair.client.poll_timeout().is_none());
+    pair.client.handle_timeout(Instant::from_micros(u64::MAX));
+    assert_eq!(pair.client.poll_output(), None);
+    assert!(pair.client.is_closed());
 }
 
 #[test]

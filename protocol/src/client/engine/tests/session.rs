@@ -145,6 +145,20 @@ fn only_a_ping_moves_the_heartbeat() {
     script.drained();
 }
 
+/// An emit may come between the two, and asks whether a ping may be there that nobody has looked at.
+#[test]
+fn nothing_is_unread_behind_the_last_message() {
+    let (mut script, transport) = Script::websocket(websocket_only());
+    assert!(!script.engine.has_unread());
+    script.says(transport, "4x");
+    script.says(transport, "4y");
+    assert!(script.engine.has_unread());
+    assert_eq!(script.event(), Event::Message(text("x")));
+    assert!(script.engine.has_unread());
+    assert_eq!(script.event(), Event::Message(text("y")));
+    assert!(!script.engine.has_unread());
+}
+
 #[test]
 fn a_ping_that_lies_unread_is_excused_for_a_time() {
     let (mut script, transport) = Script::websocket(websocket_only());
