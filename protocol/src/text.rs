@@ -23,6 +23,9 @@ use bytestring::ByteString;
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Text(ByteString);
 
+/// [`Text::MAIN`] at one place, for those who compare with it.
+pub(crate) static MAIN: Text = Text::MAIN;
+
 /// Bytes that are checked anew in less time than it takes to share their memory and let go of it.
 const SHORT: usize = 256;
 

@@ -30,7 +30,18 @@ pub fn sio_json(data: &[u8]) {
         let result = match message.strip_prefix(b"b") {
             Some(bytes) => decoder.handle_binary(Bytes::copy_from_slice(bytes)),
             None => match Text::try_from(Bytes::copy_from_slice(message)) {
-                Ok(text) => decoder.handle_text(text),
+                Ok(text) => {
+                    let plain = decoder.plain_event(text.clone());
+                    let result = decoder.handle_text(text.clone());
+                    match plain {
+                        Ok((event, args)) => {
+                            let namespace = Text::from("/");
+                            assert_eq!(result, Ok(Some(Packet::Event { namespace, id: None, event, args })));
+                        }
+                        Err(same) => assert_eq!(same, text),
+                    }
+                    result
+                }
                 Err(_) => return,
             },
         };

@@ -171,8 +171,9 @@ impl Args {
         })
     }
 
-    /// The arguments of an event: a text, where in it a valid array is, and where the element after the name begins.
+    /// The arguments of an event: a text, where in it a valid array is, and where in that the element after the name begins.
     pub(super) fn of_event(text: Text, array: Range<usize>, start: usize) -> Self {
+        let start = array.start.saturating_add(start);
         let [open, start, end] = [array.start, start, array.end].map(narrow);
         Self { text, open, start, end, named: true, attachments: Attachments::default() }
     }

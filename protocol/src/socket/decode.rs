@@ -78,6 +78,26 @@ impl Decoder {
         Ok(None)
     }
 
+    /// The name and the arguments of a text that is an event of the main namespace, asks for no acknowledgement, and has no
+    /// attachments: most messages are such, and their packet is not moved about. Any other text comes back for
+    /// [`handle_text`](Self::handle_text), also one with which something is wrong.
+    #[inline]
+    pub(crate) fn plain_event(&self, text: Text) -> Result<(Text, Args), Text> {
+        if self.pending.is_some() || self.check_size(text.len()).is_err() {
+            return Err(text);
+        }
+        let Some((array, (name, start))) = text.strip_prefix('2').and_then(|array| Some((array, scan::event(array)?)))
+        else {
+            return Err(text);
+        };
+        let name = array.get(name).unwrap_or_default();
+        if reserved(name).is_some() {
+            return Err(text);
+        }
+        let (event, array) = (text.slice_ref(name), place(&text, array));
+        Ok((event, Args::of_event(text, array, start)))
+    }
+
     /// Takes a binary message: an attachment of the packet that has begun. Gives the packet with its last one.
     ///
     /// # Errors
@@ -159,7 +179,6 @@ impl Decoder {
                     return Err(DecodeError::ReservedEvent(name));
                 }
                 let array = place(&text, rest);
-                let start = array.start.saturating_add(start);
                 let args = Args::of_event(text, array, start);
                 Packet::Event { namespace, id, event, args: arguments(args, attachments)? }
             }
@@ -375,5 +394,47 @@ pub enum DecodeError {
 impl DecodeError {
     pub(super) fn json(error: serde_json::Error) -> Self {
         Self::Json { line: error.line(), column: error.column() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plain_event_is_the_packet_that_it_would_be() {
+        for text in [r#"2["a"]"#, r#"2["news", {"b":[1,"c"]} ] "#, r#"2["",null]"#, r#"2["connec",1]"#] {
+            let mut decoder = Decoder::new(&Limits::default());
+            let Ok((event, args)) = decoder.plain_event(Text::from(text)) else { panic!("{text}") };
+            let packet = Packet::Event { namespace: Text::MAIN, id: None, event, args };
+            assert_eq!(decoder.handle_text(Text::from(text)), Ok(Some(packet)));
+        }
+    }
+
+    #[test]
+    fn what_is_no_plain_event_comes_back() {
+        let mut decoder = Decoder::new(&Limits { max_packet_bytes: 60, ..Limits::default() });
+        let long = alloc::format!(r#"2["a","{}"]"#, "x".repeat(60));
+        let pending = r#"51-["a",{"_placeholder":true,"num":0}]"#;
+        for text in [
+            "",
+            "2",
+            "0",
+            r#"27["asks",1]"#,
+            r#"2/b,["a",1]"#,
+            r#"2["connect",1]"#,
+            r#"2["a",]"#,
+            r#"2["a"]]"#,
+            r"2[7]",
+            r#"2["\u0061"]"#,
+            r#"3["a"]"#,
+            pending,
+            &long,
+        ] {
+            assert_eq!(decoder.plain_event(Text::from(text)), Err(Text::from(text)));
+        }
+        // Whatever comes while attachments are missing.
+        assert_eq!(decoder.handle_text(Text::from(pending)), Ok(None));
+        assert_eq!(decoder.plain_event(Text::from(r#"2["a"]"#)), Err(Text::from(r#"2["a"]"#)));
     }
 }

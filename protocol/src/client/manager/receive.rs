@@ -15,6 +15,7 @@ use crate::{
     },
     engine::buffer::{Excess, Load},
     socket::{Args, Data, Packet, PacketType, Value},
+    text::MAIN,
     ws::Message,
 };
 
@@ -44,7 +45,15 @@ impl Manager {
             return None;
         }
         let decoded = match message {
-            Message::Text(text) => self.decoder.handle_text(text),
+            // Told of as a packet first.
+            Message::Text(text) if self.reports_packets => self.decoder.handle_text(text),
+            Message::Text(text) => match self.decoder.plain_event(text) {
+                Ok((event, args)) => {
+                    let index = self.index_of(&MAIN)?;
+                    return self.on_event(index, Early { event, args, id: None });
+                }
+                Err(text) => self.decoder.handle_text(text),
+            },
             Message::Binary(bytes) => self.decoder.handle_binary(bytes),
         };
         match decoded {
@@ -74,10 +83,12 @@ impl Manager {
         }
     }
 
-    #[expect(clippy::inline_always, reason = "each message comes here, and the packet would be moved again")]
-    #[inline(always)]
+    fn index_of(&self, namespace: &Text) -> Option<usize> {
+        self.sockets.iter().position(|socket| socket.namespace.is_same(namespace))
+    }
+
     fn on_packet(&mut self, packet: Packet) -> Option<Event> {
-        let Some(index) = self.sockets.iter().position(|socket| socket.namespace.is_same(packet.namespace())) else {
+        let Some(index) = self.index_of(packet.namespace()) else {
             self.on_ghost(&packet);
             return None;
         };

@@ -14,7 +14,8 @@ use crate::{
         hub::{ConnectionEvent, Found, ToHub},
         recovery::Claim,
     },
-    socket::{Data, Packet},
+    socket::{Args, Data, Packet},
+    text::MAIN,
 };
 
 impl Connection {
@@ -25,7 +26,10 @@ impl Connection {
         }
         let now = self.session.clock();
         let decoded = match message {
-            Message::Text(text) => self.decoder.handle_text(text),
+            Message::Text(text) => match self.decoder.plain_event(text) {
+                Ok((event, args)) => return self.on_event(now, &MAIN, None, event, args),
+                Err(text) => self.decoder.handle_text(text),
+            },
             Message::Binary(bytes) => self.decoder.handle_binary(bytes),
         };
         match decoded {
@@ -57,13 +61,7 @@ impl Connection {
                 }
                 None => {}
             },
-            Packet::Event { namespace, id, event, args } => {
-                if let Some((_, Some(joined))) = self.established(now, &namespace) {
-                    let socket = joined.socket;
-                    let ack = id.map(|id| AckToken { socket, id: PeerAckId::new(id) });
-                    return Some(Event::Packet { socket, event, args, ack });
-                }
-            }
+            Packet::Event { namespace, id, event, args } => return self.on_event(now, &namespace, id, event, args),
             Packet::Ack { namespace, id, args } => {
                 if let Some((_, Some(joined))) = self.established(now, &namespace) {
                     let socket = joined.socket;
@@ -76,6 +74,12 @@ impl Connection {
             Packet::ConnectError { .. } => self.fail(now, Error::ConnectErrorFromClient),
         }
         None
+    }
+
+    fn on_event(&mut self, now: Instant, namespace: &Text, id: Option<u64>, event: Text, args: Args) -> Option<Event> {
+        let (_, joined) = self.established(now, namespace)?;
+        let socket = joined?.socket;
+        Some(Event::Packet { socket, event, args, ack: id.map(|id| AckToken { socket, id: PeerAckId::new(id) }) })
     }
 
     fn on_connect(&mut self, now: Instant, namespace: Text, auth: Option<Data>) {
