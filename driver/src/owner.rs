@@ -378,9 +378,10 @@ impl<L: Layer> Future for Owner<L> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
         let turn = Turn::begin(this.link.whose());
-        let mut reasons = this.link.signal.begin(cx.waker(), &mut this.waker);
+        this.link.signal.register(cx.waker(), &mut this.waker);
         let (mut more, mut said) = (false, None);
         for _ in 0..ROUNDS {
+            let reasons = this.link.signal.take();
             if reasons.contains(Reasons::KILL) {
                 this.abort(Some(cx), said);
                 return Poll::Ready(());
@@ -392,7 +393,6 @@ impl<L: Layer> Future for Owner<L> {
             if !more && this.link.signal.rest() {
                 return Poll::Pending;
             }
-            reasons = this.link.signal.take();
         }
         // There is more to do, after the others; nothing is kept until then.
         if let Some(task) = said {
@@ -409,6 +409,7 @@ impl<L: Layer> Drop for Owner<L> {
         if !self.drained {
             self.abort(None, None);
         }
+        self.link.signal.end();
         if let Some(place) = self.gate {
             self.layer.core().gate.leave(place);
         }

@@ -19,7 +19,7 @@ impl Reasons {
     pub(crate) const MAIL: Self = Self(1);
     /// The machine was given an input or a command by somebody else.
     pub(crate) const MACHINE: Self = Self(2);
-    /// A listener was last: an event that waits for one may go on.
+    /// A listener was registered: an event that waits for one may go on.
     pub(crate) const LISTENER: Self = Self(4);
     /// A deadline may have come.
     pub(crate) const TIMER: Self = Self(8);
@@ -68,15 +68,23 @@ impl Signal {
         (before & AWAKE == 0).then(|| lock(&self.waker).clone())
     }
 
-    /// Begins a poll of the task, which knows the waker of its last one. The reasons since then.
-    pub(crate) fn begin(&self, waker: &Waker, last: &mut Waker) -> Reasons {
+    /// At the begin of each poll of the task, which knows the waker of its last one.
+    pub(crate) fn register(&self, waker: &Waker, last: &mut Waker) {
         if !last.will_wake(waker) {
+            self.replace(waker.clone());
             last.clone_from(waker);
-            let before = std::mem::replace(&mut *lock(&self.waker), waker.clone());
-            // Without the lock: it may be the last handle of a task.
-            drop(before);
         }
-        self.take()
+    }
+
+    /// The task ends: nothing is to keep it.
+    pub(crate) fn end(&self) {
+        self.replace(Waker::noop().clone());
+    }
+
+    fn replace(&self, waker: Waker) {
+        let before = std::mem::replace(&mut *lock(&self.waker), waker);
+        // Without the lock: it may be the last handle of a task.
+        drop(before);
     }
 
     /// The reasons since the last call; the task counts as awake.
@@ -123,6 +131,11 @@ mod tests {
         })
     }
 
+    fn poll(signal: &Signal, waker: &Waker, last: &mut Waker) -> Reasons {
+        signal.register(waker, last);
+        signal.take()
+    }
+
     fn woken(count: &Count) -> usize {
         count.0.swap(0, Ordering::Relaxed)
     }
@@ -133,13 +146,13 @@ mod tests {
         let [(count, waker), _] = wakers();
         for polls in [1, 2, 3] {
             for _ in 0..polls {
-                assert!(signal.begin(&waker, &mut last).is_none());
+                assert!(poll(&signal, &waker, &mut last).is_none());
                 assert!(signal.rest());
             }
             signal.raise(Reasons::MAIL);
             signal.raise(Reasons::MACHINE);
             assert_eq!(woken(&count), 1);
-            let reasons = signal.begin(&waker, &mut last);
+            let reasons = poll(&signal, &waker, &mut last);
             assert!(reasons.contains(Reasons::MAIL) && reasons.contains(Reasons::MACHINE));
             assert!(signal.rest());
         }
@@ -149,15 +162,15 @@ mod tests {
     fn who_is_late_with_a_wake_up_takes_none_from_the_next_call() {
         let (signal, mut last) = (Signal::new(), Waker::noop().clone());
         let [(count, waker), _] = wakers();
-        signal.begin(&waker, &mut last);
+        poll(&signal, &waker, &mut last);
         assert!(signal.rest());
         // The first half of a call, behind which the task is polled for something else, and rests again.
         assert_eq!(signal.reasons.fetch_or(Reasons::MAIL.0 | AWAKE, Ordering::AcqRel), 0);
-        assert!(signal.begin(&waker, &mut last).contains(Reasons::MAIL) && signal.rest());
+        assert!(poll(&signal, &waker, &mut last).contains(Reasons::MAIL) && signal.rest());
         // The other half.
         lock(&signal.waker).wake_by_ref();
         assert_eq!(woken(&count), 1);
-        assert!(signal.begin(&waker, &mut last).is_none() && signal.rest());
+        assert!(poll(&signal, &waker, &mut last).is_none() && signal.rest());
         signal.raise(Reasons::MAIL);
         assert_eq!(woken(&count), 1);
     }
@@ -167,10 +180,10 @@ mod tests {
         let (signal, mut last) = (Signal::new(), Waker::noop().clone());
         let [(first, one), (second, other)] = wakers();
         for (waker, is_first) in [(&one, true), (&other, false), (&one, true)] {
-            assert!(signal.begin(waker, &mut last).is_none() && signal.rest());
+            assert!(poll(&signal, waker, &mut last).is_none() && signal.rest());
             signal.raise(Reasons::MAIL);
             assert_eq!([woken(&first), woken(&second)], [usize::from(is_first), usize::from(!is_first)]);
-            signal.begin(waker, &mut last);
+            poll(&signal, waker, &mut last);
             assert!(signal.rest());
         }
     }

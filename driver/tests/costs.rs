@@ -51,16 +51,19 @@ fn messages_on_a_websocket() {
 fn messages_at_a_client() {
     let costs = |allocations| Costs { reads: 2.0, writes: 1.0, polls: 1.0, allocations };
     let echo = unmasked(1, format!(r#"42["echo","{}"]"#, "x".repeat(16)).as_bytes());
+    let head = br#"451-["binary",{"_placeholder":true,"num":0}]"#;
+    let binary = [unmasked(1, head), unmasked(2, &[7; 1024])].concat();
     let (mut world, client) = World::of_client();
     for (name, event, window, expected) in [
         ("echo of 16 bytes", echo.clone(), 1, costs(4.0)),
         ("echo of 16 bytes, 16 at once", echo.clone(), 16, costs(51.0)),
         ("acknowledgement", unmasked(1, br#"421["ack","0123456789abcdef"]"#), 1, costs(5.0)),
+        ("one attachment of 1 KiB", binary, 1, costs(12.0)),
     ] {
         let found = world.measure(&event.repeat(window));
         assert!(found.at_most(&expected), "{name}: {found:?} instead of {expected:?}");
     }
-    // Who waits for its end costs a message nothing, and who follows it what is put into the queue.
+    // Who waits for its end costs a message nothing.
     let mut closed = pin!(client.closed());
     assert!(closed.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     world.tasks.run();

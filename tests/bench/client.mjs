@@ -39,7 +39,6 @@ const ask = (socket) =>
     messages += 1;
     ask(socket);
   });
-if (scenario !== "idle") console.log("begin");
 for (const socket of sockets) {
   for (let i = 0; i < values.window; i++) {
     if (scenario === "echo") socket.emit("echo", text);
@@ -47,5 +46,11 @@ for (const socket of sockets) {
     else if (scenario === "ack") ask(socket);
   }
 }
-setTimeout(() => console.log(`end ${messages}`), values.seconds * 1000);
+let before = 0;
+if (scenario !== "idle") {
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  before = messages;
+  console.log("begin");
+}
+setTimeout(() => console.log(`end ${messages - before}`), values.seconds * 1000);
 process.stdin.resume().on("end", () => process.exit());

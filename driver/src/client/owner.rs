@@ -625,14 +625,14 @@ impl Owner {
         is_over
     }
 
-    /// Begins a poll: whether somebody has called the task.
-    fn begin(&mut self, waker: &Waker) -> bool {
+    /// At the begin of each poll.
+    fn register(&mut self, waker: &Waker) {
         if !self.waker.will_wake(waker)
             && let Some(armed) = &mut self.sleep
         {
             armed.is_polled = false;
         }
-        !self.shared.signal.begin(waker, &mut self.waker).is_none()
+        self.shared.signal.register(waker, &mut self.waker);
     }
 
     /// Whether no handle is left, and nothing to do.
@@ -650,9 +650,10 @@ impl Future for Owner {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
         let turn = Turn::begin(this.shared.whose());
-        let mut woken = this.begin(cx.waker());
+        this.register(cx.waker());
         let (mut more, mut said) = (false, None);
         for _ in 0..ROUNDS {
+            let woken = !this.shared.signal.take().is_none();
             more = this.round(cx, &turn, more || woken, &mut said);
             if said.is_none() && this.is_over() {
                 return Poll::Ready(());
@@ -660,7 +661,6 @@ impl Future for Owner {
             if !more && !this.sleep(cx) && this.shared.signal.rest() {
                 return Poll::Pending;
             }
-            woken = !this.shared.signal.take().is_none();
         }
         // There is more to do, after the others; nothing is kept until then.
         if let Some(next) = said {
@@ -675,6 +675,7 @@ impl Drop for Owner {
     /// A runtime that drops its tasks leaves nobody waiting.
     fn drop(&mut self) {
         self.shared.end();
+        self.shared.signal.end();
     }
 }
 

@@ -374,7 +374,7 @@ impl State {
         self.sockets.keys().any(|socket| self.manager.is_connected(*socket))
     }
 
-    /// Takes out who waits for room, and, where all that there was is written, who waits for that. `None` if nobody does.
+    /// Takes out who waits for room, and, where all that there was is written, who waits for that. `None` if nobody is served.
     pub(super) fn take_waiting(&mut self, is_written: bool) -> Option<Box<Served>> {
         let room = mem::take(&mut self.waiting.as_mut()?.room);
         let flushed = if is_written { self.take_flushed() } else { Vec::new() };
@@ -466,5 +466,16 @@ impl Drop for Keeper {
             state.is_forsaken = true;
             state.manager.close(now);
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As what is in it: it is moved about with each message.
+    #[test]
+    fn what_a_machine_says_next_is_small() {
+        assert!(size_of::<Option<Next>>() <= 128, "{}", size_of::<Option<Next>>());
     }
 }

@@ -321,3 +321,15 @@ impl Machine for Connection {
         0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::link::OwnersTask;
+
+    /// It is moved about with each message.
+    #[test]
+    fn what_a_connection_says_is_small() {
+        assert!(size_of::<Option<OwnersTask<Said>>>() <= 128, "{}", size_of::<Option<OwnersTask<Said>>>());
+    }
+}

@@ -1,10 +1,17 @@
 //! Events that wait: for a listener while the connect handler runs, and for handlers when too many are in flight.
 
-use std::{future::pending, time::Duration};
+use std::{
+    future::{pending, ready},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use sockeye_driver::{AckError, Args, BoxError, Config, Limits, Server, Socket, State};
 
-use crate::support::{Client, Latch, Log, Rig, note, rig};
+use crate::support::{Client, ClientEnd, Latch, Log, Rig, Slot, note, rig};
 
 fn server(handlers: usize, parked: usize) -> (Server, Log) {
     let limits = Limits { handlers, parked, ..Limits::default() };
@@ -484,6 +491,45 @@ fn catch_all_listeners_do_not_wait_for_a_connect_handler() {
         rig.run();
         assert_eq!(log.take(), ["late"], "each has been announced once");
     });
+}
+
+/// A poll of a connection's task has so many rounds and no more: what is raised in the last one counts in the next poll.
+#[test]
+fn a_listener_that_is_registered_in_any_round_of_a_poll_gets_what_waits() {
+    for rounds in 1..40 {
+        rig(move |rig| {
+            let (io, log) = server(64, 1_024);
+            let waiting = Slot::<Socket>::default();
+            let to = waiting.clone();
+            io.on_connect(move |socket: Socket| {
+                to.put(socket);
+                pending::<()>()
+            });
+            // Of another namespace, so that nothing else of the one that waits happens then.
+            let other = io.of("/b");
+            let end = Arc::new(Mutex::new(None::<ClientEnd>));
+            let (ticks, late, left) = (Arc::clone(&end), log.clone(), AtomicUsize::new(rounds));
+            other.on("tick", move || {
+                if left.fetch_sub(1, Ordering::Relaxed) > 1 {
+                    // Read in the next round.
+                    let frame = [b"\x81\x8d\0\0\0\0".as_slice(), br#"42/b,["tick"]"#].concat();
+                    ticks.lock().unwrap().as_ref().unwrap().write(&frame);
+                } else {
+                    waiting.take().unwrap().on("late", note(&late, "late"));
+                }
+                ready(())
+            });
+            let mut client = rig.joined(&io);
+            client.join("/b");
+            *end.lock().unwrap() = Some(client.end.clone());
+            client.event("late", "");
+            rig.run();
+            assert_eq!(log.take(), [""; 0]);
+            client.send(r#"2/b,["tick"]"#);
+            rig.run();
+            assert_eq!(log.take(), ["late"], "in round {rounds}");
+        });
+    }
 }
 
 /// What a client does that comes, says something, and leaves, again and again.

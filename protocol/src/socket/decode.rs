@@ -86,16 +86,14 @@ impl Decoder {
         if self.pending.is_some() || self.check_size(text.len()).is_err() {
             return Err(text);
         }
-        let Some((array, (name, start))) = text.strip_prefix('2').and_then(|array| Some((array, scan::event(array)?)))
-        else {
-            return Err(text);
-        };
-        let name = array.get(name).unwrap_or_default();
-        if reserved(name).is_some() {
-            return Err(text);
+        let array = text.strip_prefix('2').unwrap_or_default();
+        match scan::event(array) {
+            Some((name, start)) if reserved(name).is_none() => {
+                let (event, array) = (text.slice_ref(name), place(&text, array));
+                Ok((event, Args::of_event(text, array, start)))
+            }
+            _ => Err(text),
         }
-        let (event, array) = (text.slice_ref(name), place(&text, array));
-        Ok((event, Args::of_event(text, array, start)))
     }
 
     /// Takes a binary message: an attachment of the packet that has begun. Gives the packet with its last one.
@@ -107,8 +105,10 @@ impl Decoder {
         let mut pending = self.pending.take().ok_or(DecodeError::UnexpectedAttachment)?;
         pending.bytes = pending.bytes.saturating_add(bytes.len());
         self.check_size(pending.bytes)?;
-        // Exactly: they are kept as they are, and most often there is one.
-        pending.attachments.reserve_exact(1);
+        if pending.attachments.is_empty() {
+            // They are kept in the memory that they are gathered in, and most often there is one.
+            pending.attachments.reserve_exact(1);
+        }
         pending.attachments.push(bytes);
         if pending.attachments.len() < pending.declared {
             self.pending = Some(pending);
@@ -247,7 +247,7 @@ fn id(rest: &mut &str) -> Result<Option<u64>, DecodeError> {
 fn event(text: &Text, array: &str) -> Result<(Text, usize), DecodeError> {
     // In one go, as nearly all of them are.
     if let Some((name, start)) = scan::event(array) {
-        return Ok((text.slice_ref(array.get(name).unwrap_or_default()), start));
+        return Ok((text.slice_ref(name), start));
     }
     json::event_name(text, payload(array, &['['])?).ok_or(DecodeError::EventName)
 }
@@ -403,18 +403,27 @@ mod tests {
 
     #[test]
     fn a_plain_event_is_the_packet_that_it_would_be() {
-        for text in [r#"2["a"]"#, r#"2["news", {"b":[1,"c"]} ] "#, r#"2["",null]"#, r#"2["connec",1]"#] {
+        // Of no attachment.
+        let placeholder = r#"2["a",{"_placeholder":true,"num":0}]"#;
+        for text in [r#"2["a"]"#, r#"2["news", {"b":[1,"c"]} ] "#, r#"2["",null]"#, r#"2["connec",1]"#, placeholder] {
             let mut decoder = Decoder::new(&Limits::default());
             let Ok((event, args)) = decoder.plain_event(Text::from(text)) else { panic!("{text}") };
-            let packet = Packet::Event { namespace: Text::MAIN, id: None, event, args };
-            assert_eq!(decoder.handle_text(Text::from(text)), Ok(Some(packet)));
+            let Ok(Some(Packet::Event { namespace, id: None, event: name, args: same })) =
+                decoder.handle_text(Text::from(text))
+            else {
+                panic!("{text}");
+            };
+            assert_eq!((namespace, name, &same), (Text::MAIN, event, &args));
+            assert_eq!((same.array(), same.to_values()), (args.array(), args.to_values()));
         }
     }
 
     #[test]
     fn what_is_no_plain_event_comes_back() {
         let mut decoder = Decoder::new(&Limits { max_packet_bytes: 60, ..Limits::default() });
-        let long = alloc::format!(r#"2["a","{}"]"#, "x".repeat(60));
+        let sized = |len: usize| alloc::format!(r#"2["a","{}"]"#, "x".repeat(len - 9));
+        assert!(decoder.plain_event(Text::from(sized(60))).is_ok());
+        let long = sized(61);
         let pending = r#"51-["a",{"_placeholder":true,"num":0}]"#;
         for text in [
             "",

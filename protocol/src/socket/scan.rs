@@ -1,7 +1,5 @@
 //! JSON text at a glance: valid packets are accepted in one pass that looks at strings in vectors.
 
-use core::ops::Range;
-
 use super::json::DEPTH;
 
 /// Whether `text` is one JSON value with fewer than [`DEPTH`] levels of arrays and objects, as
@@ -10,16 +8,16 @@ pub(super) fn is_valid(text: &str) -> bool {
     values(text.as_bytes(), 0, 0, false) == Some(())
 }
 
-/// Where the name is in the array of an event, and where its arguments begin: `None` if it is not valid, or begins with
-/// something else than a string without escapes.
-pub(super) fn event(array: &str) -> Option<(Range<usize>, usize)> {
+/// The name in the array of an event, and where its arguments begin: `None` if it is not valid, or begins with something else
+/// than a string without escapes.
+pub(super) fn event(array: &str) -> Option<(&str, usize)> {
     let bytes = array.as_bytes();
     let [b'[', b'"', after @ ..] = bytes else { return None };
     let len = plain_len(after);
     let rest = skip_space(after.get(len..)?.strip_prefix(b"\"")?);
     values(rest, 0, 1, true)?;
     let rest = rest.strip_prefix(b",").map_or(rest, skip_space);
-    Some((2..len.checked_add(2)?, bytes.len().checked_sub(rest.len())?))
+    Some((array.get(2..len.checked_add(2)?)?, bytes.len().checked_sub(rest.len())?))
 }
 
 /// How many bytes in front stand in a JSON string as they are: neither a quote, nor a backslash, nor a control character

@@ -56,9 +56,6 @@ async fn run() -> Result<(), Box<dyn Error>> {
         open.recv().await;
         connected.push(client);
     }
-    if scenario != "idle" {
-        println!("begin");
-    }
     for client in &connected {
         for _ in 0..window {
             match &*scenario {
@@ -69,8 +66,14 @@ async fn run() -> Result<(), Box<dyn Error>> {
             }
         }
     }
+    let mut before = 0;
+    if scenario != "idle" {
+        thread::sleep(Duration::from_millis(300));
+        before = MESSAGES.load(Ordering::Relaxed);
+        println!("begin");
+    }
     thread::sleep(Duration::from_secs(seconds));
-    println!("end {}", MESSAGES.load(Ordering::Relaxed));
+    println!("end {}", MESSAGES.load(Ordering::Relaxed) - before);
     stdin().read_to_end(&mut Vec::new())?;
     std::process::exit(0);
 }
